@@ -1,0 +1,177 @@
+"""How good an answer is: counts, ratios, average precision and intervals. Pure numpy.
+
+Terms are those of scikit-learn. A ratio whose denominator is zero is not a number (``nan``) here
+and ``null`` in JSON; averages leave it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    """Divide element by element; zero by zero is nan, without a warning."""
+    top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    out = np.full(np.broadcast(top, bottom).shape, np.nan)
+    np.divide(top, bottom, out=out, where=bottom != 0)
+    return out
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True and false positives and negatives, as arrays of one common shape.
+
+    The shape is the caller's: ``()`` for one query, ``(labels,)`` for a table, ``(draws, labels)``
+    for a bootstrap. Every ratio has the same shape.
+    """
+
+    tp: Floats
+    fp: Floats
+    fn: Floats
+    tn: Floats
+
+    @classmethod
+    def of(cls, kept: ArrayLike, relevant: ArrayLike, axis: int = -1) -> Counts:
+        """Count along `axis`: which photos were returned against which are right.
+
+        Parameters
+        ----------
+        kept, relevant : array_like of bool, one shape
+        axis : int
+            The axis of photos, which is summed away.
+        """
+        kept, relevant = np.asarray(kept, bool), np.asarray(relevant, bool)
+        pairs = (kept & relevant, kept & ~relevant, ~kept & relevant, ~kept & ~relevant)
+        return cls(*(pair.sum(axis, dtype=np.float64) for pair in pairs))
+
+    def sum(self, axis: int | None = None) -> Counts:
+        """Add up along an axis (all of them by default): the micro average's counts."""
+        return Counts(*(np.asarray(part.sum(axis)) for part in (self.tp, self.fp, self.fn, self.tn)))
+
+    def __getitem__(self, key: object) -> Counts:
+        """Index or slice all four counts alike."""
+        parts = (self.tp, self.fp, self.fn, self.tn)
+        return Counts(*(np.asarray(part[key]) for part in parts))  # type: ignore[index]
+
+    @property
+    def returned(self) -> Floats:
+        """How many photos were returned."""
+        return self.tp + self.fp
+
+    @property
+    def support(self) -> Floats:
+        """How many photos are right."""
+        return self.tp + self.fn
+
+    @property
+    def precision(self) -> Floats:
+        """Fraction of the returned photos that are right; nan when none was returned."""
+        return _ratio(self.tp, self.returned)
+
+    @property
+    def recall(self) -> Floats:
+        """Fraction of the right photos that were returned; nan when none is right."""
+        return _ratio(self.tp, self.support)
+
+    @property
+    def f1(self) -> Floats:
+        """Harmonic mean of precision and recall; nan when nothing is right and none returned."""
+        return self.f_beta(1.0)
+
+    def f_beta(self, beta: float) -> Floats:
+        """Weighted harmonic mean: recall counts `beta` times as much as precision."""
+        weight = beta**2
+        return _ratio((1 + weight) * self.tp, (1 + weight) * self.tp + self.fp + weight * self.fn)
+
+    @property
+    def accuracy(self) -> Floats:
+        """Fraction of all photos decided rightly. True negatives count, and usually dominate."""
+        return _ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+
+
+def mean(values: ArrayLike, axis: int | None = None) -> Floats:
+    """Average of the values that are defined; nan, without a warning, where none is."""
+    values = np.asarray(values, np.float64)
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(axis), defined.sum(axis))
+
+
+def average_precision(scores: ArrayLike, relevant: ArrayLike) -> float:
+    """Average precision of one ranked list: the area under its precision-recall steps.
+
+    The definition of ``sklearn.metrics.average_precision_score``, equal scores taken together.
+
+    Parameters
+    ----------
+    scores : array_like (photos,)
+        Higher is better.
+    relevant : array_like of bool (photos,)
+
+    Returns
+    -------
+    float
+        Between 0 and 1; nan when no photo is relevant.
+    """
+    precision, recall, _ = precision_recall_curve(scores, relevant)
+    return float((np.diff(recall, prepend=0.0) * precision).sum())
+
+
+def precision_recall_curve(scores: ArrayLike, relevant: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Precision and recall at each distinct score, used as a threshold, from the highest down.
+
+    Returns
+    -------
+    precision, recall, thresholds : arrays (steps,)
+        Recall is nan throughout when no photo is relevant.
+    """
+    scores, relevant = np.asarray(scores, np.float64), np.asarray(relevant, bool)
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last_of_its_score = np.flatnonzero(np.diff(ranked, append=-np.inf))
+    found = np.cumsum(relevant[order])[last_of_its_score]
+    precision = _ratio(found, last_of_its_score + 1)
+    return precision, _ratio(found, relevant.sum()), ranked[last_of_its_score]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A central estimate with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Print as `0.885 [0.861, 0.906]`."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def bootstrap_weights(groups: int, draws: int, seed: int) -> Floats:
+    """How often each group is drawn when as many groups are drawn with replacement.
+
+    Photos of one building resemble one another, so the building, not the photo, is what is drawn
+    (the cluster bootstrap: Davison and Hinkley, 1997, section 3.8).
+
+    Returns
+    -------
+    array (draws, groups)
+        Each row sums to `groups`.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(np.float64)
+
+
+def percentile_interval(value: float, draws: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Interval that holds the middle `confidence` of the bootstrap's draws."""
+    draws = np.asarray(draws, np.float64)
+    draws = draws[~np.isnan(draws)]
+    if not len(draws):
+        return Interval(value, np.nan, np.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))
