@@ -1,0 +1,302 @@
+"""Photo files: find them, and turn them into pixels without trusting them."""
+
+import hashlib
+import os
+import re
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from photosieve.errors import PhotoError, UsageError
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+DEFAULT_MAX_PIXELS = 64_000_000
+
+# Only these readers see the bytes: others (EPS, PSD, ...) are a needless risk on unknown files.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+# No honest photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
+_BYTES_PER_PIXEL = 8
+_METADATA_BYTES = 64 * 2**20
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A photo that a run went past, and why.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    reason : str
+        What is wrong with it.
+    remedy : str
+        What its owner can do about it.
+    """
+
+    path: Path
+    reason: str
+    remedy: str
+
+    @classmethod
+    def from_error(cls, error: PhotoError) -> "Skipped":
+        """The record of a photo that could not be read."""
+        return cls(error.path, error.reason, error.remedy)
+
+    def __str__(self) -> str:
+        # A file name may hold a line break, and a log or a terminal must not see two lines.
+        return " ".join(f"skipped {self.path}: {self.reason}; {self.remedy}".split())
+
+
+def find(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Photo files of a folder, sorted.
+
+    Hidden files and folders are left out, and so is what is not a regular file. A link to a
+    photo counts while it stays inside `folder`; linked folders are not entered, since what they
+    hold is either found at its own place or outside. Sub-folders that may not be listed are left
+    out.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look.
+    recursive : bool
+        Look in the sub-folders too, at any depth.
+
+    Raises
+    ------
+    UsageError
+        `folder` does not exist, is not a folder or may not be listed.
+    """
+    try:
+        if not folder.is_dir():
+            problem = "is not a folder" if folder.exists() else "does not exist"
+            raise UsageError(f"{folder} {problem}: give a folder of photos.")
+        home = folder.resolve()
+        with os.scandir(folder):
+            pass  # os.walk below would hide an error of the folder itself
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be listed ({_one_line(error)}).") from error
+
+    found = []
+    for parent, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+        for name in files:
+            path = Path(parent, name)
+            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
+                continue
+            if _is_regular_inside(path, home):
+                found.append(path)
+    return sorted(found)
+
+
+def decode(
+    path: Path, *, shortest_side: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Image.Image:
+    """Pixels of a photo, upright and in RGB.
+
+    Transparent parts become white, 16-bit grey is scaled to 8 bits, and of an animation or a
+    document of several pages the first one is taken. Safe to call from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its bytes decide what it is, not its name.
+    shortest_side : int, optional
+        How many pixels the caller needs on the shorter side. A JPEG is then decoded at 1/2, 1/4
+        or 1/8 of its size, several times faster, while both sides stay at least this long. The
+        caller still does the exact resize.
+    max_pixels : int
+        A photo with more pixels is refused from its header, before memory is spent on it.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB.
+
+    Raises
+    ------
+    PhotoError
+        The file cannot be read, whatever its content.
+    """
+    with _open(path) as file:
+        _check_bytes(path, os.fstat(file.fileno()).st_size, max_pixels)
+        try:
+            with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
+                _check_pixels(path, image.width * image.height, max_pixels)
+                if shortest_side is not None:
+                    image.draft("RGB", (shortest_side, shortest_side))
+                image.load()
+                orientation = _orientation(image)  # conversion may lose the metadata
+                upright = _to_rgb(image)
+                if orientation in _UPRIGHT:
+                    upright = upright.transpose(_UPRIGHT[orientation])
+                upright.info.clear()  # a leftover "transparency" would mislead the next reader
+                return upright
+        except PhotoError:
+            raise
+        except UnidentifiedImageError as error:
+            reason = "it is not a photo in a known format, or its start is damaged"
+            raise PhotoError(path, reason, f"save it as one of {', '.join(_FORMATS)}") from error
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d+", str(error))
+            raise _too_large(path, int(pixels[0]) if pixels else None, max_pixels) from error
+        except MemoryError as error:
+            reason = "there is not enough memory to decode it"
+            raise PhotoError(path, reason, "save it smaller") from error
+        except Exception as error:
+            # Pillow's readers raise nearly every built-in error on damaged bytes.
+            truncated = "truncated" in str(error).lower()
+            reason = f"it is {'cut short' if truncated else 'damaged'} ({_one_line(error)})"
+            raise PhotoError(path, reason, "copy it again from its source") from error
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    PhotoError
+        The file cannot be read.
+    """
+    with _open(path) as file:
+        try:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
+def _open(path: Path) -> BufferedReader:
+    """The file, open for reading; never a pipe or a device, which could block for ever."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PhotoError(path, "it is not a regular file", "give a photo file")
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise PhotoError(path, "there is no such file", "check its name") from error
+    except PermissionError as error:
+        raise PhotoError(path, "permission denied", "allow this user to read it") from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> PhotoError:
+    return PhotoError(path, f"it cannot be read ({_one_line(error)})", "check its name and disk")
+
+
+def _check_bytes(path: Path, size: int, max_pixels: int) -> None:
+    if size == 0:
+        raise PhotoError(path, "the file is empty", "copy it again from its source")
+    cap = max_pixels * _BYTES_PER_PIXEL + _METADATA_BYTES
+    if size > cap:
+        reason = f"the file has {size:,} bytes, more than a photo of {max_pixels:,} pixels can need"
+        raise PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
+
+
+def _check_pixels(path: Path, pixels: int, max_pixels: int) -> None:
+    if pixels == 0:
+        raise PhotoError(path, "it has no pixels", "copy it again from its source")
+    if pixels > max_pixels:
+        raise _too_large(path, pixels, max_pixels)
+
+
+def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
+    found = f"{pixels:,} pixels" if pixels else "too many pixels"
+    reason = f"it has {found}, the cap is {max_pixels:,}"
+    return PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey(image).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGB", layer.size, "white")
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper
+    # A copy even where the mode fits: the pixels must outlive the file.
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """Grey of 16 or 32 bits at 8 bits; Pillow's own conversion clips some of them to white."""
+    grey = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(((grey.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    # 32-bit integers and floats have no agreed white: the photo's own range has to do.
+    grey = np.nan_to_num(grey.astype(np.float64), posinf=0, neginf=0)
+    low, high = grey.min(), grey.max()
+    return Image.fromarray(((grey - low) * (255 / max(high - low, 1e-300))).astype(np.uint8))
+
+
+def _orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except Exception:
+        return None  # a photo with damaged metadata is still a photo
+
+
+def _is_regular_inside(path: Path, home: Path) -> bool:
+    try:
+        return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(home))
+    except (OSError, RuntimeError):  # RuntimeError: a link that leads to itself
+        return False
+
+
+def _one_line(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:200] or type(error).__name__
+
+
+class _QuietPillow:
+    """Hides Pillow's warnings and lifts its own pixel limit to ours while photos are decoded.
+
+    Both settings belong to the whole process: if two threads each changed and restored them, the
+    later one could restore what the earlier one had changed, for ever. So the first thread in
+    changes them and the last one out restores.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._restore = ExitStack()
+
+    @contextmanager
+    def __call__(self, max_pixels: int) -> Iterator[None]:
+        with self._lock:
+            if self._threads == 0:
+                self._restore.enter_context(warnings.catch_warnings())
+                self._restore.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                warnings.filterwarnings("ignore", module=r"PIL\b")
+            if Image.MAX_IMAGE_PIXELS is not None:
+                Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    self._restore.close()
+
+
+_quiet_pillow = _QuietPillow()
