@@ -18,6 +18,7 @@ from photosieve.photos import find
 
 # Which file of a folder holds its labels: the first of these that any file fits.
 _STANDINGS = (("train_labels.json", "test_labels.json"), ("*labels.json",), ("labels.csv",))
+_ENDINGS = ("labels.json", "labels.csv")
 _EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
 
 
@@ -125,6 +126,8 @@ class _Entry:
 
 
 class _Scanner:
+    """Collects photos and problems from one path after the other."""
+
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self.listed: dict[Path, _Entry] = {}  # by absolute path: two ways may lead to one photo
@@ -161,12 +164,8 @@ class _Scanner:
             found += fitting[:1]
             if len(fitting) > 1:
                 both = " and ".join(file.name for file in fitting)
-                self.note(
-                    "invalid labels file",
-                    f"{parent} has several labels files, {both}: pass the one that you want.",
-                    *fitting,
-                    fatal=True,
-                )
+                message = f"{parent} has several labels files, {both}: pass the one you want."
+                self.note("invalid labels file", message, *fitting, fatal=True)
             # What lies below a labels file belongs to it.
             visible = sorted(name for name in folders if not name.startswith("."))
             folders[:] = [] if fitting else visible
@@ -182,9 +181,7 @@ class _Scanner:
         for name, value in entries:
             photo = file.parent / name
             if _leaves(file.parent, name):
-                message = (
-                    f"{file}: the entry {name!r} leads outside its folder; name a photo in it."
-                )
+                message = f"{file}: the entry {name!r} leads outside its folder; take it out."
                 self.note("unsafe name", message, file, fatal=True)
                 continue
             try:
@@ -197,8 +194,9 @@ class _Scanner:
                 message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
                 self.note("missing photo", message, photo)
                 continue
-            if _place(photo) in self.listed:
-                message = f"{file} lists {name!r} again; the labels of both entries count."
+            if known := self.listed.get(_place(photo)):
+                place = "twice" if known.file == file else f"and so does {known.file}"
+                message = f"{file} lists {name!r} {place}; the labels of both entries count."
                 self.note("duplicate key", message, photo)
             self.folders[photo.parent] = None
             entry = self.listed.setdefault(_place(photo), _Entry(photo, root, file, []))
@@ -235,11 +233,11 @@ class _Scanner:
             elif find(path, recursive=True):
                 message = f"{path} has photos but no labels file: add labels.json, {_EXAMPLE}."
             else:
-                message = f"{path} is empty: give a folder with photos and a labels file."
+                message = f"{path} holds no photos: give a folder with photos and a labels file."
             self.note("no labels", message, path, fatal=nothing and not self.files)
         if nothing and self.files:
             files = " and ".join(map(str, self.files.values()))
-            message = f"None of the photos in {files} exists: put the photos beside their labels."
+            message = f"{files}: no photo that is listed exists; put photos beside their labels."
             self.note("no labels", message, *self.files.values(), fatal=True)
 
     def _as_first_written(self, lists: list[list[str]]) -> list[tuple[str, ...]]:
@@ -273,7 +271,7 @@ def _expand(paths: Sequence[str | Path]) -> list[Path]:
             raise UsageError(f"{path} does not exist: give a folder of photos or a labels file.")
         # Path.glob takes no absolute pattern.
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
-        usable = [m for m in matches if m.is_dir() or fnmatch(m.name, "*labels.[jc]s*")]
+        usable = [m for m in matches if m.is_dir() or m.name.endswith(_ENDINGS)]
         if not usable:
             raise UsageError(f"The pattern {path} matches no folder and no labels file.")
         found += usable
