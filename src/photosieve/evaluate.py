@@ -117,7 +117,7 @@ class Evaluation:
     def average_precision(self) -> NDArray[np.float64]:
         """Average precision of each label over all photos, (labels,); nan where none is right."""
         columns = zip(self.scores.T, self.relevant.T, strict=True)
-        return np.array([metrics.average_precision(scores, right) for scores, right in columns])
+        return np.array([metrics.average_precision(*column) for column in columns], np.float64)
 
     @property
     def mean_average_precision(self) -> float:
@@ -136,26 +136,52 @@ class Evaluation:
         )
 
     @cached_property
-    def intervals(self) -> dict[str, Interval]:
-        """95 % intervals of the totals, by drawing buildings with replacement.
+    def draws(self) -> dict[str, NDArray[np.float64]]:
+        """The totals over bootstrap draws of buildings, each an array (draws,).
 
-        Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy.
+        Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy, empty_right (fraction of
+        the questions that nothing answers which got "none") and mean_average_precision.
         """
         weights = metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0)  # (draws, B)
         parts = (self.counts.tp, self.counts.fp, self.counts.fn, self.counts.tn)
         drawn = Counts(*(weights @ part for part in parts))  # (draws, labels)
         total = drawn.sum(-1)
-        values = {
-            **{
-                f"macro_{name}": (self.macro[name], metrics.mean(getattr(drawn, name), -1))
-                for name in ("precision", "recall", "f1")
-            },
-            "micro_f1": (self.micro["f1"], total.f1),
-            "accuracy": (self.accuracy, total.accuracy),
-        }
+        asked = self.counts.support == 0
+        right = (asked & (self.counts.returned == 0)).sum(1)  # (B,)
+        number = {name: i for i, name in enumerate(self.buildings)}
+        by_photo = weights[:, [number[group] for group in self.groups]]  # (draws, photos)
+        precisions = [
+            metrics.average_precision(scores, relevant, by_photo)
+            for scores, relevant in zip(self.scores.T, self.relevant.T, strict=True)
+        ]
         return {
-            name: metrics.percentile_interval(value, draws)
-            for name, (value, draws) in values.items()
+            "macro_precision": metrics.mean(drawn.precision, -1),
+            "macro_recall": metrics.mean(drawn.recall, -1),
+            "macro_f1": metrics.mean(drawn.f1, -1),
+            "micro_f1": total.f1,
+            "accuracy": total.accuracy,
+            "empty_right": (weights @ right) / np.maximum(weights @ asked.sum(1), 1),
+            "mean_average_precision": metrics.mean(precisions, 0),
+        }
+
+    @cached_property
+    def totals(self) -> dict[str, float]:
+        """The totals of `draws`, over the buildings as they are."""
+        empty = self.empty
+        return {
+            **{f"macro_{name}": value for name, value in self.macro.items()},
+            "micro_f1": self.micro["f1"],
+            "accuracy": self.accuracy,
+            "empty_right": empty.right / max(empty.asked, 1),
+            "mean_average_precision": self.mean_average_precision,
+        }
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of the totals, by drawing buildings with replacement; keys as `draws`."""
+        return {
+            name: metrics.percentile_interval(self.totals[name], draws)
+            for name, draws in self.draws.items()
         }
 
     def _rows(self, building: str) -> NDArray[np.intp]:
@@ -201,7 +227,10 @@ class Evaluation:
             "cut": self.cut.to_dict(),
             "labels": labels,
             "buildings": buildings,
-            "skipped": [skip.to_dict() for skip in self.skipped],
+            "skipped": [
+                {"path": str(skip.path), "reason": skip.reason, "remedy": skip.remedy}
+                for skip in self.skipped
+            ],
         }
 
     def summary(self) -> str:
@@ -213,7 +242,7 @@ class Evaluation:
             f"macro F1          {shown['macro_f1']}",
             f"macro precision   {shown['macro_precision']}",
             f"macro recall      {shown['macro_recall']}",
-            f"mean av. precision {self.mean_average_precision:.3f}",
+            f"mean av. prec.    {shown['mean_average_precision']}",
             f"accuracy with TN  {shown['accuracy']}",
             f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
             f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
@@ -247,21 +276,21 @@ def evaluate(
         Photos per label that training saw.
     skipped : sequence of Skipped
     """
-    scores = np.asarray(scores, np.float64)
+    table = np.asarray(scores, np.float64)
     return Evaluation(
         photos=tuple(photos),
         groups=tuple(groups),
         labels=tuple(labels),
-        scores=scores,
+        scores=table,
         relevant=relevant,
-        kept=cut.keep_by_group(scores, groups),
+        kept=cut.keep_by_group(table, groups),
         trained=dict(trained),
         cut=cut,
         skipped=tuple(skipped),
     )
 
 
-def _number(value: float | np.floating[Any]) -> float | None:
+def _number(value: float | np.floating[Any] | NDArray[np.float64]) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
@@ -273,8 +302,56 @@ def _count_dict(counts: Counts) -> dict[str, float | int | None]:
         "tn": int(counts.tn),
         "returned": int(counts.returned),
         "test": int(counts.support),
-        "precision": _number(counts.precision[()]),
-        "recall": _number(counts.recall[()]),
-        "f1": _number(counts.f1[()]),
-        "accuracy": _number(counts.accuracy[()]),
+        "precision": _number(counts.precision),
+        "recall": _number(counts.recall),
+        "f1": _number(counts.f1),
+        "accuracy": _number(counts.accuracy),
     }
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """One line of a leaderboard: a method's figures over seeds, with intervals over buildings."""
+
+    name: str
+    note: str
+    macro_f1: Interval
+    mean_average_precision: Interval
+    accuracy: Interval
+    empty_right: Interval
+    """Fraction of the questions that nothing answers which got "none"."""
+    seed_deviation: float
+    """Standard deviation of macro F1 over seeds."""
+
+    @classmethod
+    def over_seeds(cls, name: str, note: str, evaluations: Sequence[Evaluation]) -> ComparisonRow:
+        """Average one method's evaluations, one per seed, all on the same buildings."""
+
+        def interval(key: str) -> Interval:
+            values = [evaluation.totals[key] for evaluation in evaluations]
+            draws = np.mean([evaluation.draws[key] for evaluation in evaluations], axis=0)
+            return metrics.percentile_interval(float(np.mean(values)), draws)
+
+        return cls(
+            name=name,
+            note=note,
+            macro_f1=interval("macro_f1"),
+            mean_average_precision=interval("mean_average_precision"),
+            accuracy=interval("accuracy"),
+            empty_right=interval("empty_right"),
+            seed_deviation=float(np.std([e.totals["macro_f1"] for e in evaluations])),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers for JSON."""
+        names = ("macro_f1", "mean_average_precision", "accuracy", "empty_right")
+        intervals = {name: getattr(self, name) for name in names}
+        return {
+            "name": self.name,
+            "note": self.note,
+            **{
+                name: {"value": _number(i.value), "low": _number(i.low), "high": _number(i.high)}
+                for name, i in intervals.items()
+            },
+            "seed_deviation": self.seed_deviation,
+        }

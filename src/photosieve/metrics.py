@@ -7,6 +7,7 @@ and ``null`` in JSON; averages leave it out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,12 +52,14 @@ class Counts:
 
     def sum(self, axis: int | None = None) -> Counts:
         """Add up along an axis (all of them by default): the micro average's counts."""
-        return Counts(*(np.asarray(part.sum(axis)) for part in (self.tp, self.fp, self.fn, self.tn)))
+        return Counts(
+            *(np.asarray(part.sum(axis)) for part in (self.tp, self.fp, self.fn, self.tn))
+        )
 
-    def __getitem__(self, key: object) -> Counts:
+    def __getitem__(self, key: Any) -> Counts:
         """Index or slice all four counts alike."""
         parts = (self.tp, self.fp, self.fn, self.tn)
-        return Counts(*(np.asarray(part[key]) for part in parts))  # type: ignore[index]
+        return Counts(*(np.asarray(part[key]) for part in parts))
 
     @property
     def returned(self) -> Floats:
@@ -101,7 +104,9 @@ def mean(values: ArrayLike, axis: int | None = None) -> Floats:
     return _ratio(np.where(defined, values, 0.0).sum(axis), defined.sum(axis))
 
 
-def average_precision(scores: ArrayLike, relevant: ArrayLike) -> float:
+def average_precision(
+    scores: ArrayLike, relevant: ArrayLike, weights: ArrayLike | None = None
+) -> Floats:
     """Average precision of one ranked list: the area under its precision-recall steps.
 
     The definition of ``sklearn.metrics.average_precision_score``, equal scores taken together.
@@ -111,31 +116,44 @@ def average_precision(scores: ArrayLike, relevant: ArrayLike) -> float:
     scores : array_like (photos,)
         Higher is better.
     relevant : array_like of bool (photos,)
+    weights : array_like (..., photos), optional
+        How often each photo counts: several rows of weights give several results in one go.
 
     Returns
     -------
-    float
+    array (...)
         Between 0 and 1; nan when no photo is relevant.
     """
-    precision, recall, _ = precision_recall_curve(scores, relevant)
-    return float((np.diff(recall, prepend=0.0) * precision).sum())
+    precision, recall, _ = precision_recall_curve(scores, relevant, weights)
+    gained = np.diff(recall, axis=-1, prepend=0.0)
+    # Before the first weighted photo precision is undefined and nothing is gained.
+    area = np.where(gained == 0, 0.0, gained * precision).sum(-1)
+    return np.asarray(area)
 
 
-def precision_recall_curve(scores: ArrayLike, relevant: ArrayLike) -> tuple[Floats, Floats, Floats]:
+def precision_recall_curve(
+    scores: ArrayLike, relevant: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[Floats, Floats, Floats]:
     """Precision and recall at each distinct score, used as a threshold, from the highest down.
 
     Returns
     -------
-    precision, recall, thresholds : arrays (steps,)
+    precision, recall : arrays (..., steps)
         Recall is nan throughout when no photo is relevant.
+    thresholds : array (steps,)
     """
     scores, relevant = np.asarray(scores, np.float64), np.asarray(relevant, bool)
+    count = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
-    last_of_its_score = np.flatnonzero(np.diff(ranked, append=-np.inf))
-    found = np.cumsum(relevant[order])[last_of_its_score]
-    precision = _ratio(found, last_of_its_score + 1)
-    return precision, _ratio(found, relevant.sum()), ranked[last_of_its_score]
+    steps = np.flatnonzero(np.diff(ranked, append=-np.inf))  # the last photo of each score
+    found = (count * relevant)[..., order].cumsum(-1)
+    returned = count[..., order].cumsum(-1)
+    return (
+        _ratio(found[..., steps], returned[..., steps]),
+        _ratio(found[..., steps], found[..., -1:]),
+        ranked[steps],
+    )
 
 
 @dataclass(frozen=True)
@@ -168,10 +186,10 @@ def bootstrap_weights(groups: int, draws: int, seed: int) -> Floats:
 
 def percentile_interval(value: float, draws: ArrayLike, confidence: float = 0.95) -> Interval:
     """Interval that holds the middle `confidence` of the bootstrap's draws."""
-    draws = np.asarray(draws, np.float64)
-    draws = draws[~np.isnan(draws)]
-    if not len(draws):
+    defined = np.asarray(draws, np.float64)
+    defined = defined[~np.isnan(defined)]
+    if not len(defined):
         return Interval(value, np.nan, np.nan)
     tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
+    low, high = np.quantile(defined, [tail, 1 - tail])
     return Interval(value, float(low), float(high))

@@ -1,0 +1,155 @@
+"""Encoders: pairs of towers, image and text, into one space.
+
+An encoder is a large frozen part, the *trunk*, and a small trainable part, the *head*. Features are
+what the trunk gives: they are computed once and kept, and training and every later projection
+start from them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.errors import EncoderError
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
+from photosieve.progress import Progress, silent
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PhotoFeatures:
+    """What the trunk gave for a list of photos.
+
+    Parameters
+    ----------
+    features : array (kept, p)
+    kept : array of int (kept,)
+        Which of the photos they belong to.
+    skipped : tuple of Skipped
+        The photos that could not be read.
+    """
+
+    features: Floats
+    kept: NDArray[np.intp]
+    skipped: tuple[Skipped, ...]
+
+
+@dataclass(frozen=True)
+class Head:
+    """The trainable part of both towers: affine maps from features into the common space.
+
+    A photo's embedding is ``normalise((features - photo_mean) @ photo)``, a text's
+    ``normalise((features - text_mean) @ text)``.
+
+    Parameters
+    ----------
+    photo_mean : array (p,)
+    photo : array (p, d)
+    text_mean : array (q,)
+    text : array (q, d)
+    """
+
+    photo_mean: Floats
+    photo: Floats
+    text_mean: Floats
+    text: Floats
+
+    def project_photos(self, features: Floats) -> Floats:
+        """Embed photos, (n, p), as unit vectors, (n, d)."""
+        return unit((features - self.photo_mean) @ self.photo)
+
+    def project_texts(self, features: Floats) -> Floats:
+        """Embed texts, (m, q), as unit vectors, (m, d)."""
+        return unit((features - self.text_mean) @ self.text)
+
+    def fingerprint(self) -> str:
+        """Hash of all numbers and shapes."""
+        digest = hashlib.sha256()
+        for name, array in asdict(self).items():
+            digest.update(f"{name}{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+class Encoder(Protocol):
+    """What the rest of the product knows of a model."""
+
+    @property
+    def name(self) -> str:
+        """What `load_encoder` takes to make it again, before training."""
+
+    @property
+    def head(self) -> Head:
+        """The trainable part."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that decides an embedding: two encoders that share it agree on each score."""
+
+    def photo_features(
+        self,
+        paths: Sequence[Path],
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress = silent,
+    ) -> PhotoFeatures:
+        """Decode photos and run the trunk's image side, each once; unreadable ones are skipped."""
+
+    def text_features(self, texts: Sequence[str]) -> Floats:
+        """Run the trunk's text side: (m, q)."""
+
+    def with_head(self, head: Head) -> Self:
+        """Return the same trunk with another head."""
+
+    def general_words(self) -> tuple[str, ...]:
+        """About a thousand words from all over, whose scores training should not move."""
+
+
+def embed_photos(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> PhotoFeatures:
+    """Embed photos as unit vectors, (kept, d), in the form of `Encoder.photo_features`."""
+    found = encoder.photo_features(paths, max_pixels=max_pixels, progress=progress)
+    return PhotoFeatures(encoder.head.project_photos(found.features), found.kept, found.skipped)
+
+
+def embed_texts(encoder: Encoder, texts: Sequence[str]) -> Floats:
+    """Embed texts as unit vectors, (m, d)."""
+    return encoder.head.project_texts(encoder.text_features(texts))
+
+
+def unit(vectors: NDArray[np.floating[Any]]) -> Floats:
+    """Scale vectors, (..., d), to length 1; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, np.finfo(np.float32).tiny), np.float32)
+
+
+def load_encoder(name: str) -> Encoder:
+    """Load a pretrained encoder.
+
+    Parameters
+    ----------
+    name : str
+        ``"starter"``: the built-in encoder, which needs no download.
+
+    Raises
+    ------
+    EncoderError
+        If there is no encoder of that name.
+    """
+    if name == "starter":
+        from photosieve.encoders.starter import Starter
+
+        return Starter()
+    raise EncoderError(f'there is no encoder called "{name}"; this version has "starter"')

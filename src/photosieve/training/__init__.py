@@ -1,0 +1,1 @@
+"""Training: recipes, losses, cached features and the loop."""

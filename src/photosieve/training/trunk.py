@@ -1,0 +1,105 @@
+"""What is frozen is computed once: the features that every epoch, fold and recipe starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.encoders import Encoder, Floats, Head
+from photosieve.errors import TrainingError
+from photosieve.labels import Dataset
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
+from photosieve.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A labelled dataset as features: all that training, tuning and evaluation look at.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The photos that could be read, in the order of the rows below.
+    photos : array (n, p)
+        Features of the photos.
+    targets : array of bool (n, labels)
+    labels : tuple of str (labels,)
+    texts : array (labels, q)
+        Features of the labels.
+    words : array (words, q)
+        Features of general words, for the anchors.
+    skipped : tuple of Skipped
+        Photos that could not be read.
+    """
+
+    dataset: Dataset
+    photos: Floats
+    targets: NDArray[np.bool_]
+    labels: tuple[str, ...]
+    texts: Floats
+    words: Floats
+    skipped: tuple[Skipped, ...]
+
+    def rows(self, index: NDArray[np.intp]) -> Prepared:
+        """Return some of the photos with all of the labels."""
+        return replace(
+            self,
+            dataset=self.dataset.select(index),
+            photos=self.photos[index],
+            targets=self.targets[index],
+        )
+
+    def scores(self, head: Head) -> Floats:
+        """Cosine of each photo and each label, (n, labels)."""
+        return head.project_photos(self.photos) @ head.project_texts(self.texts).T
+
+
+def prepare(
+    encoder: Encoder,
+    dataset: Dataset,
+    *,
+    labels: Sequence[str] | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> Prepared:
+    """Run the encoder's trunk over a dataset: every photo, label and general word once.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    dataset : Dataset
+    labels : sequence of str, optional
+        What is asked; the dataset's own vocabulary by default.
+    max_pixels : int
+        Larger photos are skipped.
+    progress : Progress
+
+    Raises
+    ------
+    TrainingError
+        If no photo can be read, or there is no label.
+    """
+    labels = tuple(dataset.vocabulary if labels is None else labels)
+    if not labels:
+        raise TrainingError(
+            f"{dataset.root}: no photo has a label; list at least one label in the labels file"
+        )
+    found = encoder.photo_features(dataset.photos, max_pixels=max_pixels, progress=progress)
+    if not len(found.kept):
+        raise TrainingError(
+            f"{dataset.root}: none of the {len(dataset)} photos can be read; "
+            f"the first: {found.skipped[0]}"
+        )
+    dataset = dataset.select(found.kept)
+    return Prepared(
+        dataset=dataset,
+        photos=found.features,
+        targets=dataset.matrix(labels),
+        labels=labels,
+        texts=encoder.text_features(labels),
+        words=encoder.text_features(encoder.general_words()),
+        skipped=found.skipped,
+    )
