@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,70 +16,13 @@ from photosieve.cut import Cut
 from photosieve.encoders import Encoder, Head, embed_photos, embed_texts, load_encoder
 from photosieve.errors import EncoderError, SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
+from photosieve.hits import Hit, SearchResult
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
 from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
 from photosieve.training.trunk import Prepared, prepare
 from photosieve.tune import Tuning, tune
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A photo with its score for a query: their cosine similarity, higher is better."""
-
-    path: Path
-    score: float
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The answer to one query.
-
-    Iterating gives the hits. What was left out is here too, so that nobody has to wonder.
-
-    Parameters
-    ----------
-    query : str
-    hits : tuple of Hit
-        What matches, best first; possibly nothing.
-    hidden : tuple of Hit
-        What was left out, best first.
-    cut : Cut
-        The rule that decided, or would have if the caller had not asked for a fixed number.
-    skipped : tuple of Skipped
-        Photos that could not be read.
-    """
-
-    query: str
-    hits: tuple[Hit, ...]
-    hidden: tuple[Hit, ...]
-    cut: Cut
-    skipped: tuple[Skipped, ...] = ()
-
-    def __iter__(self) -> Iterator[Hit]:
-        return iter(self.hits)
-
-    def __len__(self) -> int:
-        return len(self.hits)
-
-    @property
-    def best_hidden(self) -> float | None:
-        """The highest score that was left out; None when nothing was."""
-        return self.hidden[0].score if self.hidden else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return a form for JSON."""
-        return {
-            "query": self.query,
-            "hits": [{"path": str(hit.path), "score": hit.score} for hit in self.hits],
-            "hidden": len(self.hidden),
-            "best_hidden": self.best_hidden,
-            "skipped": [
-                {"path": str(skip.path), "reason": skip.reason, "remedy": skip.remedy}
-                for skip in self.skipped
-            ],
-        }
 
 
 @dataclass(frozen=True)
@@ -376,10 +318,11 @@ class Sieve:
             "out_of_fold": {"groups": held_out.groups, "names": held_out.names},
             "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
         }
-        arrays = {"scores": held_out.scores, "relevant": held_out.relevant.astype(np.uint8)}
-        sievefile.write(
-            Path(folder), sievefile.Saved(manifest, asdict(self.encoder.head), arrays)
-        )
+        arrays: sievefile.Arrays = {
+            "scores": held_out.scores,
+            "relevant": held_out.relevant.astype(np.uint8),
+        }
+        sievefile.write(Path(folder), sievefile.Saved(manifest, self.encoder.head.arrays(), arrays))
 
     @classmethod
     def load(cls, folder: str | Path) -> Sieve:

@@ -69,10 +69,14 @@ class Head:
         """Embed texts, (m, q), as unit vectors, (m, d)."""
         return unit((features - self.text_mean) @ self.text)
 
+    def arrays(self) -> dict[str, Floats]:
+        """Return the four arrays by name, for saving."""
+        return asdict(self)
+
     def fingerprint(self) -> str:
         """Hash of all numbers and shapes."""
         digest = hashlib.sha256()
-        for name, array in asdict(self).items():
+        for name, array in self.arrays().items():
             digest.update(f"{name}{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

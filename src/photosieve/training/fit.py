@@ -76,21 +76,23 @@ def fit(
 
     words = torch.from_numpy(_free_words_removed(data, start, recipe))  # (words, q)
     with torch.no_grad():
-        pretrained = _unit(features @ photo_map) @ _unit(words @ text_map).T  # (n, words)
+        labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)  # (labels|words, d)
+        pretrained = _unit(features @ photo_map) @ anchors.T  # (n, words)
 
     items = len(pairs) if recipe.loss == "diagonal_softmax" else len(features)
     for epoch in range(recipe.epochs):
         for batch in _batches(items, recipe.batch_size, generator):
             rows = pairs[batch, 0] if recipe.loss == "diagonal_softmax" else batch
             photos = _unit(features[rows] @ photo_map)  # (batch, d)
-            labels = _unit(texts @ text_map)  # (labels, d)
+            if recipe.trains_text:
+                labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)
             logits = log_scale.exp() * photos @ labels.T  # (batch, labels)
             if recipe.loss == "diagonal_softmax":
                 loss = diagonal_softmax(logits[:, pairs[batch, 1]])  # (batch, batch)
             else:
                 loss = balanced_sigmoid(logits + bias, targets[rows], positives, len(features))
             if recipe.anchor_weight:
-                scores = photos @ _unit(words @ text_map).T  # (batch, words)
+                scores = photos @ anchors.T  # (batch, words)
                 loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows])
             if not torch.isfinite(loss):
                 raise TrainingError(

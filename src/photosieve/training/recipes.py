@@ -67,7 +67,7 @@ _TABLE = (
         epochs=150,
         learning_rate=1e-3,
         scale=5.0,
-        anchor_weight=10.0,
+        anchor_weight=30.0,
         anchor_free_cosine=0.5,
     ),
     Recipe(
@@ -81,7 +81,7 @@ _TABLE = (
         trains_text=True,
         batch_size=16,
         epochs=30,
-        learning_rate=1e-3,
+        learning_rate=1e-4,
         scale=10.0,
         anchor_weight=0.0,
         anchor_free_cosine=1.0,

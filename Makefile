@@ -1,0 +1,38 @@
+# `make` targets are what people and CI run alike. Everything lives in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench clean
+
+# The main job on the sample listings: train, test, compare, search, report.
+demo: .venv/installed
+	$(BIN)/photosieve demo
+
+# Every check and test but the slow ones.
+test: check
+	$(BIN)/pytest
+
+# Lint, format, types. The import rules and the README's commands are tests in tests/unit.
+check: .venv/developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Every speed and quality claim, as a script that prints it.
+bench: .venv/developed
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/speed.py
+
+# Constraints keep the builds of torch and all others to the tested ones.
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/developed: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv photosieve-demo

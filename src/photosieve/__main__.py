@@ -1,0 +1,5 @@
+"""Run the command line as `python -m photosieve`."""
+
+from photosieve.cli import main
+
+main()

@@ -1,0 +1,413 @@
+"""The command line: parse, call the library, show. Exit statuses are decided here alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from photosieve.errors import PhotosieveError, UsageError
+from photosieve.terminal import (
+    print_comparison,
+    print_json,
+    print_search,
+    print_skipped,
+    print_training,
+    progress_bars,
+    training_dict,
+)
+
+# Whatever needs torch, numpy or Pillow is imported inside the commands: `--help` answers at once.
+
+
+class Commands(TyperGroup):
+    """The commands, with every error we know turned into one sentence and an exit status."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except PhotosieveError as error:
+            typer.echo(f"photosieve: {error}", err=True)
+            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+        except KeyboardInterrupt:
+            typer.echo("photosieve: interrupted; what was being made is discarded", err=True)
+            raise typer.Exit(130) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Ask for photos in words; get the photos that match, all of them and no others.",
+    epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+)
+
+main = app
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+MaxMegapixels = Annotated[
+    float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
+]
+Buildings = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="BUILDING...", help="Labelled folders that the sieve was not trained on."
+    ),
+]
+Train = Annotated[
+    list[str],
+    typer.Argument(metavar="TRAIN...", help="Folders with photos and a train_labels.json."),
+]
+Objective = Annotated[
+    str,
+    typer.Option(
+        metavar="GOAL", help="f1, f2, f0.5, accuracy, recall>=0.9 or precision>=0.9 (any number)."
+    ),
+]
+Seed = Annotated[int, typer.Option(metavar="N", help="Start of the random numbers.")]
+SieveFolder = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Handle options that stand before the command."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"photosieve {installed('photosieve')}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the sieve and the report go.")
+    ] = Path("photosieve-demo"),
+    seeds: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Trainings behind each row of the table.")
+    ] = 2,
+    as_json: Json = False,
+) -> None:
+    """Run the whole job on the sample listings.
+
+    Trains on 6 buildings, tests on 8 others, compares with zero-shot and with the notebooks'
+    method, searches, and writes a report.
+    """
+    from photosieve import report
+    from photosieve.compare import compare as run_comparison
+    from photosieve.encoders import load_encoder
+    from photosieve.labels import Dataset
+    from photosieve.sieve import Sieve
+    from photosieve.sievefile import check_target
+    from photosieve.training.recipes import DEFAULT
+    from photosieve.training.trunk import prepare
+
+    samples = _samples()
+    check_target(out / "sieve")
+    with progress_bars() as progress:
+        encoder = load_encoder("starter")
+        train_data = prepare(encoder, Dataset.load(samples / "train"), progress=progress)
+        test_set = Dataset.load(samples / "test")
+        test_data = prepare(encoder, test_set, labels=train_data.labels, progress=progress)
+        sieve = Sieve.fit_prepared(encoder, train_data, progress=progress)
+        sieve.save(out / "sieve")
+        comparison = run_comparison(encoder, train_data, test_data, seeds=seeds, progress=progress)
+        evaluation = comparison.evaluations[DEFAULT][0]
+        report.write_html(evaluation, out / "report.html", comparison=comparison.rows)
+        report.write_excel(evaluation, out / "report.xlsx")
+        building = samples / "test" / "fountain-square-3"
+        results = [sieve.search(query, building) for query in ("sofa", "kitchen", "swimming pool")]
+    if as_json:
+        print_json(
+            {
+                "sieve": str(out / "sieve"),
+                "report": str(out / "report.html"),
+                "evaluation": evaluation.to_dict(),
+                "comparison": [row.to_dict() for row in comparison.rows],
+                "searches": [result.to_dict() for result in results],
+            }
+        )
+        return
+    print_training(sieve, out / "sieve")
+    typer.echo(f"\nTested on {evaluation.summary()}\n")
+    print_comparison(comparison)
+    for result in results:
+        typer.echo(f'\nSearch for "{result.query}" in {building.name}:')
+        print_search(result, relative_to=building)
+    typer.echo(f"\nReport: {(out / 'report.html').resolve()}")
+    typer.echo(f"Excel:  {(out / 'report.xlsx').resolve()}")
+
+
+@app.command()
+def check(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH...", help="Folders of photos with labels files.")
+    ],
+    max_megapixels: MaxMegapixels = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong with labels and photos.
+
+    Exit status 1 when something must be repaired before the data can be used.
+    """
+    from photosieve.check import check as run_check
+
+    found = run_check(paths, max_pixels=_pixels(max_megapixels))
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        typer.echo(found.summary())
+    if found.fatal:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    train: Train,
+    out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder to save the sieve in.")],
+    encoder: Annotated[str, typer.Option(metavar="NAME", help="The model.")] = "starter",
+    recipe: Annotated[
+        str, typer.Option(metavar="NAME", help="balanced, notebook or zero-shot.")
+    ] = "balanced",
+    objective: Objective = "f1",
+    seed: Seed = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a number of the recipe."),
+    ] = None,
+    max_megapixels: MaxMegapixels = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Adapt a model to labelled photos.
+
+    Learns the cut on held-out buildings too, and saves both as a sieve.
+    """
+    from photosieve.labels import Dataset
+    from photosieve.sieve import Sieve
+    from photosieve.sievefile import check_target
+    from photosieve.training.recipes import get_recipe
+    from photosieve.tune import Objective as Goal
+
+    chosen = get_recipe(recipe, _settings(settings or []))
+    Goal(objective)
+    check_target(out)
+    with progress_bars() as progress:
+        sieve = Sieve.fit(
+            Dataset.load(*train),
+            encoder,
+            recipe=chosen,
+            objective=objective,
+            seed=seed,
+            max_pixels=_pixels(max_megapixels),
+            progress=progress,
+        )
+        sieve.save(out)
+    print_skipped(sieve.skipped)
+    if as_json:
+        print_json(training_dict(sieve, out))
+    else:
+        print_training(sieve, out)
+
+
+@app.command()
+def tune(
+    sieve: SieveFolder,
+    train: Train,
+    objective: Objective = "f1",
+    max_megapixels: MaxMegapixels = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Learn the cut anew, for another objective.
+
+    The model stays as it is: this takes a second.
+    """
+    from photosieve.labels import Dataset
+    from photosieve.sieve import Sieve
+
+    with progress_bars() as progress:
+        tuned = Sieve.load(sieve).retune(
+            Dataset.load(*train),
+            objective,
+            max_pixels=_pixels(max_megapixels),
+            progress=progress,
+        )
+        tuned.save(sieve)
+    if as_json:
+        print_json(training_dict(tuned, sieve))
+    else:
+        print_training(tuned, sieve)
+
+
+@app.command()
+def evaluate(
+    sieve: SieveFolder,
+    buildings: Buildings,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page to read in a browser.")
+    ] = None,
+    excel: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook.")] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table.")] = None,
+    max_megapixels: MaxMegapixels = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Ask every label in every building.
+
+    Counts what comes back, right and wrong, and writes it as text, page or workbook.
+    """
+    from photosieve import report
+    from photosieve.labels import Dataset
+    from photosieve.sieve import Sieve
+
+    loaded = Sieve.load(sieve)
+    dataset = Dataset.load(*buildings)
+    with progress_bars() as progress:
+        evaluation = loaded.evaluate(dataset, max_pixels=_pixels(max_megapixels), progress=progress)
+        for write, path in (
+            (report.write_html, html),
+            (report.write_excel, excel),
+            (report.write_csv, csv),
+        ):
+            if path is not None:
+                write(evaluation, path)
+    print_skipped(evaluation.skipped)
+    known = {label.casefold() for label in loaded.labels}
+    unknown = [label for label in dataset.vocabulary if label.casefold() not in known]
+    if unknown:
+        typer.echo(f"not asked, as the sieve never saw them: {', '.join(unknown)}", err=True)
+    if as_json:
+        print_json(evaluation.to_dict())
+        return
+    typer.echo(evaluation.summary())
+    for path in (html, excel, csv):
+        if path is not None:
+            typer.echo(f"wrote {path}")
+
+
+@app.command()
+def compare(
+    train: Annotated[str, typer.Argument(metavar="TRAIN", help="Labelled photos to train on.")],
+    buildings: Buildings,
+    encoder: Annotated[str, typer.Option(metavar="NAME", help="The model.")] = "starter",
+    recipes: Annotated[
+        str, typer.Option(metavar="NAMES", help="Recipes, separated by commas.")
+    ] = "zero-shot,notebook,balanced",
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Trainings of each recipe.")] = 5,
+    objective: Objective = "f1",
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a page with the last recipe in detail."),
+    ] = None,
+    max_megapixels: MaxMegapixels = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Train and test several recipes alike."""
+    from photosieve import report
+    from photosieve.compare import compare as run_comparison
+    from photosieve.encoders import load_encoder
+    from photosieve.labels import Dataset
+    from photosieve.training.recipes import get_recipe
+    from photosieve.training.trunk import prepare
+
+    names = [name.strip() for name in recipes.split(",") if name.strip()]
+    for name in names:
+        get_recipe(name)
+    if not names:
+        raise UsageError("name at least one recipe, such as: --recipes balanced")
+    train_set, test_set = Dataset.load(train), Dataset.load(*buildings)
+    with progress_bars() as progress:
+        model = load_encoder(encoder)
+        pixels = _pixels(max_megapixels)
+        train_data = prepare(model, train_set, max_pixels=pixels, progress=progress)
+        test_data = prepare(
+            model, test_set, labels=train_data.labels, max_pixels=pixels, progress=progress
+        )
+        found = run_comparison(
+            model,
+            train_data,
+            test_data,
+            names,
+            seeds=seeds,
+            objective=objective,
+            progress=progress,
+        )
+        if html is not None:
+            report.write_html(found.evaluations[names[-1]][0], html, comparison=found.rows)
+    print_skipped((*train_data.skipped, *test_data.skipped))
+    if as_json:
+        print_json({"seeds": seeds, "rows": [row.to_dict() for row in found.rows]})
+    else:
+        print_comparison(found)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for, in words.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Where, sub-folders included.")
+    ],
+    sieve: Annotated[Path, typer.Option(metavar="SIEVE", help="A folder that train made.")],
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Show the N best instead of what matches."),
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page of thumbnails.")
+    ] = None,
+    max_megapixels: MaxMegapixels = 64.0,
+    as_json: Json = False,
+) -> None:
+    """Print the photos that match, and no others.
+
+    Best first, with how many were left out.
+    """
+    from photosieve import report
+    from photosieve.sieve import Sieve
+
+    loaded = Sieve.load(sieve)
+    with progress_bars() as progress:
+        result = loaded.search(
+            query, *folders, top=top, max_pixels=_pixels(max_megapixels), progress=progress
+        )
+        if html is not None:
+            hits = [(hit.path, hit.score) for hit in result.hits]
+            hidden = [(hit.path, hit.score) for hit in result.hidden]
+            report.write_contact_sheet(html, query, hits, hidden, result.cut)
+    print_skipped(result.skipped)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    print_search(result)
+    if html is not None:
+        typer.echo(f"wrote {html}")
+
+
+def _samples() -> Path:
+    """Folder of the sample listings: in the package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "samples", here.parents[1] / "samples"):
+        if folder.is_dir():
+            return folder
+    raise PhotosieveError("the sample listings are missing; install photosieve again")
+
+
+def _pixels(megapixels: float) -> int:
+    return int(megapixels * 1_000_000)
+
+
+def _settings(texts: Sequence[str]) -> dict[str, str]:
+    """Read `--set`: KEY=VALUE, several in one text where spaces or commas part them."""
+    settings = {}
+    for text in " ".join(texts).replace(",", " ").split():
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f'--set wants KEY=VALUE, not "{text}"; for instance epochs=50')
+        settings[key] = value
+    return settings

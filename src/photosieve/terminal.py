@@ -1,0 +1,133 @@
+"""What a person or a program sees of a command: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from photosieve.compare import Comparison
+    from photosieve.photos import Skipped
+    from photosieve.progress import Progress
+    from photosieve.hits import SearchResult
+    from photosieve.sieve import Sieve
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Show how far the work is, with rate and time left, if somebody is watching stderr."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    class Rate(bars.ProgressColumn):
+        def render(self, task: bars.Task) -> str:
+            return f"{task.speed:.1f}/s" if task.speed else ""
+
+    console = Console(stderr=True)
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        Rate(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as shown:
+        tasks: dict[str, bars.TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage, total=total)
+            shown.update(tasks[stage], completed=done, total=total)
+            if done >= total:
+                shown.remove_task(tasks.pop(stage))
+
+        yield report
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_skipped(skipped: Sequence[Skipped]) -> None:
+    """Name photos that were skipped, with reason and remedy, on stderr."""
+    if not skipped:
+        return
+    typer.echo(f"skipped {len(skipped)} photos that cannot be used:", err=True)
+    for skip in skipped[:10]:
+        typer.echo(f"  {skip}", err=True)
+    if len(skipped) > 10:
+        typer.echo(f"  and {len(skipped) - 10} more; `photosieve check` lists them all", err=True)
+
+
+def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
+    """Describe a fitted sieve for JSON."""
+    tuning = sieve.tuning.to_dict()
+    return {
+        "sieve": str(folder),
+        "labels": len(sieve.labels),
+        "photos": len(sieve.out_of_fold.names),
+        "skipped": len(sieve.skipped),
+        "seconds": round(sieve.seconds, 3),
+        "objective": tuning["objective"],
+        "rule": tuning["member"],
+        "out_of_fold": tuning["figures"],
+        "cut": tuning["cut"],
+    }
+
+
+def print_training(sieve: Sieve, folder: Path) -> None:
+    """Say what was learned and how well it does on held-out photos."""
+    figures = sieve.tuning.figures
+    buildings = len(dict.fromkeys(sieve.out_of_fold.groups))
+    typer.echo(
+        f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.out_of_fold.names)} photos "
+        f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s\n"
+        f"cut: {sieve.cut.describe()}\n"
+        f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
+        f"recall {figures['recall']:.3f}, tuned for {sieve.tuning.objective}"
+    )
+
+
+def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
+    """Print what matches, and always what was left out."""
+    for hit in result.hits:
+        path = hit.path.relative_to(relative_to) if relative_to else hit.path
+        typer.echo(f"{hit.score:6.3f}  {path}")
+    total = len(result.hits) + len(result.hidden)
+    left_out = (
+        f"{len(result.hidden)} left out, the best of them at {result.best_hidden:.3f}"
+        if result.hidden
+        else "none left out"
+    )
+    if result.hits:
+        typer.echo(f"{len(result.hits)} of {total} photos match; {left_out}")
+    else:
+        typer.echo(f"nothing matches; {left_out}")
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print a leaderboard."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("method", "macro F1 [95 %]", "mean av. precision", "accuracy", '"none" right'):
+        table.add_column(heading, justify="left" if heading == "method" else "right")
+    for row in found.rows:
+        table.add_row(
+            row.name,
+            str(row.macro_f1),
+            f"{row.mean_average_precision.value:.3f}",
+            f"{row.accuracy.value:.3f}",
+            f"{row.empty_right.value:.1%}",
+        )
+    Console(file=sys.stdout, width=100, highlight=False).print(table)
