@@ -13,9 +13,9 @@ import typer
 
 if TYPE_CHECKING:
     from photosieve.compare import Comparison
+    from photosieve.hits import SearchResult
     from photosieve.photos import Skipped
     from photosieve.progress import Progress
-    from photosieve.hits import SearchResult
     from photosieve.sieve import Sieve
 
 

@@ -153,7 +153,7 @@ def tune(
     """
     goal = Objective(objective)
     table = _Table.of(scores, relevant, groups)
-    folds = _folds(table.buildings)
+    folds = _folds(table.units)
     judged = {member: _judge(table, member, goal, folds) for member in MEMBERS}
     member = _simplest_within_noise(judged, goal)
     total = judged[member].sum(0)  # (labels,)
@@ -184,14 +184,15 @@ class _Table:
     """
 
     labels: int
-    buildings: int
+    units: int
     score: Floats
     best: Floats
     is_best: NDArray[np.bool_]
     deepest_fall: Floats
     relevant: NDArray[np.bool_]
     label: NDArray[np.intp]
-    building: NDArray[np.intp]
+    unit: NDArray[np.intp]
+    """What is held out together: the building or, if there is only one, the label."""
 
     @classmethod
     def of(
@@ -200,10 +201,10 @@ class _Table:
         relevant: NDArray[np.bool_],
         groups: Sequence[str],
     ) -> _Table:
-        names = np.array(groups)
+        names, buildings = np.array(groups), tuple(dict.fromkeys(groups))
         parts = []
         labels = np.arange(scores.shape[1])
-        for building, name in enumerate(dict.fromkeys(groups)):
+        for number, name in enumerate(buildings):
             rows = np.flatnonzero(names == name)
             order = np.argsort(-scores[rows], axis=0, kind="stable")  # (n, labels)
             ranked = np.take_along_axis(scores[rows], order, 0)
@@ -216,30 +217,31 @@ class _Table:
                     np.maximum.accumulate(falls(ranked.T).T, axis=0),
                     np.take_along_axis(relevant[rows], order, 0),
                     np.broadcast_to(labels, ranked.shape),
-                    np.full(ranked.shape, building),
+                    np.broadcast_to(labels if len(buildings) == 1 else number, ranked.shape),
                 )
             )
         flat: list[Any] = [np.concatenate([part[i].ravel() for part in parts]) for i in range(7)]
-        return cls(scores.shape[1], len(parts), *flat)
+        units = len(labels) if len(buildings) == 1 else len(buildings)
+        return cls(len(labels), units, *flat)
 
     def among(self, chosen: NDArray[np.bool_]) -> _Table:
-        """Return only the pairs of some buildings, (buildings,) of bool."""
-        pairs = chosen[self.building]
+        """Return only the pairs of some units, (units,) of bool."""
+        pairs = chosen[self.unit]
         arrays: list[Any] = [
             self.score, self.best, self.is_best, self.deepest_fall,
-            self.relevant, self.label, self.building,
+            self.relevant, self.label, self.unit,
         ]  # fmt: skip
-        return _Table(self.labels, self.buildings, *(array[pairs] for array in arrays))
+        return _Table(self.labels, self.units, *(array[pairs] for array in arrays))
 
     def counts(self, cut: Cut) -> Counts:
-        """Count per building and label, (buildings, labels)."""
+        """Count per unit and label, (units, labels)."""
         kept = (self.best >= cut.gate) & (self.is_best | (self.score > cut.floor))
         kept &= self.deepest_fall <= cut.drop
-        cell = self.building * self.labels + self.label
+        cell = self.unit * self.labels + self.label
 
         def count(which: NDArray[np.bool_]) -> Floats:
-            flat = np.bincount(cell[which], minlength=self.buildings * self.labels)
-            return flat.reshape(self.buildings, self.labels).astype(np.float64)
+            flat = np.bincount(cell[which], minlength=self.units * self.labels)
+            return flat.reshape(self.units, self.labels).astype(np.float64)
 
         right = self.relevant
         return Counts(
@@ -335,23 +337,23 @@ def _midpoints(values: Floats, most: int) -> Floats:
     return bounds
 
 
-def _folds(buildings: int) -> list[NDArray[np.bool_]]:
-    """Masks of held-out buildings, (buildings,); none for a single building."""
-    if buildings < 2:
+def _folds(units: int) -> list[NDArray[np.bool_]]:
+    """Masks of held-out units, (units,); none for a single one."""
+    if units < 2:
         return []
-    parts = np.array_split(np.arange(buildings), min(buildings, FOLDS))
-    return [np.isin(np.arange(buildings), part) for part in parts]
+    parts = np.array_split(np.arange(units), min(units, FOLDS))
+    return [np.isin(np.arange(units), part) for part in parts]
 
 
 def _judge(
     table: _Table, member: str, goal: Objective, folds: Sequence[NDArray[np.bool_]]
 ) -> Counts:
-    """Count what a member does on buildings that its numbers were not searched on.
+    """Count what a member does on units that its numbers were not searched on.
 
     Returns
     -------
     Counts
-        Of shape (buildings, labels).
+        Of shape (units, labels).
     """
     if not folds:
         return table.counts(_search(table, member, goal))
@@ -365,17 +367,17 @@ def _judge(
 def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str:
     """Pick the first member whose value is within one standard error of the best.
 
-    The error is that of the difference between the two over bootstrap draws of buildings (the one
-    standard error rule of Breiman et al., 1984, section 3.4.3). With one building the figures are
-    not honest, and the simplest member is taken.
+    The error is that of the difference between the two over bootstrap draws of units (the one
+    standard error rule of Breiman et al., 1984, section 3.4.3). With one unit the figures are not
+    honest, and the simplest member is taken.
     """
     simplest = MEMBERS[0]
-    buildings = len(judged[simplest].tp)
-    if buildings < 2:
+    units = len(judged[simplest].tp)
+    if units < 2:
         return simplest
     values = {member: float(goal.value(counts.sum(0))) for member, counts in judged.items()}
     best = max(values, key=lambda member: values[member])
-    weights = metrics.bootstrap_weights(buildings, draws=1000, seed=0)  # (draws, buildings)
+    weights = metrics.bootstrap_weights(units, draws=1000, seed=0)  # (draws, units)
 
     def draws(member: str) -> Floats:
         counts = judged[member]

@@ -2,9 +2,9 @@
 
 A tower is converted from its torch module once and kept in the user's cache folder under the
 fingerprint of its weights; later runs load the converted form and import no torch. All towers run
-in float32. bfloat16 would be 1.7 times as fast for the starter's image tower, but moves photo
-embeddings to a cosine of .98 of their float32 place (``benchmarks/embed.py`` measures both), and a
-cut is only as good as its scores.
+in float32 unless told otherwise: for the starter's image tower bfloat16 is faster, but moves photo
+embeddings to a cosine far below the .999 that a cut can live with (``benchmarks/speed.py`` measures
+both).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import platformdirs
@@ -38,6 +38,7 @@ def open_tower(
     build: Callable[[], torch.nn.Module],
     example: Sequence[NDArray[Any]],
     shapes: Sequence[Sequence[int]],
+    precision: Literal["f32", "bf16"] = "f32",
 ) -> Tower:
     """Load a tower in its fastest form, converting it first when this machine has not yet.
 
@@ -53,6 +54,8 @@ def open_tower(
         One valid input, for tracing.
     shapes : sequence of shapes
         Shape of each input; -1 where it varies.
+    precision : {"f32", "bf16"}
+        What the CPU computes in; one that has no bfloat16 ignores the wish.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def open_tower(
     if model is None:
         model = _convert(build(), example, shapes)
         _keep(model, cached)
-    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
     return _openvino_tower(core.compile_model(model, "CPU", settings))
 
 

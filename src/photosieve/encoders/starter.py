@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -95,7 +95,7 @@ class Starter:
         skipped: list[Skipped] = []
 
         def inputs() -> Iterator[tuple[Floats]]:
-            read = functools.partial(_pixels, max_pixels=max_pixels)
+            read = functools.partial(pixels, max_pixels=max_pixels)
             for index, result in enumerate(_ahead(read, paths)):
                 if isinstance(result, Skipped):
                     skipped.append(result)
@@ -104,7 +104,7 @@ class Starter:
                     yield (result,)
 
         features = []
-        for row in _image_tower()(inputs()):
+        for row in image_tower()(inputs()):
             features.append(row)
             progress("reading photos", len(features) + len(skipped), len(paths))
         table = np.concatenate(features) if features else np.zeros((0, 1280), np.float32)
@@ -114,10 +114,9 @@ class Starter:
         """Run the text tower: (m, 384), of length 1."""
         if not texts:
             return np.zeros((0, 384), np.float32)
-        tokenizer = _tokenizer()
         batches = []
         for start in range(0, len(texts), TEXT_BATCH):
-            encoded = tokenizer.encode_batch(list(texts[start : start + TEXT_BATCH]))
+            encoded = tokenizer().encode_batch(list(texts[start : start + TEXT_BATCH]))
             ids = np.array([item.ids for item in encoded], np.int64)
             mask = np.array([item.attention_mask for item in encoded], np.int64)
             batches.append((ids, mask))
@@ -157,15 +156,15 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> np.ndarray[Any, np.dtype[
     return np.asarray(inside + 6 * norm.sf(high))
 
 
-def _pixels(path: Path, *, max_pixels: int) -> Floats | Skipped:
+def pixels(path: Path, *, max_pixels: int) -> Floats | Skipped:
     """Decode one photo as the image tower wants it: (1, 3, SIDE, SIDE), about -1 to 1."""
     try:
         photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
     except PhotoError as error:
         return Skipped.from_error(error)
     square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    pixels = (np.asarray(square, np.float32) - 127.0) / 128.0
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+    centred = (np.asarray(square, np.float32) - 127.0) / 128.0
+    return np.ascontiguousarray(centred.transpose(2, 0, 1)[None])
 
 
 def _ahead(
@@ -229,7 +228,8 @@ def _image_weights() -> dict[str, torch.Tensor]:
     return weights
 
 
-def _build_image_tower() -> torch.nn.Module:
+def build_image_tower() -> torch.nn.Module:
+    """Make the image tower as a torch module in evaluation mode."""
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -239,8 +239,8 @@ def _build_image_tower() -> torch.nn.Module:
             self.net = EfficientNet.from_name("efficientnet-lite2", image_size=SIDE)
             self.net.load_state_dict(_image_weights())
 
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            maps = self.net.extract_features(pixels)  # (n, 1280, SIDE / 32, SIDE / 32)
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            maps = self.net.extract_features(inputs)  # (n, 1280, SIDE / 32, SIDE / 32)
             pooled: torch.Tensor = maps.mean((2, 3))
             return pooled
 
@@ -248,18 +248,21 @@ def _build_image_tower() -> torch.nn.Module:
 
 
 @functools.cache
-def _image_tower() -> Tower:
+def image_tower(precision: Literal["f32", "bf16"] = "f32") -> Tower:
+    """Load the image tower: pixels as `pixels` gives them to features, (1, 1280)."""
     example = np.zeros((1, 3, SIDE, SIDE), np.float32)
     return open_tower(
         f"efficientnet-lite2-{SIDE}",
         _trunk_fingerprint(),
-        _build_image_tower,
+        build_image_tower,
         (example,),
         ((-1, 3, SIDE, SIDE),),
+        precision,
     )
 
 
-def _build_text_tower() -> torch.nn.Module:
+def build_text_tower() -> torch.nn.Module:
+    """Make the text tower as a torch module in evaluation mode."""
     import torch
     from safetensors.torch import load_file
     from transformers import BertConfig, BertModel
@@ -287,17 +290,18 @@ def _text_tower() -> Tower:
     return open_tower(
         "all-minilm-l6-v2",
         _trunk_fingerprint(),
-        _build_text_tower,
+        build_text_tower,
         (example, example),
         ((-1, -1), (-1, -1)),
     )
 
 
 @functools.cache
-def _tokenizer() -> Any:
+def tokenizer() -> Any:
+    """Load the text tower's tokenizer."""
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(_text_folder() / "tokenizer.json"))
-    tokenizer.enable_truncation(MAX_TOKENS)
-    tokenizer.enable_padding()
-    return tokenizer
+    loaded = Tokenizer.from_file(str(_text_folder() / "tokenizer.json"))
+    loaded.enable_truncation(MAX_TOKENS)
+    loaded.enable_padding()
+    return loaded

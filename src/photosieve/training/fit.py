@@ -71,6 +71,7 @@ def fit(
             {"params": maps, "lr": recipe.learning_rate},
             {"params": [log_scale, bias], "lr": SCALAR_LEARNING_RATE},
         ],
+        fused=True,
         weight_decay=0.0,  # decay pulls to zero; what should hold the maps is their start
     )
 
