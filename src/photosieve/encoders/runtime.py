@@ -9,6 +9,8 @@ both).
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import sys
 import tempfile
 import warnings
@@ -47,7 +49,7 @@ def open_tower(
     name : str
         Part of the cached file's name, to tell files apart by eye.
     fingerprint : str
-        Hash of the weights and of everything else that `build` puts in.
+        Hash of the weights.
     build : callable
         Makes the torch module, in evaluation mode; called only when there is no cached form.
     example : sequence of arrays
@@ -67,7 +69,10 @@ def open_tower(
         return _torch_tower(build())
     core = openvino.Core()
     version = openvino.__version__.split("-")[0]
-    cached = cache_folder() / f"{name}-{fingerprint[:16]}-openvino-{version}.xml"
+    # The weights are not all: a tower that is built in another way is another tower.
+    parts = (fingerprint, inspect.getsource(build), str(shapes), version)
+    key = hashlib.sha256("/".join(parts).encode()).hexdigest()
+    cached = cache_folder() / f"{name}-{key[:16]}.xml"
     model = _read(core, cached)
     if model is None:
         model = _convert(build(), example, shapes)

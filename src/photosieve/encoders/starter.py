@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.encoders import Floats, Head, PhotoFeatures
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 SIDE = 320
 """Photos are scaled to a square of this side; nothing is cropped away, as what one asks for may
 stand at the edge. EfficientNet-Lite2 was trained at 260, but finds small things better at 320."""
+
+PREPARATION = 1
+"""Raised whenever pixels or tokens are prepared differently, so that old cuts are refused."""
 
 RIDGE = 3.0
 """Strength of the ridge regression, in units of the mean squared singular value."""
@@ -67,8 +71,8 @@ class Starter:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash of the towers' weights, the input size and the head."""
-        parts = (_trunk_fingerprint(), str(SIDE), self.head.fingerprint())
+        """Hash of the towers' weights, how inputs are prepared, and the head."""
+        parts = (_trunk_fingerprint(), f"{SIDE}/{PREPARATION}", self.head.fingerprint())
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     def with_head(self, head: Head) -> Starter:
@@ -94,7 +98,7 @@ class Starter:
         kept: list[int] = []
         skipped: list[Skipped] = []
 
-        def inputs() -> Iterator[tuple[Floats]]:
+        def inputs() -> Iterator[tuple[NDArray[np.uint8]]]:
             read = functools.partial(pixels, max_pixels=max_pixels)
             for index, result in enumerate(_ahead(read, paths)):
                 if isinstance(result, Skipped):
@@ -156,15 +160,14 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> np.ndarray[Any, np.dtype[
     return np.asarray(inside + 6 * norm.sf(high))
 
 
-def pixels(path: Path, *, max_pixels: int) -> Floats | Skipped:
-    """Decode one photo as the image tower wants it: (1, 3, SIDE, SIDE), about -1 to 1."""
+def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8] | Skipped:
+    """Decode one photo as the image tower wants it: (1, SIDE, SIDE, 3)."""
     try:
         photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
     except PhotoError as error:
         return Skipped.from_error(error)
     square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    centred = (np.asarray(square, np.float32) - 127.0) / 128.0
-    return np.ascontiguousarray(centred.transpose(2, 0, 1)[None])
+    return np.asarray(square, np.uint8)[None]
 
 
 def _ahead(
@@ -240,7 +243,9 @@ def build_image_tower() -> torch.nn.Module:
             self.net.load_state_dict(_image_weights())
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            maps = self.net.extract_features(inputs)  # (n, 1280, SIDE / 32, SIDE / 32)
+            planes = inputs.permute(0, 3, 1, 2).contiguous()  # (n, 3, SIDE, SIDE)
+            scaled = (planes.float() - 127.0) / 128.0
+            maps = self.net.extract_features(scaled)  # (n, 1280, SIDE / 32, SIDE / 32)
             pooled: torch.Tensor = maps.mean((2, 3))
             return pooled
 
@@ -250,13 +255,13 @@ def build_image_tower() -> torch.nn.Module:
 @functools.cache
 def image_tower(precision: Literal["f32", "bf16"] = "f32") -> Tower:
     """Load the image tower: pixels as `pixels` gives them to features, (1, 1280)."""
-    example = np.zeros((1, 3, SIDE, SIDE), np.float32)
+    example = np.zeros((1, SIDE, SIDE, 3), np.uint8)
     return open_tower(
         f"efficientnet-lite2-{SIDE}",
         _trunk_fingerprint(),
         build_image_tower,
         (example,),
-        ((-1, 3, SIDE, SIDE),),
+        ((-1, SIDE, SIDE, 3),),
         precision,
     )
 
@@ -266,6 +271,9 @@ def build_text_tower() -> torch.nn.Module:
     import torch
     from safetensors.torch import load_file
     from transformers import BertConfig, BertModel
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # its notices are about training, which this tower never sees
 
     class TextTower(torch.nn.Module):
         def __init__(self) -> None:

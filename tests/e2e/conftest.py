@@ -1,0 +1,64 @@
+"""The real command line on the real starter model: what a user types, in a subprocess."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def assert_one_sentence(self, status: int, *words: str) -> None:
+        """Check that it failed as a user should see it: one line, no traceback."""
+        assert self.status == status, self
+        assert "Traceback" not in self.err
+        assert len(self.err.strip().splitlines()) == 1, self.err
+        for word in words:
+            assert word in self.err, (word, self.err)
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    def run(*arguments: object, cwd: Path | None = None, **environment: str) -> Outcome:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-m", "photosieve", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            cwd=cwd,
+            env={**os.environ, **environment},
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sieve(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sieve trained on the sample listings."""
+    folder = tmp_path_factory.mktemp("sieves") / "listing-sieve"
+    done = run("train", SAMPLES / "train", "--out", folder, "--json")
+    assert done.status == 0, done.err
+    assert done.json["sieve"] == str(folder)
+    return folder

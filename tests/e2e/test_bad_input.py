@@ -1,0 +1,218 @@
+"""What goes wrong in practice: one clear sentence, the right exit status, nothing lost."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.e2e.conftest import SAMPLES, Run
+
+TRAIN = SAMPLES / "train"
+
+
+def make_photo(path: Path, colour: str = "red") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 48), colour).save(path)
+
+
+def make_labels(folder: Path, labels: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "train_labels.json").write_text(json.dumps(labels), "utf-8")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """One building of three sample photos, with labels."""
+    folder = tmp_path / "house"
+    folder.mkdir()
+    for name in ("photo-01.jpg", "photo-02.jpg", "photo-03.jpg"):
+        shutil.copy(TRAIN / "harbour-view" / name, folder)
+    make_labels(folder, {"photo-01.jpg": ["kitchen"], "photo-02.jpg": ["sofa"], "photo-03.jpg": []})
+    return folder
+
+
+def test_empty_folder(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    run("train", tmp_path / "empty", "--out", tmp_path / "s").assert_one_sentence(1, "empty")
+    assert not (tmp_path / "s").exists()
+
+
+def test_missing_folder(run: Run, tmp_path: Path) -> None:
+    done = run("train", tmp_path / "nowhere", "--out", tmp_path / "s")
+    done.assert_one_sentence(2, "nowhere")
+
+
+def test_photos_without_labels(run: Run, tmp_path: Path) -> None:
+    make_photo(tmp_path / "photos" / "a.jpg")
+    done = run("train", tmp_path / "photos", "--out", tmp_path / "s")
+    done.assert_one_sentence(1, "labels")
+
+
+def test_labels_without_photos(run: Run, tmp_path: Path) -> None:
+    make_labels(tmp_path / "photos", {"a.jpg": ["kitchen"]})
+    done = run("train", tmp_path / "photos", "--out", tmp_path / "s")
+    done.assert_one_sentence(1, "photos")
+
+
+def test_malformed_json_names_line_and_column(run: Run, tmp_path: Path) -> None:
+    make_photo(tmp_path / "photos" / "a.jpg")
+    (tmp_path / "photos" / "train_labels.json").write_text('{"a.jpg": ["x"],\n  oops}')
+    done = run("train", tmp_path / "photos", "--out", tmp_path / "s")
+    done.assert_one_sentence(1, "train_labels.json", "line 2", "column 3")
+
+
+def test_a_name_that_leaves_the_folder(run: Run, tmp_path: Path) -> None:
+    make_photo(tmp_path / "photos" / "a.jpg")
+    make_labels(tmp_path / "photos", {"a.jpg": ["x"], "../../etc/passwd": ["y"]})
+    done = run("train", tmp_path / "photos", "--out", tmp_path / "s")
+    done.assert_one_sentence(1, "../../etc/passwd")
+    checked = run("check", tmp_path / "photos", "--json")
+    assert checked.status == 1
+    assert checked.json["counts"]["unsafe name"] == 1
+
+
+def test_bad_photos_are_skipped_and_the_rest_is_used(run: Run, house: Path, tmp_path: Path) -> None:
+    (house / "empty.jpg").touch()
+    (house / "text.jpg").write_text("I am not a photo")
+    (house / "cut.jpg").write_bytes((house / "photo-01.jpg").read_bytes()[:5000])
+    Image.new("1", (30_000, 30_000)).save(house / "huge.png")
+    labels = json.loads((house / "train_labels.json").read_text())
+    bad = ("empty.jpg", "text.jpg", "cut.jpg", "huge.png")
+    make_labels(house, labels | {name: ["kitchen"] for name in bad})
+    done = run("train", house, "--out", tmp_path / "s")
+    assert done.status == 0, done.err
+    assert "skipped 4 photos" in done.err
+    for name in bad:
+        assert name in done.err
+    assert "--max-megapixels" in done.err
+    assert "2 labels learned from 3 photos of 1 building," in done.out
+    found = run("search", "kitchen", house, "--sieve", tmp_path / "s", "--json").json
+    assert len(found["hits"]) + found["hidden"] == 3
+    assert len(found["skipped"]) == 4
+
+
+def test_no_photo_can_be_read(run: Run, tmp_path: Path) -> None:
+    make_labels(tmp_path / "photos", {"a.jpg": ["kitchen"]})
+    (tmp_path / "photos" / "a.jpg").write_text("no")
+    done = run("train", tmp_path / "photos", "--out", tmp_path / "s")
+    done.assert_one_sentence(1, "none of the 1 photos can be read", "a.jpg")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"photo-01.jpg": ["kitchen"], "photo-02.jpg": []},
+        {"photo-01.jpg": ["kitchen"]},
+        {"photo-01.jpg": ["kitchen", "stove"], "photo-02.jpg": ["kitchen", "stove"]},
+    ],
+    ids=["a label on one photo", "one photo only", "two photos with equal labels"],
+)
+def test_very_few_photos_still_work(
+    run: Run, house: Path, tmp_path: Path, labels: dict[str, list[str]]
+) -> None:
+    make_labels(house, labels)
+    done = run("train", house, "--out", tmp_path / "s", "--json")
+    assert done.status == 0, done.err
+    assert done.json["photos"] == len(labels)
+    searched = run("search", "kitchen", house, "--sieve", tmp_path / "s", "--json")
+    assert searched.status == 0
+    evaluated = run("evaluate", tmp_path / "s", house, "--json")
+    assert evaluated.status == 0, evaluated.err
+
+
+def test_all_photos_without_any_label(run: Run, house: Path, tmp_path: Path) -> None:
+    make_labels(house, {"photo-01.jpg": []})
+    run("train", house, "--out", tmp_path / "s").assert_one_sentence(1, "no photo has a label")
+
+
+@pytest.mark.parametrize("damage", ["remove head", "alter head", "cut manifest", "newer", "alter"])
+def test_damaged_sieve(run: Run, sieve: Path, tmp_path: Path, damage: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(sieve, copy)
+    head, manifest = copy / "head.safetensors", copy / "sieve.json"
+    if damage == "remove head":
+        head.unlink()
+    elif damage == "alter head":
+        content = bytearray(head.read_bytes())
+        content[-1] ^= 1
+        head.write_bytes(content)
+    elif damage == "cut manifest":
+        manifest.write_text(manifest.read_text()[:200])
+    else:
+        saved = json.loads(manifest.read_text())
+        saved["format" if damage == "newer" else "fingerprint"] = 99 if damage == "newer" else "0"
+        manifest.write_text(json.dumps(saved))
+    done = run("search", "sofa", SAMPLES / "test" / "mill-lane-6", "--sieve", copy)
+    done.assert_one_sentence(1, "copy", "photosieve" if damage == "newer" else "train again")
+
+
+def test_no_sieve(run: Run, tmp_path: Path) -> None:
+    done = run("search", "sofa", SAMPLES / "test" / "mill-lane-6", "--sieve", tmp_path / "none")
+    done.assert_one_sentence(1, "there is no sieve here", "photosieve train")
+
+
+def test_wrong_usage(run: Run, house: Path, sieve: Path, tmp_path: Path) -> None:
+    out = tmp_path / "s"
+    train = ("train", house, "--out", out)
+    run(*train, "--recipe", "magic").assert_one_sentence(2, "magic", "balanced")
+    run(*train, "--set", "epoch=3").assert_one_sentence(2, '"epoch"', "epochs")
+    run(*train, "--set", "epochs=many").assert_one_sentence(2, "epochs", "many")
+    run(*train, "--objective", "f7").assert_one_sentence(2, "f7", "recall>=0.9")
+    run(*train, "--encoder", "magic").assert_one_sentence(1, "magic")
+    run("search", "  ", house, "--sieve", sieve).assert_one_sentence(2, "query is empty")
+    run("compare", house, house, "--recipes", ",").assert_one_sentence(2, "recipe")
+    assert run("search").status == 2
+    assert run("fly").status == 2
+    assert not out.exists()
+
+
+def test_something_else_stands_where_the_sieve_should_go(run: Run, house: Path) -> None:
+    done = run("train", house, "--out", house)
+    done.assert_one_sentence(2, "something else than a sieve")
+    assert (house / "photo-01.jpg").exists()
+
+
+def test_output_that_cannot_be_written(run: Run, sieve: Path, house: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file, not a folder")
+    blocked = tmp_path / "file" / "below"
+    run("train", house, "--out", blocked).assert_one_sentence(2, "below")
+    done = run("evaluate", sieve, house, "--html", blocked / "report.html")
+    done.assert_one_sentence(2, "report.html")
+
+
+def test_interrupted_training_leaves_nothing_half_done(house: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "s"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "photosieve", "train", str(house), "--out", str(out)),
+            *("--set", "epochs=1000000"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+    time.sleep(12)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err.strip().splitlines() == [
+        "photosieve: interrupted; what was being made is discarded"
+    ]
+    assert not out.exists()
+
+
+def test_hostile_label_text_is_only_text(run: Run, house: Path, tmp_path: Path) -> None:
+    label = "<script>alert(1)</script>"
+    make_labels(house, {"photo-01.jpg": [label, "=HYPERLINK(1)"], "photo-02.jpg": ["sofa"]})
+    sieve, page = tmp_path / "s", tmp_path / "r.html"
+    assert run("train", house, "--out", sieve).status == 0
+    assert run("evaluate", sieve, house, "--html", page).status == 0
+    assert label not in page.read_text("utf-8")

@@ -1,0 +1,155 @@
+"""From labelled photos to the right photos, as a user runs it."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from tests.e2e.conftest import SAMPLES, Run
+
+BUILDING = SAMPLES / "test" / "fountain-square-3"
+
+
+def plain_numbers(value: Any) -> bool:
+    """Whether JSON holds numbers as numbers, and no NaN."""
+    if isinstance(value, dict):
+        return all(plain_numbers(item) for item in value.values())
+    if isinstance(value, list):
+        return all(plain_numbers(item) for item in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def test_training_says_what_it_learned(run: Run, tmp_path: Path) -> None:
+    done = run("train", SAMPLES / "train", "--out", tmp_path / "s", "--recipe", "zero-shot")
+    assert done.status == 0
+    assert "39 labels learned from 50 photos of 6 buildings" in done.out
+    assert "cut: " in done.out
+    assert done.err == ""
+
+
+def test_training_as_json(sieve: Path, run: Run, tmp_path: Path) -> None:
+    # The same command again gives the same sieve, number for number.
+    found = run("train", SAMPLES / "train", "--out", tmp_path / "again", "--json").json
+    first = json.loads((sieve / "sieve.json").read_text())
+    assert first["tuning"]["cut"] == found["cut"]
+    assert first["fingerprint"] == json.loads((tmp_path / "again" / "sieve.json").read_text())[
+        "fingerprint"
+    ]
+    assert found["labels"] == 39
+    assert found["photos"] == 50
+    assert found["out_of_fold"]["f1"] > 0.7
+    assert found["cut"].keys() == {"gate", "floor", "drop"}
+
+
+def test_evaluation_reaches_what_the_readme_says(sieve: Path, run: Run, tmp_path: Path) -> None:
+    buildings = sorted((SAMPLES / "test").iterdir())
+    files = {name: tmp_path / f"report.{name}" for name in ("html", "xlsx", "csv")}
+    done = run(
+        "evaluate", sieve, *buildings, "--json", "--html", files["html"], "--excel", files["xlsx"],
+        "--csv", files["csv"],
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    found = done.json
+    assert plain_numbers(found)
+    assert found["macro"]["f1"] > 0.83
+    assert found["mean_average_precision"] > 0.93
+    assert found["empty"]["right"] / found["empty"]["asked"] > 0.85
+    assert len(found["labels"]) == 39
+    assert len(found["buildings"]) == 8
+    for counts in found["labels"].values():
+        assert counts["tp"] + counts["fp"] + counts["fn"] + counts["tn"] == 63
+    with files["csv"].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 8 * 39
+    assert sum(int(row["tp"]) for row in rows) == sum(c["tp"] for c in found["labels"].values())
+    sheet = openpyxl.load_workbook(files["xlsx"])["Accuracy"]
+    assert sheet.max_row >= 9
+    assert "<script src" not in files["html"].read_text("utf-8")
+
+
+def test_evaluation_as_text(sieve: Path, run: Run) -> None:
+    done = run("evaluate", sieve, BUILDING)
+    assert "9 photos of 1 buildings, 39 labels asked in each" in done.out
+    assert '"none" was right' in done.out
+
+
+def test_search_gives_only_what_matches(sieve: Path, run: Run) -> None:
+    labels = json.loads((BUILDING / "test_labels.json").read_text())
+    found = run("search", "kitchen", BUILDING, "--sieve", sieve, "--json").json
+    assert found["query"] == "kitchen"
+    right = {name for name, words in labels.items() if "kitchen" in words}
+    assert {Path(hit["path"]).name for hit in found["hits"]} == right
+    assert found["hidden"] == len(labels) - len(right)
+    assert found["best_hidden"] < min(hit["score"] for hit in found["hits"])
+
+
+def test_search_for_what_is_not_there_is_empty(sieve: Path, run: Run) -> None:
+    done = run("search", "giraffe", BUILDING, "--sieve", sieve)
+    assert done.status == 0
+    assert done.out.startswith("nothing matches; 9 left out, the best of them at ")
+    found = run("search", "giraffe", BUILDING, "--sieve", sieve, "--json").json
+    assert found["hits"] == []
+    assert found["hidden"] == 9
+
+
+def test_search_top_and_page(sieve: Path, run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "sofa.html"
+    done = run("search", "sofa", BUILDING, "--sieve", sieve, "--top", "2", "--html", page)
+    assert "2 of 9 photos match; 7 left out" in done.out
+    assert "data:image/jpeg;base64," in page.read_text("utf-8")
+
+
+def test_search_looks_into_every_building(sieve: Path, run: Run) -> None:
+    found = run("search", "swimming pool", SAMPLES / "test", "--sieve", sieve, "--json").json
+    assert len(found["hits"]) + found["hidden"] == 63
+    assert 1 <= len(found["hits"]) <= 4
+
+
+def test_tuning_again_needs_no_photo(sieve: Path, run: Run, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(sieve, tmp_path / "sieve")
+    before = json.loads((tmp_path / "sieve" / "sieve.json").read_text())
+    done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--objective", "recall>=0.95")
+    assert done.status == 0, done.err
+    after = json.loads((tmp_path / "sieve" / "sieve.json").read_text())
+    assert after["fingerprint"] == before["fingerprint"]
+    assert after["tuning"]["objective"] == "recall>=0.95"
+    assert after["tuning"]["cut"]["floor"] < before["tuning"]["cut"]["floor"]
+    assert "tuned for recall>=0.95" in done.out
+
+
+def test_check_finds_nothing_wrong_with_the_samples(run: Run) -> None:
+    done = run("check", SAMPLES / "train", SAMPLES / "test", "--json")
+    assert done.status == 0, done.err
+    assert done.json["fatal"] is False
+    assert (done.json["photos"], done.json["labels"], done.json["buildings"]) == (113, 39, 14)
+
+
+def test_compare_prints_a_leaderboard(run: Run) -> None:
+    done = run(
+        "compare", SAMPLES / "train", SAMPLES / "test", "--recipes", "zero-shot,balanced",
+        "--seeds", "1", "--json",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    rows = {row["name"]: row for row in done.json["rows"]}
+    assert rows["balanced"]["macro_f1"]["value"] > rows["zero-shot"]["macro_f1"]["value"] + 0.3
+    assert plain_numbers(done.json)
+
+
+@pytest.mark.slow
+def test_demo(run: Run, tmp_path: Path) -> None:
+    done = run("demo", "--out", tmp_path / "demo", cwd=tmp_path)
+    assert done.status == 0, done.err
+    assert (tmp_path / "demo" / "report.html").exists()
+    assert str(tmp_path / "demo" / "report.html") in done.out
+
+
+def test_version_and_help(run: Run) -> None:
+    assert run("--version").out.startswith("photosieve 0.")
+    for command in ("demo", "check", "train", "tune", "evaluate", "compare", "search"):
+        assert run(command, "--help").status == 0
