@@ -133,7 +133,7 @@ class Cut:
         try:
             drop = math.inf if saved["drop"] is None else float(saved["drop"])
             return cls(float(saved["gate"]), float(saved["floor"]), drop)
-        except (KeyError, TypeError, ValueError, UsageError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
             raise SieveError(f"the saved cut is damaged ({error!r}); train or tune again") from None
 
 

@@ -352,7 +352,9 @@ class Sieve:
                 ),
                 seconds=float(manifest["seconds"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, EncoderError) as error:
+        except (
+            KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
+        ) as error:  # fmt: skip
             raise SieveError(
                 f"{folder / sievefile.MANIFEST}: the file is damaged ({error!r}); train again"
             ) from None
