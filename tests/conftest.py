@@ -1,0 +1,126 @@
+"""A small world for tests: an encoder without weights, and listings of coloured photos."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures
+from photosieve.errors import PhotoError
+from photosieve.labels import Dataset
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
+from photosieve.progress import Progress, silent
+from photosieve.training.trunk import Prepared, prepare
+
+COLOURS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
+GREY = (128, 128, 128)
+CELLS = 4
+WIDTH = 3 * CELLS**2
+
+
+def identity_head() -> Head:
+    middle, same = np.full(WIDTH, 0.5, np.float32), np.eye(WIDTH, dtype=np.float32)
+    return Head(photo_mean=middle, photo=same, text_mean=middle, text=same)
+
+
+@dataclass(frozen=True)
+class FakeEncoder:
+    """A photo is the mean colours of a 4 x 4 grid; a text is its colour, or noise from its hash."""
+
+    head: Head = field(default_factory=identity_head)
+    name: str = "fake"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"fake-{self.head.fingerprint()}"
+
+    def photo_features(
+        self,
+        paths: Sequence[Path],
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress = silent,
+    ) -> PhotoFeatures:
+        rows, kept, skipped = [np.zeros((0, WIDTH))], [], []
+        for index, path in enumerate(paths):
+            try:
+                grid = decode(path, max_pixels=max_pixels).resize(
+                    (CELLS, CELLS), Image.Resampling.BOX
+                )
+            except PhotoError as error:
+                skipped.append(Skipped.from_error(error))
+            else:
+                rows.append(np.asarray(grid).reshape(1, WIDTH) / 255)
+                kept.append(index)
+            progress("reading photos", index + 1, len(paths))
+        features = np.concatenate(rows).astype(np.float32)
+        return PhotoFeatures(features, np.array(kept, np.intp), tuple(skipped))
+
+    def text_features(self, texts: Sequence[str]) -> Floats:
+        rows = [
+            np.tile(np.array(COLOURS[text]) / 255, CELLS**2) if text in COLOURS else _noise(text)
+            for text in texts
+        ]
+        return np.array(rows, np.float32).reshape(len(texts), WIDTH)
+
+    def with_head(self, head: Head) -> "FakeEncoder":
+        return replace(self, head=head)
+
+    def general_words(self) -> tuple[str, ...]:
+        return tuple(f"word {number}" for number in range(30))
+
+
+def _noise(text: str) -> Floats:
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+    return np.random.default_rng(seed).uniform(0, 1, WIDTH).astype(np.float32)
+
+
+# Left and right half of each photo, and its labels. Nothing in its pixels says "garden": the
+# encoder has to learn that it means green.
+_SHOTS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], list[str]]] = {
+    "red.png": (COLOURS["red"], COLOURS["red"], ["red"]),
+    "red-too.png": (COLOURS["red"], COLOURS["red"], ["red"]),
+    "blue.png": (COLOURS["blue"], COLOURS["blue"], ["blue"]),
+    "green.png": (COLOURS["green"], COLOURS["green"], ["garden"]),
+    "both.png": (COLOURS["red"], COLOURS["blue"], ["red", "blue"]),
+    "grey.png": (GREY, GREY, []),
+}
+
+
+def write_building(folder: Path, file: str, seed: int, without: str = "") -> None:
+    """Photos of one building with their labels; `without` names a label that nothing there has."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    shots = {name: shot for name, shot in _SHOTS.items() if without not in shot[2]}
+    for name, (left, right, _) in shots.items():
+        pixels = np.repeat(np.array([[left, right]]), 16, axis=1).repeat(32, axis=0)
+        noisy = (pixels + rng.normal(0, 25, pixels.shape)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / name)
+    (folder / file).write_text(json.dumps({name: shot[2] for name, shot in shots.items()}))
+
+
+@pytest.fixture
+def encoder() -> Encoder:
+    return FakeEncoder()
+
+
+@pytest.fixture(scope="session")
+def listings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Buildings in train/ (four) and test/ (two, the second without anything blue); read only."""
+    root = tmp_path_factory.mktemp("listings")
+    for number in range(4):
+        write_building(root / "train" / f"house-{number}", "train_labels.json", seed=number)
+    write_building(root / "test" / "house-8", "test_labels.json", seed=8)
+    write_building(root / "test" / "house-9", "test_labels.json", seed=9, without="blue")
+    return root
+
+
+@pytest.fixture(scope="session")
+def prepared(listings: Path) -> Prepared:
+    """The training photos as features."""
+    return prepare(FakeEncoder(), Dataset.load(listings / "train"))

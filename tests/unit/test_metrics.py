@@ -1,0 +1,167 @@
+"""Figures agree with scikit-learn's, and what is undefined stays undefined."""
+
+from math import isnan, nan
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import metrics as sklearn
+
+from photosieve.metrics import (
+    Counts,
+    Interval,
+    average_precision,
+    bootstrap_weights,
+    mean,
+    percentile_interval,
+    precision_recall_curve,
+)
+
+SEEDS = range(20)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_ratios_are_those_of_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    kept, relevant = rng.random((2, 12, 7)) < rng.uniform(0, 0.6, (2, 1, 7))
+    counts = Counts.of(kept, relevant, axis=0)
+    for beta in (0.5, 1.0, 2.0):
+        precision, recall, f_beta, support = sklearn.precision_recall_fscore_support(
+            relevant, kept, beta=beta, average=None, zero_division=nan
+        )
+        assert_allclose(counts.precision, precision)
+        assert_allclose(counts.recall, recall)
+        assert_allclose(counts.f_beta(beta), f_beta)
+        assert_array_equal(counts.support, support)
+    assert_allclose(counts.f1, counts.f_beta(1.0))
+    accuracy = [sklearn.accuracy_score(*pair) for pair in zip(relevant.T, kept.T, strict=True)]
+    assert_allclose(counts.accuracy, accuracy)
+    micro = sklearn.precision_recall_fscore_support(
+        relevant, kept, average="micro", zero_division=nan
+    )
+    total = counts.sum()
+    assert_allclose([total.precision, total.recall, total.f1], micro[:3])
+
+
+def test_counts_keep_the_shape_of_their_caller() -> None:
+    rng = np.random.default_rng(0)
+    kept, relevant = rng.random((2, 3, 4, 5)) < 0.5
+    counts = Counts.of(kept, relevant)
+    assert counts.tp.shape == counts.f1.shape == counts.accuracy.shape == (3, 4)
+    assert_array_equal(counts.tp + counts.fp + counts.fn + counts.tn, np.full((3, 4), 5))
+    assert_array_equal(counts.returned, kept.sum(-1))
+    single = Counts.of(kept[1, 2], relevant[1, 2])
+    assert counts[1, 2] == single
+    assert_array_equal(counts[:, 0].fn, counts.fn[:, 0])
+    assert_array_equal(counts.sum(0).tn, counts.tn.sum(0))
+
+
+@pytest.mark.parametrize(
+    ("kept", "relevant", "precision", "recall", "f1"),
+    [
+        ([0, 0], [0, 0], nan, nan, nan),
+        ([1, 0], [0, 0], 0.0, nan, 0.0),
+        ([0, 0], [0, 1], nan, 0.0, 0.0),
+        ([1, 0], [0, 1], 0.0, 0.0, 0.0),
+        ([1, 1], [1, 1], 1.0, 1.0, 1.0),
+    ],
+)
+def test_zero_by_zero_is_undefined(
+    kept: list[int], relevant: list[int], precision: float, recall: float, f1: float
+) -> None:
+    counts = Counts.of(kept, relevant)
+    assert_array_equal([counts.precision, counts.recall, counts.f1], [precision, recall, f1])
+
+
+def test_accuracy_of_nothing_is_undefined() -> None:
+    assert isnan(Counts.of([], []).accuracy)
+
+
+def test_mean_leaves_out_what_is_undefined() -> None:
+    table = [[1.0, nan], [0.0, nan], [nan, nan]]
+    assert mean(table) == 0.5
+    assert_array_equal(mean(table, axis=0), [0.5, nan])
+    assert_array_equal(mean(table, axis=1), [1.0, 0.0, nan])
+    assert isnan(mean([]))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_average_precision_is_that_of_scikit_learn(seed: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=15)
+    if ties:
+        scores = scores.round()
+    relevant = rng.random(15) < 0.4
+    relevant[0] = True
+    weights = rng.integers(0, 4, (6, 15)).astype(float)
+    weights[:, 0] += 1  # each draw has a relevant photo
+    assert_allclose(
+        average_precision(scores, relevant), sklearn.average_precision_score(relevant, scores)
+    )
+    expected = [
+        sklearn.average_precision_score(relevant, scores, sample_weight=row) for row in weights
+    ]
+    assert_allclose(average_precision(scores, relevant, weights), expected)
+
+
+def test_average_precision_by_hand() -> None:
+    assert_allclose(average_precision([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0]), (1 + 2 / 3) / 2)
+    # Equal scores have no order: whichever photo comes first, both are found at once.
+    assert average_precision([0.5, 0.5], [1, 0]) == average_precision([0.5, 0.5], [0, 1]) == 0.5
+
+
+def test_average_precision_without_a_relevant_photo_is_undefined() -> None:
+    assert isnan(average_precision([0.2, 0.1], [0, 0]))
+    assert_array_equal(average_precision([0.2, 0.1], [1, 0], [[1, 1], [0, 1]]), [1.0, nan])
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_curve_is_that_of_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, relevant = rng.normal(size=12).round(1), rng.random(12) < 0.5
+    relevant[3] = True
+    weights = rng.integers(1, 4, 12)
+    for weight in (None, weights):
+        precision, recall, thresholds = precision_recall_curve(scores, relevant, weight)
+        theirs = sklearn.precision_recall_curve(relevant, scores, sample_weight=weight)
+        # Theirs runs from the lowest threshold up and ends in a point without a threshold.
+        assert_allclose(precision, theirs[0][-2::-1])
+        assert_allclose(recall, theirs[1][-2::-1])
+        assert_allclose(thresholds, theirs[2][::-1])
+
+
+def test_interval_prints_with_its_ends() -> None:
+    assert str(Interval(0.8849, 0.8611, 0.9056)) == "0.885 [0.861, 0.906]"
+
+
+def test_bootstrap_draws_as_many_groups_as_there_are() -> None:
+    weights = bootstrap_weights(7, 5000, seed=3)
+    assert weights.shape == (5000, 7)
+    assert_array_equal(weights.sum(1), np.full(5000, 7))
+    assert_allclose(weights.mean(0), np.ones(7), atol=0.06)  # 4.5 standard errors
+    assert_array_equal(weights, bootstrap_weights(7, 5000, seed=3))
+    assert not np.array_equal(weights, bootstrap_weights(7, 5000, seed=4))
+
+
+def test_interval_holds_the_middle_of_the_draws() -> None:
+    interval = percentile_interval(50.0, [nan, *range(101)], confidence=0.9)
+    assert interval.value == 50.0
+    assert_allclose([interval.low, interval.high], [5.0, 95.0])
+    empty = percentile_interval(nan, [nan, nan])
+    assert isnan(empty.low)
+    assert isnan(empty.high)
+
+
+def test_interval_covers_the_truth_as_often_as_it_says() -> None:
+    """400 worlds of 40 buildings whose recall is known; the interval may miss it in 1 of 20."""
+    rng = np.random.default_rng(0)
+    weights = bootstrap_weights(40, 400, seed=1)
+    covered = 0
+    for _ in range(400):
+        support = rng.integers(1, 6, 40)
+        # Photos of one building resemble one another: its own recall varies around the mean .7.
+        found = rng.binomial(support, rng.beta(7, 3, 40))
+        interval = percentile_interval(0.7, (weights @ found) / (weights @ support))
+        covered += interval.low <= 0.7 <= interval.high
+    assert 0.91 <= covered / 400 <= 0.98
