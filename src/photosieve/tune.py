@@ -60,18 +60,21 @@ class Objective:
     def value(self, counts: Counts, axis: int = 0) -> Floats:
         """Macro value, higher is better, of counts whose `axis` is that of labels.
 
-        For a bound, cuts that keep it rank above all that do not: 1 + the other ratio.
+        For a bound, cuts that keep it rank above all that do not: 1 + the other ratio. What is
+        undefined for every label is worth nothing: 0.
         """
         if self._bound:
             name, least = self._bound
             other = "precision" if name == "recall" else "recall"
             bounded = metrics.mean(getattr(counts, name), axis)
-            return np.where(
+            value = np.where(
                 bounded >= least, 1 + metrics.mean(getattr(counts, other), axis), bounded
             )
-        if self.name == "accuracy":
-            return metrics.mean(counts.accuracy, axis)
-        return metrics.mean(counts.f_beta(float(self.name[1:])), axis)
+        elif self.name == "accuracy":
+            value = metrics.mean(counts.accuracy, axis)
+        else:
+            value = metrics.mean(counts.f_beta(float(self.name[1:])), axis)
+        return np.nan_to_num(value)
 
 
 _F_SCORE = re.compile(r"f(1|2|0\.5)")
@@ -262,6 +265,8 @@ def _search(table: _Table, member: str, goal: Objective) -> Cut:
     gates = _midpoints(
         table.score if joint else table.best, MOST_VALUES["threshold" if joint else "gate"]
     )
+    if not table.relevant.any():  # no photo matches any label, which "none" says
+        return Cut.threshold(float(gates[-1]))
     floors = gates if joint else _midpoints(table.score, MOST_VALUES["floor"])
     found: list[tuple[float, Cut]] = []
     for drop in drops:
@@ -319,7 +324,7 @@ def _counts_over(
 
 def _middle_of_best(values: Floats) -> tuple[int, ...]:
     """Index of the middle one of the best values; for one axis, of the longest run of them."""
-    best = np.flatnonzero(values.ravel() >= np.nanmax(values) - 1e-12)
+    best = np.flatnonzero(values.ravel() >= values.max() - 1e-12)
     if values.ndim == 1:
         runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
         best = max(runs, key=len)
@@ -385,7 +390,7 @@ def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str
         return goal.value(drawn, axis=-1)
 
     for member in MEMBERS:
-        error = float(np.nanstd(draws(best) - draws(member)))
+        error = float(np.std(draws(best) - draws(member)))
         if values[member] >= values[best] - error:
             return member
     return best
