@@ -113,12 +113,10 @@ def main() -> None:
         for seed in range(options.seeds):
             chosen = np.random.default_rng(seed).choice(names, size, replace=False)
             rest = np.setdiff1d(names, chosen)
-            splits.append(
-                tuple(
-                    everything.rows(np.flatnonzero(np.isin(groups, part)))
-                    for part in (chosen, rest)
-                )
+            train_rows, test_rows = (
+                np.flatnonzero(np.isin(groups, part)) for part in (chosen, rest)
             )
+            splits.append((everything.rows(train_rows), everything.rows(test_rows)))
         print_words(encoder, "houses", f"{size}", *splits[0], HOUSE_WORDS)
         tables[size] = [compare(encoder, *split, seeds=1).rows for split in splits]
     for size, runs in tables.items():

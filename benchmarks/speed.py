@@ -32,6 +32,7 @@ from photosieve.encoders.starter import (
     tokenizer,
 )
 from photosieve.labels import Dataset
+from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,9 +79,8 @@ def torch_features(tower: torch.nn.Module, path: Path) -> Floats:
     """Features of one photo the plain way, (1, 1280)."""
     with Image.open(path) as photo:
         square = photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-    centred = (np.asarray(square, np.float32) - 127.0) / 128.0
     with torch.no_grad():
-        features: torch.Tensor = tower(torch.from_numpy(centred.transpose(2, 0, 1)[None]))
+        features: torch.Tensor = tower(torch.from_numpy(np.array(square)[None]))
     return features.numpy()
 
 
@@ -105,7 +105,11 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
 def print_bfloat16(photos: list[Path]) -> None:
     """Compare speed and embeddings of the image tower in float32 and bfloat16."""
     head = load_encoder("starter").head
-    inputs = [(decoded,) for path in photos if isinstance(decoded := pixels(path), np.ndarray)]
+    inputs = [
+        (decoded,)
+        for path in photos
+        if isinstance(decoded := pixels(path, max_pixels=DEFAULT_MAX_PIXELS), np.ndarray)
+    ]
     vectors: dict[str, Floats] = {}
 
     def run(precision: Literal["f32", "bf16"]) -> None:

@@ -255,8 +255,8 @@ class _Table:
 def _search(table: _Table, member: str, goal: Objective) -> Cut:
     """Try every combination of a member's numbers and return the best.
 
-    Among equals the middle one in order of trial is taken: the centre of the widest plateau for one
-    number, and away from the edges for several.
+    Among equals the middle of the widest plateau is taken, number by number, as far as possible
+    from where the result gets worse; of equal drops the loosest.
     """
     lowered = "drop" in member
     drops = _midpoints(table.deepest_fall, MOST_VALUES["drop"])[:-1] if lowered else np.array([])
@@ -323,12 +323,16 @@ def _counts_over(
 
 
 def _middle_of_best(values: Floats) -> tuple[int, ...]:
-    """Index of the middle one of the best values; for one axis, of the longest run of them."""
-    best = np.flatnonzero(values.ravel() >= values.max() - 1e-12)
-    if values.ndim == 1:
-        runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
-        best = max(runs, key=len)
-    return tuple(int(i) for i in np.unravel_index(best[len(best) // 2], values.shape))
+    """Index of a best value: axis by axis the middle of the longest run in which there is one."""
+    best = values >= values.max() - 1e-12
+    index: list[int] = []
+    while best.ndim:
+        places = np.flatnonzero(best.reshape(len(best), -1).any(1))
+        runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        longest = max(runs, key=len)
+        index.append(int(longest[len(longest) // 2]))
+        best = best[index[-1]]
+    return tuple(index)
 
 
 def _midpoints(values: Floats, most: int) -> Floats:

@@ -273,7 +273,7 @@ def build_text_tower() -> torch.nn.Module:
     from transformers import BertConfig, BertModel
     from transformers.utils import logging
 
-    logging.set_verbosity_error()  # its notices are about training, which this tower never sees
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # its notices are about training, which this tower never sees
 
     class TextTower(torch.nn.Module):
         def __init__(self) -> None:

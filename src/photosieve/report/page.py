@@ -1,0 +1,273 @@
+"""Pages for people: an evaluation, or the answer to one search, each as one HTML file.
+
+A page holds everything it shows, pictures included, asks nothing of the network, and runs no
+script. Each photo is embedded once, as the background of a style class.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from photosieve.cut import Cut
+from photosieve.errors import PhotoError
+from photosieve.evaluate import ComparisonRow, Evaluation
+from photosieve.metrics import Counts
+from photosieve.photos import decode
+from photosieve.report import plots
+from photosieve.report.files import write_whole
+
+THUMBNAIL = (168, 126)
+"""Width and height; photos are cropped to this shape around their middle."""
+
+QUERIES = 6
+BUILDINGS_OPEN = 3
+HIDDEN_SHOWN = 3
+NEAREST_SHOWN = 12
+
+
+def write_html(
+    evaluation: Evaluation,
+    path: Path,
+    *,
+    queries: Sequence[str] | None = None,
+    comparison: Sequence[ComparisonRow] | None = None,
+) -> None:
+    """Write the page of an evaluation.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+    path : Path
+    queries : sequence of str, optional
+        Labels whose answers are shown photo by photo; by default a telling few.
+    comparison : sequence of ComparisonRow, optional
+        A leaderboard to show; its last row is this sieve.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    shown = [q for q in (queries or _telling(evaluation)) if q in evaluation.labels]
+    answers = [_answer(evaluation, label) for label in shown]
+    used = {photo.index for a in answers for b in a.buildings for photo in (*b.kept, *b.out)}
+    _write(
+        "report.html.j2",
+        path,
+        evaluation=evaluation,
+        labels=_label_rows(evaluation),
+        comparison=comparison or (),
+        widest=max((row.macro_f1.high for row in comparison or ()), default=1.0),
+        answers=answers,
+        pictures={index: _thumbnail(evaluation.photos[index]) for index in sorted(used)},
+    )
+
+
+def write_contact_sheet(
+    path: Path,
+    query: str,
+    hits: Sequence[tuple[Path, float]],
+    hidden: Sequence[tuple[Path, float]],
+    cut: Cut,
+) -> None:
+    """Write the page of one search: what matches, and behind the cut the nearest of the rest.
+
+    Parameters
+    ----------
+    path : Path
+    query : str
+    hits, hidden : sequences of (photo, score)
+        Best first.
+    cut : Cut
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    photos = [*hits, *hidden[:NEAREST_SHOWN]]
+    _write(
+        "search.html.j2",
+        path,
+        query=query,
+        hits=[(index, photo, score) for index, (photo, score) in enumerate(hits)],
+        hidden=[
+            (index, photo, score)
+            for index, (photo, score) in enumerate(hidden[:NEAREST_SHOWN], start=len(hits))
+        ],
+        hidden_count=len(hidden),
+        cut=cut,
+        pictures={index: _thumbnail(photo) for index, (photo, _) in enumerate(photos)},
+    )
+
+
+@dataclass(frozen=True)
+class _Photo:
+    """One thumbnail: which photo, its score, and how the answer did on it."""
+
+    index: int
+    name: str
+    score: float
+    kept: bool
+    verdict: str
+
+
+@dataclass(frozen=True)
+class _Building:
+    """One building's list for one query, on both sides of the cut."""
+
+    name: str
+    matches: int
+    mistakes: int
+    kept: list[_Photo]
+    out: list[_Photo]
+    more: int
+    """How many further photos were left out and are not shown."""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One query's lists; the first `open` of them are shown at once."""
+
+    label: str
+    counts: Counts
+    buildings: list[_Building]
+    open: int
+
+
+def _telling(evaluation: Evaluation) -> list[str]:
+    """Pick labels to show: the most frequent, the worst, and some that many buildings lack."""
+    support, f1 = evaluation.per_label.support, evaluation.per_label.f1
+    absent = (evaluation.counts.support == 0).sum(0)  # (labels,) buildings without the label
+    orders = (
+        np.argsort(-support, kind="stable"),
+        np.argsort(np.where(np.isnan(f1), 2.0, f1), kind="stable"),
+        np.argsort(-np.where(support > 0, absent, -1), kind="stable"),
+    )
+    ranks = [int(j) for together in zip(*orders, strict=True) for j in together]
+    return [evaluation.labels[j] for j in list(dict.fromkeys(ranks))[:QUERIES]]
+
+
+def _answer(evaluation: Evaluation, label: str) -> _Answer:
+    """One query's ranked thumbnails, building by building, the most telling buildings first."""
+    j = evaluation.labels.index(label)
+    lists = [_building(evaluation, i, j) for i in range(len(evaluation.buildings))]
+    lists.sort(key=lambda b: (-min(b.mistakes, 1), -b.matches))
+    # Mistakes and matches say the most, and one building that has nothing to find belongs to them.
+    without = [b for b in lists if not b.matches][:1]
+    first = [b for b in lists if b not in without][: BUILDINGS_OPEN - len(without)] + without
+    rest = [b for b in lists if b not in first]
+    return _Answer(label, evaluation.per_label[j], first + rest, len(first))
+
+
+def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
+    """One building's list for one label."""
+    name = evaluation.buildings[i]
+    rows = [n for n, group in enumerate(evaluation.groups) if group == name]
+    ranked = [
+        _Photo(
+            index=n,
+            name=evaluation.photos[n].name,
+            score=float(evaluation.scores[n, j]),
+            kept=bool(evaluation.kept[n, j]),
+            verdict=_VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
+        )
+        for n in sorted(rows, key=lambda n: (-evaluation.scores[n, j], n))
+    ]
+    out = [photo for photo in ranked if not photo.kept]
+    last_missed = max((n for n, photo in enumerate(out) if photo.verdict == "missed"), default=-1)
+    shown = max(HIDDEN_SHOWN, last_missed + 1)
+    counts = evaluation.counts[i, j]
+    return _Building(
+        name=name,
+        matches=int(counts.support),
+        mistakes=int(counts.fp + counts.fn),
+        kept=[photo for photo in ranked if photo.kept],
+        out=out[:shown],
+        more=len(out[shown:]),
+    )
+
+
+_VERDICTS = {
+    (True, True): "found",
+    (True, False): "wrong",
+    (False, True): "missed",
+    (False, False): "",
+}
+
+
+def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Figures and plots of each label, best F1 first."""
+    low, high = float(evaluation.scores.min()), float(evaluation.scores.max())
+    lines = [("floor", evaluation.cut.floor)]
+    if evaluation.cut.gate != evaluation.cut.floor:
+        lines.append(("gate", evaluation.cut.gate))
+    rows = []
+    for j, label in enumerate(evaluation.labels):
+        counts = evaluation.per_label[j]
+        scores, relevant = evaluation.scores[:, j], evaluation.relevant[:, j]
+        at = (float(counts.recall), float(counts.precision))
+        rows.append(
+            {
+                "label": label,
+                "train": evaluation.trained.get(label, 0),
+                "test": int(counts.support),
+                "returned": int(counts.returned),
+                "precision": float(counts.precision),
+                "recall": float(counts.recall),
+                "f1": float(counts.f1),
+                "average_precision": float(evaluation.average_precision[j]),
+                "curve": plots.curve(
+                    scores,
+                    relevant,
+                    at,
+                    f"{label}: precision {at[1]:.2f} at recall {at[0]:.2f}",
+                )
+                if relevant.any()
+                else None,
+                "strip": plots.strip(
+                    scores, relevant, (low, high), lines, f"Scores of all photos for {label}"
+                ),
+            }
+        )
+    return sorted(rows, key=lambda row: (np.isnan(row["f1"]), -row["f1"], row["label"]))
+
+
+def _thumbnail(path: Path) -> str | None:
+    """A small JPEG as a data URI; None for a photo that cannot be read."""
+    try:
+        photo = decode(path, shortest_side=max(THUMBNAIL))
+    except PhotoError:
+        return None
+    width, height = photo.size
+    shape = THUMBNAIL[0] / THUMBNAIL[1]
+    inner = min(width, round(height * shape)), min(height, round(width / shape))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    box = (left, top, left + max(inner[0], 1), top + max(inner[1], 1))
+    small = photo.resize(THUMBNAIL, Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    data = io.BytesIO()
+    small.save(data, "JPEG", quality=78, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
+
+
+def _write(template: str, path: Path, **values: Any) -> None:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("photosieve.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["ratio"] = lambda x: "-" if x is None or np.isnan(x) else f"{float(x):.2f}"
+    environment.filters["percent"] = lambda x: 0 if np.isnan(x) else round(100 * float(x), 1)
+    text = environment.get_template(template).render(**values)
+    write_whole(path, lambda file: file.write(text.encode("utf-8")))

@@ -1,0 +1,203 @@
+"""An evaluation as tables: CSV for programs, an Excel workbook for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from photosieve.evaluate import Evaluation
+from photosieve.metrics import Counts, mean
+from photosieve.report.files import write_whole
+
+if TYPE_CHECKING:
+    from openpyxl import Workbook
+    from openpyxl.worksheet.worksheet import Worksheet
+
+Cell = str | int | float | None
+
+COUNT_NAMES = ("returned", "tp", "fp", "fn", "tn", "precision", "recall", "f1", "accuracy")
+
+
+def write_csv(evaluation: Evaluation, path: Path) -> None:
+    """Write one row for each label in each building; undefined ratios are empty cells.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["building", "label", "train", "test", *COUNT_NAMES])
+    for i, building in enumerate(evaluation.buildings):
+        for j, label in enumerate(evaluation.labels):
+            counts = evaluation.counts[i, j]
+            trained = evaluation.trained.get(label, 0)
+            cells = [trained, int(counts.support), *_cells(counts)]
+            writer.writerow([_plain_text(building), _plain_text(label), *cells])
+    write_whole(path, lambda file: file.write(text.getvalue().encode("utf-8")))
+
+
+def write_excel(evaluation: Evaluation, path: Path) -> None:
+    """Write a workbook.
+
+    The first sheet has one row a building and one column a label with the accuracy, true negatives
+    included, as the notebooks wrote it; the others have F1 in the same form, figures by label and
+    by building, totals, every answer, and the photos that could not be read.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    for name in ("accuracy", "f1"):
+        _add_grid(book, evaluation, name)
+    names = ("train", "test", *COUNT_NAMES)
+    _add_sheet(
+        book,
+        "Labels",
+        ["label", *names, "average precision"],
+        (
+            [
+                label,
+                evaluation.trained.get(label, 0),
+                int(evaluation.per_label[j].support),
+                *_cells(evaluation.per_label[j]),
+                _number(evaluation.average_precision[j]),
+            ]
+            for j, label in enumerate(evaluation.labels)
+        ),
+    )
+    _add_sheet(
+        book,
+        "Buildings",
+        ["building", "photos", "matches", *COUNT_NAMES],
+        (
+            [
+                building,
+                evaluation.groups.count(building),
+                int(evaluation.per_building[i].support),
+                *_cells(evaluation.per_building[i]),
+            ]
+            for i, building in enumerate(evaluation.buildings)
+        ),
+    )
+    _add_sheet(book, "Totals", ["figure", "value", "95 % from", "95 % to"], _totals(evaluation))
+    _add_sheet(
+        book,
+        "Answers",
+        ["building", "label", "photo", "score", "labelled", "returned", "verdict"],
+        _answers(evaluation),
+    )
+    _add_sheet(
+        book,
+        "Skipped",
+        ["photo", "reason", "remedy"],
+        ([str(skip.path), skip.reason, skip.remedy] for skip in evaluation.skipped),
+    )
+    write_whole(path, book.save)
+
+
+def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
+    """Add a sheet of one figure: a row a building, a column a label, means at the edges."""
+    from openpyxl.formatting.rule import ColorScaleRule
+
+    values = getattr(evaluation.counts, name)  # (buildings, labels)
+    rows: list[list[Cell]] = [
+        [building, *map(_number, values[i]), _number(mean(values[i]))]
+        for i, building in enumerate(evaluation.buildings)
+    ]
+    rows.append(["mean", *map(_number, mean(values, 0)), _number(mean(values))])
+    title = {"accuracy": "Accuracy", "f1": "F1"}[name]
+    sheet = _add_sheet(book, title, ["building", *evaluation.labels, "mean"], rows)
+    scale = ColorScaleRule(  # type: ignore[no-untyped-call]
+        start_type="num", start_value=0, start_color="F4B9A7",
+        mid_type="num", mid_value=0.75, mid_color="FFF3CF",
+        end_type="num", end_value=1, end_color="BFE3C6",
+    )  # fmt: skip
+    sheet.conditional_formatting.add(
+        f"B2:{sheet.cell(len(rows) + 1, sheet.max_column).coordinate}", scale
+    )
+
+
+def _add_sheet(
+    book: Workbook, title: str, header: Sequence[str], rows: Iterator[list[Cell]] | list[list[Cell]]
+) -> Worksheet:
+    """Add a sheet with a frozen header, readable widths and three decimals for ratios."""
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    sheet: Worksheet = book.create_sheet(title)
+    for i, row in enumerate([list(header), *rows], start=1):
+        for j, value in enumerate(row, start=1):
+            if isinstance(value, str):
+                value = ILLEGAL_CHARACTERS_RE.sub("�", value)
+            cell = sheet.cell(i, j, value)
+            if isinstance(value, str):
+                cell.data_type = "s"  # text that begins with = stays text
+            elif isinstance(value, float):
+                cell.number_format = "0.000"
+            if i == 1:
+                cell.font = Font(bold=True)
+    sheet.freeze_panes = "B2"
+    for j, name in enumerate(header, start=1):
+        texts = [cell.value for cell in next(sheet.iter_cols(j, j)) if isinstance(cell.value, str)]
+        widest = max([len(name), 5, *map(len, texts)])
+        sheet.column_dimensions[get_column_letter(j)].width = min(widest + 2, 60)
+    return sheet
+
+
+def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
+    for name, interval in evaluation.intervals.items():
+        ends = [_number(interval.low), _number(interval.high)]
+        yield [name.replace("_", " "), _number(interval.value), *ends]
+    empty = evaluation.empty
+    yield ['"none" was right', empty.right, None, None]
+    yield ["questions that nothing answers", empty.asked, None, None]
+    yield ['"none" was wrong', empty.wrong, None, None]
+    yield ["questions that something answers", empty.answerable, None, None]
+    for name, number in evaluation.cut.to_dict().items():
+        yield [f"cut: {name}", number, None, None]
+
+
+def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
+    """Every photo that was returned or should have been, best score first within each question."""
+    for building in evaluation.buildings:
+        rows = [i for i, group in enumerate(evaluation.groups) if group == building]
+        for j, label in enumerate(evaluation.labels):
+            for i in sorted(rows, key=lambda i: -evaluation.scores[i, j]):
+                labelled, returned = bool(evaluation.relevant[i, j]), bool(evaluation.kept[i, j])
+                if labelled or returned:
+                    verdict = (
+                        "found" if labelled and returned else "wrong" if returned else "missed"
+                    )
+                    score = float(evaluation.scores[i, j])
+                    photo = evaluation.photos[i].name
+                    yield [
+                        building, label, photo, score, int(labelled), int(returned), verdict,
+                    ]  # fmt: skip
+
+
+def _cells(counts: Counts) -> list[Cell]:
+    """Return one question's figures in the order of `COUNT_NAMES`."""
+    numbers: list[Cell] = [int(getattr(counts, name)) for name in COUNT_NAMES[:5]]
+    return [*numbers, *(_number(getattr(counts, name)) for name in COUNT_NAMES[5:])]
+
+
+def _number(value: object) -> float | None:
+    number = float(value)  # type: ignore[arg-type]
+    return None if math.isnan(number) else number
+
+
+def _plain_text(text: str) -> str:
+    """Keep a spreadsheet that opens the file from taking text for a formula (OWASP)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
