@@ -1,0 +1,238 @@
+"""The learned cut is the best one there is, and its figures are honest."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from numpy.typing import NDArray
+
+from photosieve import tune as module
+from photosieve.cut import Cut
+from photosieve.errors import UsageError
+from photosieve.metrics import Counts
+from photosieve.tune import MEMBERS, Objective, Tuning, tune
+
+Scores = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+def macro(values: Scores) -> float:
+    """Mean of what is defined; 0 where nothing is."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else 0.0
+
+
+def value(cut: Cut, scores: Scores, relevant: Mask, groups: list[str], objective: str) -> float:
+    """What a cut is worth for an objective, from the answers that it really gives."""
+    counts = Counts.of(cut.keep_by_group(scores, groups), relevant, axis=0)
+    precision, recall = macro(counts.precision), macro(counts.recall)
+    match objective:
+        case "accuracy":
+            return macro(counts.accuracy)
+        case "recall>=0.9":
+            return 1 + precision if recall >= 0.9 else recall
+        case "precision>=0.8":
+            return 1 + recall if precision >= 0.8 else precision
+        case _:
+            return macro(counts.f_beta(float(objective[1:])))
+
+
+def best_by_brute_force(
+    scores: Scores, relevant: Mask, groups: list[str], member: str, objective: str
+) -> float:
+    """The value of the best of all cuts that a member can make on these scores."""
+    bounds = [-math.inf, *np.nextafter(np.unique(scores), math.inf).tolist()]
+    drops = [math.inf]
+    if "drop" in member:
+        for name in set(groups):
+            ranked = -np.sort(-scores[np.array(groups) == name], axis=0)
+            drops += ((ranked[:-1] - ranked[1:]) / np.abs(ranked[:-1])).ravel().tolist()
+    pairs = (
+        itertools.product(bounds, bounds) if "gate" in member else zip(bounds, bounds, strict=True)
+    )
+    return max(
+        value(Cut(gate, floor, drop), scores, relevant, groups, objective)
+        for (gate, floor), drop in itertools.product(pairs, drops)
+    )
+
+
+def listings(seed: int, photos: int, labels: int, buildings: int) -> tuple[Scores, Mask, list[str]]:
+    """Scores that know something of the labels, distinct from one another."""
+    rng = np.random.default_rng(seed)
+    relevant = rng.random((photos, labels)) < 0.4
+    relevant[0] = True
+    scores = rng.normal(0.3, 0.3, relevant.shape) + 0.4 * relevant
+    return scores, relevant, [f"house {row % buildings}" for row in range(photos)]
+
+
+@pytest.mark.parametrize("objective", ["f1", "f0.5", "accuracy", "recall>=0.9", "precision>=0.8"])
+@pytest.mark.parametrize("member", MEMBERS)
+def test_each_member_finds_its_best_cut(
+    member: str, objective: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MEMBERS", (member,))
+    for seed in range(3):
+        scores, relevant, groups = listings(seed, photos=6, labels=2, buildings=2)
+        tuning = tune(scores, relevant, groups, objective)
+        assert tuning.member == member
+        assert_allclose(
+            value(tuning.cut, scores, relevant, groups, objective),
+            best_by_brute_force(scores, relevant, groups, member, objective),
+        )
+
+
+def test_of_equal_cuts_the_middle_one_is_taken() -> None:
+    values = np.zeros((8, 9))
+    values[2:6, 3:8] = 1.0  # an even number of rows: the middle of all cells would be at the edge
+    assert module._middle_of_best(values) == (4, 5)
+    assert module._middle_of_best(np.array([1.0, 0.0, 1.0, 1.0, 1.0, 0.5])) == (3,)
+
+
+@pytest.mark.parametrize("objective", ["recall>=0.9", "precision>=0.9"])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_bound_is_kept_where_it_can_be(objective: str, seed: int) -> None:
+    """Everything returned has recall 1; the best photo of all, alone, is right by construction."""
+    scores, relevant, groups = listings(seed, photos=40, labels=3, buildings=5)
+    scores[0] = 9 + np.arange(3) / 10
+    cut = tune(scores, relevant, groups, objective).cut
+    counts = Counts.of(cut.keep_by_group(scores, groups), relevant, axis=0)
+    assert macro(getattr(counts, objective[:-5])) >= 0.9
+    assert 0 < counts.returned.sum() < relevant.size
+
+
+@pytest.mark.parametrize("name", ["f3", "f", "F1", "recall", "recall>0.9", "recall>=2", "f1 ", ""])
+def test_an_objective_that_does_not_exist(name: str) -> None:
+    with pytest.raises(UsageError, match=f'no objective "{name}"'):
+        Objective(name)
+
+
+@pytest.mark.parametrize("name", ["recall>=.9", "recall>=0.95", "precision>=1", "precision>=1.0"])
+def test_bounds_may_be_written_in_several_ways(name: str) -> None:
+    assert Objective(name).name == name
+
+
+def test_one_threshold_wins_where_it_is_enough() -> None:
+    rng = np.random.default_rng(0)
+    relevant = rng.random((60, 4)) < 0.3
+    scores = np.where(relevant, rng.uniform(0.5, 0.9, (60, 4)), rng.uniform(0, 0.4, (60, 4)))
+    tuning = tune(scores, relevant, [f"house {row // 6}" for row in range(60)])
+    assert tuning.member == "threshold"
+    assert 0.4 < tuning.cut.gate == tuning.cut.floor < 0.5
+    assert tuning.candidates["threshold"] > 0.95
+
+
+def test_the_drop_wins_where_lists_differ_in_level() -> None:
+    """Each list has a cliff behind its right photos, at a height of its own."""
+    rng = np.random.default_rng(0)
+    level = rng.uniform(0.2, 1.0, (20, 1, 3))
+    pattern = np.array([1.0, 0.95, 0.9, 0.5, 0.48, 0.46])[:, None]
+    scores = (level * pattern * rng.uniform(0.98, 1.02, (20, 6, 3))).reshape(-1, 3)
+    relevant = np.tile(pattern > 0.8, (20, 1, 3)).reshape(-1, 3)
+    groups = np.repeat([f"house {number}" for number in range(20)], 6).tolist()
+    tuning = tune(scores, relevant, groups)
+    assert tuning.member == "threshold + drop"
+    assert 0.1 < tuning.cut.drop < 0.42
+    assert tuning.figures["f1"] > tuning.candidates["threshold"] + 0.1
+
+
+def test_the_gate_wins_where_only_the_best_score_tells_whether_there_is_an_answer() -> None:
+    rng = np.random.default_rng(0)
+    answerable = np.arange(120).reshape(20, 6, 1) // 6 % 2 == np.array([0, 1, 0])
+    with_answer = np.array([0.9, 0.3, 0.28, 0.1, 0.09, 0.08])[:, None]
+    without = np.array([0.45, 0.4, 0.38, 0.35, 0.3, 0.28])[:, None]
+    noise = rng.integers(0, 3, (20, 6, 3)) / 100
+    scores = np.where(answerable, with_answer, without) + noise
+    relevant = answerable & (with_answer > 0.2)
+    groups = np.repeat([f"house {number}" for number in range(20)], 6).tolist()
+    tuning = tune(scores.reshape(-1, 3), relevant.reshape(-1, 3), groups)
+    assert tuning.member == "gate + floor"
+    assert tuning.figures["f1"] == 1.0
+    # In the middle between what has to be told apart, not just beside one of the two.
+    assert_allclose(tuning.cut.gate, (0.47 + 0.90) / 2)
+    assert_allclose(tuning.cut.floor, (0.12 + 0.28) / 2)
+
+
+def test_figures_come_from_buildings_that_the_cut_was_not_searched_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The threshold of either building fails on the other; a search on both would get F1 .8."""
+    monkeypatch.setattr(module, "MEMBERS", ("threshold",))
+    scores = np.array([[0.8], [0.6], [0.4], [0.2]])
+    relevant = np.array([[True], [False], [True], [False]])
+    tuning = tune(scores, relevant, ["high", "high", "low", "low"])
+    # From "low" (above .3) both photos of "high"; from "high" (above .7) none of "low".
+    assert tuning.figures["precision"] == tuning.figures["recall"] == tuning.figures["f1"] == 0.5
+    assert tuning.figures["accuracy"] == 0.5
+    assert_allclose(value(tuning.cut, scores, relevant, ["a"] * 4, "f1"), 0.8)
+
+
+def test_with_one_building_labels_are_held_out_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each label's own threshold would be perfect; the other label's is not."""
+    monkeypatch.setattr(module, "MEMBERS", ("threshold",))
+    scores = np.array([[0.8, 0.4], [0.6, 0.2]])
+    relevant = np.array([[True, True], [False, False]])
+    tuning = tune(scores, relevant, ["house", "house"])
+    assert tuning.figures["recall"] == 0.5
+    assert tuning.figures["accuracy"] == 0.5
+    assert_allclose(tuning.candidates["threshold"], (2 / 3 + 0) / 2)
+
+
+@pytest.mark.parametrize("objective", ["f1", "accuracy", "recall>=0.9", "precision>=0.9"])
+@pytest.mark.parametrize(("photos", "buildings"), [(1, 1), (6, 1), (2, 2), (6, 3)])
+@pytest.mark.parametrize("kind", ["random", "constant", "zero", "below zero"])
+@pytest.mark.parametrize("labelled", ["all", "none", "first photo", "first label"])
+def test_any_data_gives_a_cut_without_a_warning(
+    objective: str, photos: int, buildings: int, kind: str, labelled: str
+) -> None:
+    rng = np.random.default_rng(photos)
+    scores = {
+        "random": rng.normal(size=(photos, 3)),
+        "constant": np.full((photos, 3), 0.7),
+        "zero": np.zeros((photos, 3)),
+        "below zero": -rng.random((photos, 3)),
+    }[kind]
+    relevant = np.full((photos, 3), labelled == "all")
+    if labelled == "first photo":
+        relevant[0] = True
+    if labelled == "first label":
+        relevant[:, 0] = True
+    groups = [f"house {row * buildings // photos}" for row in range(photos)]
+    tuning = tune(scores, relevant, groups, objective)
+    assert math.isfinite(tuning.cut.gate)
+    assert math.isfinite(tuning.cut.floor)
+    kept = tuning.cut.keep_by_group(scores, groups)
+    if labelled == "none":
+        assert not kept.any()
+        assert math.isnan(tuning.figures["recall"])
+    if labelled == "all":
+        assert kept.mean() >= (0.9 if objective == "recall>=0.9" else 1.0)
+    json.dumps(tuning.to_dict(), allow_nan=False)
+
+
+def test_thousands_of_photos() -> None:
+    scores, relevant, groups = listings(0, photos=3000, labels=5, buildings=100)
+    tuning = tune(scores, relevant, groups)
+    # The value of the best threshold for two normal distributions .4 apart, by a fine grid.
+    grid = [value(Cut.threshold(t), scores, relevant, groups, "f1") for t in np.arange(0, 1, 0.05)]
+    assert value(tuning.cut, scores, relevant, groups, "f1") >= max(grid)
+
+
+def test_the_order_of_photos_does_not_matter() -> None:
+    scores, relevant, groups = listings(5, photos=30, labels=3, buildings=1)
+    order = np.random.default_rng(0).permutation(30)
+    assert tune(scores, relevant, groups) == tune(scores[order], relevant[order], groups)
+
+
+def test_saved_and_read_again_it_is_the_same() -> None:
+    tuning = tune(*listings(1, photos=12, labels=3, buildings=3))
+    assert Tuning.from_dict(json.loads(json.dumps(tuning.to_dict(), allow_nan=False))) == tuning
+
+
+def test_what_is_undefined_is_null_when_saved() -> None:
+    tuning = tune(np.eye(3), np.zeros((3, 3), bool), ["a", "b", "c"])
+    saved = tuning.to_dict()
+    assert saved["figures"]["recall"] is None
+    assert math.isnan(Tuning.from_dict(saved).figures["recall"])
