@@ -160,7 +160,7 @@ class Evaluation:
             "macro_f1": metrics.mean(drawn.f1, -1),
             "micro_f1": total.f1,
             "accuracy": total.accuracy,
-            "empty_right": (weights @ right) / np.maximum(weights @ asked.sum(1), 1),
+            "empty_right": metrics.ratio(weights @ right, weights @ asked.sum(1)),
             "mean_average_precision": metrics.mean(precisions, 0),
         }
 
@@ -172,7 +172,7 @@ class Evaluation:
             **{f"macro_{name}": value for name, value in self.macro.items()},
             "micro_f1": self.micro["f1"],
             "accuracy": self.accuracy,
-            "empty_right": empty.right / max(empty.asked, 1),
+            "empty_right": float(metrics.ratio(empty.right, empty.asked)),
             "mean_average_precision": self.mean_average_precision,
         }
 
@@ -353,5 +353,5 @@ class ComparisonRow:
                 name: {"value": _number(i.value), "low": _number(i.low), "high": _number(i.high)}
                 for name, i in intervals.items()
             },
-            "seed_deviation": self.seed_deviation,
+            "seed_deviation": _number(self.seed_deviation),
         }

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 
-def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
-    """Divide element by element; zero by zero is nan, without a warning."""
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    """Divide element by element; what is divided by zero is nan, without a warning."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     out = np.full(np.broadcast(top, bottom).shape, np.nan)
     np.divide(top, bottom, out=out, where=bottom != 0)
@@ -74,12 +74,12 @@ class Counts:
     @property
     def precision(self) -> Floats:
         """Fraction of the returned photos that are right; nan when none was returned."""
-        return _ratio(self.tp, self.returned)
+        return ratio(self.tp, self.returned)
 
     @property
     def recall(self) -> Floats:
         """Fraction of the right photos that were returned; nan when none is right."""
-        return _ratio(self.tp, self.support)
+        return ratio(self.tp, self.support)
 
     @property
     def f1(self) -> Floats:
@@ -89,19 +89,19 @@ class Counts:
     def f_beta(self, beta: float) -> Floats:
         """Weighted harmonic mean: recall counts `beta` times as much as precision."""
         weight = beta**2
-        return _ratio((1 + weight) * self.tp, (1 + weight) * self.tp + self.fp + weight * self.fn)
+        return ratio((1 + weight) * self.tp, (1 + weight) * self.tp + self.fp + weight * self.fn)
 
     @property
     def accuracy(self) -> Floats:
         """Fraction of all photos decided rightly. True negatives count, and usually dominate."""
-        return _ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+        return ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
 
 
 def mean(values: ArrayLike, axis: int | None = None) -> Floats:
     """Average of the values that are defined; nan, without a warning, where none is."""
     values = np.asarray(values, np.float64)
     defined = ~np.isnan(values)
-    return _ratio(np.where(defined, values, 0.0).sum(axis), defined.sum(axis))
+    return ratio(np.where(defined, values, 0.0).sum(axis), defined.sum(axis))
 
 
 def average_precision(
@@ -150,8 +150,8 @@ def precision_recall_curve(
     found = (count * relevant)[..., order].cumsum(-1)
     returned = count[..., order].cumsum(-1)
     return (
-        _ratio(found[..., steps], returned[..., steps]),
-        _ratio(found[..., steps], found[..., -1:]),
+        ratio(found[..., steps], returned[..., steps]),
+        ratio(found[..., steps], found[..., -1:]),
         ranked[steps],
     )
 

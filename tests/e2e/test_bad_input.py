@@ -203,9 +203,7 @@ def test_interrupted_training_leaves_nothing_half_done(house: Path, tmp_path: Pa
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert err.strip().splitlines() == [
-        "photosieve: interrupted; what was being made is discarded"
-    ]
+    assert err.strip().splitlines() == ["photosieve: interrupted; what was being made is discarded"]
     assert not out.exists()
 
 

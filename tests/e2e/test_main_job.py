@@ -36,9 +36,10 @@ def test_training_as_json(sieve: Path, run: Run, tmp_path: Path) -> None:
     found = run("train", SAMPLES / "train", "--out", tmp_path / "again", "--json").json
     first = json.loads((sieve / "sieve.json").read_text())
     assert first["tuning"]["cut"] == found["cut"]
-    assert first["fingerprint"] == json.loads((tmp_path / "again" / "sieve.json").read_text())[
-        "fingerprint"
-    ]
+    assert (
+        first["fingerprint"]
+        == json.loads((tmp_path / "again" / "sieve.json").read_text())["fingerprint"]
+    )
     assert found["labels"] == 39
     assert found["photos"] == 50
     assert found["out_of_fold"]["f1"] > 0.7

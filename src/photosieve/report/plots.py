@@ -12,8 +12,8 @@ from photosieve import metrics
 
 Floats = NDArray[np.float64]
 
-CURVE = 104
-STRIP_WIDTH, STRIP_HEIGHT = 640, 26
+SIDE, MARGIN = 100, 8
+"""Of a curve's square, in units of its own."""
 
 
 def curve(
@@ -33,12 +33,12 @@ def curve(
     precision, recall, _ = metrics.precision_recall_curve(scores, relevant)
     points = [(0.0, float(precision[0])), *zip(recall.tolist(), precision.tolist(), strict=True)]
     path = " ".join(f"{_place(x):.1f},{_place(1 - y):.1f}" for x, y in points)
-    size = CURVE + 8
+    size = SIDE + 2 * MARGIN
     shape = Markup(
         '<svg viewBox="0 0 {size} {size}" role="img" aria-label="{label}">'
-        '<rect x="4" y="4" width="{side}" height="{side}" class="frame"/>'
+        '<rect x="{margin}" y="{margin}" width="{side}" height="{side}" class="frame"/>'
         '<polyline points="{path}" class="curve"/>'
-    ).format(size=size, side=CURVE, label=label, path=path)
+    ).format(size=size, side=SIDE, margin=MARGIN, label=label, path=path)
     if not any(np.isnan(at)):
         shape += Markup('<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="at"/>').format(
             x=_place(at[0]), y=_place(1 - at[1])
@@ -69,17 +69,17 @@ def strip(
     low, high = ends
 
     def x(score: float) -> float:
-        return 6 + (score - low) / max(high - low, 1e-9) * (STRIP_WIDTH - 12)
+        return 1 + 98 * (score - low) / max(high - low, 1e-9)  # per cent of the width
 
     parts = [
         Markup(
-            '<svg viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-            '<line x1="0" x2="{width}" y1="13" y2="13" class="axis"/>'
-        ).format(width=STRIP_WIDTH, height=STRIP_HEIGHT, label=label)
+            '<svg height="26" role="img" aria-label="{label}">'
+            '<line x1="0" x2="100%" y1="13" y2="13" class="axis"/>'
+        ).format(label=label)
     ]
     for right, row, name in ((False, 19, "no"), (True, 7, "yes")):
         parts += [
-            Markup('<circle cx="{x:.1f}" cy="{y}" r="3.6" class="{name}"/>').format(
+            Markup('<circle cx="{x:.2f}%" cy="{y}" r="3.6" class="{name}"/>').format(
                 x=x(score), y=row, name=name
             )
             for score in scores[relevant == right].tolist()
@@ -87,7 +87,7 @@ def strip(
     for name, score in lines:
         if low <= score <= high:
             parts.append(
-                Markup('<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="26" class="{name}"/>').format(
+                Markup('<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="26" class="{name}"/>').format(
                     x=x(score), name=name
                 )
             )
@@ -95,4 +95,4 @@ def strip(
 
 
 def _place(fraction: float) -> float:
-    return 4 + fraction * CURVE
+    return MARGIN + fraction * SIDE

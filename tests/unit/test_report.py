@@ -1,0 +1,185 @@
+"""Reports say what the evaluation says, and hostile text stays text."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+import pytest
+from PIL import Image
+
+from photosieve import report
+from photosieve.cut import Cut
+from photosieve.errors import UsageError
+from photosieve.evaluate import ComparisonRow, Evaluation, evaluate
+from photosieve.metrics import Interval
+from photosieve.photos import Skipped
+
+SCRIPT = "<script>alert('x')</script>"
+FORMULA = '=HYPERLINK("http://evil")'
+
+
+@pytest.fixture
+def evaluation(tmp_path: Path) -> Evaluation:
+    """Two buildings of three photos; one photo is broken, names and labels are hostile."""
+    names = ["a.jpg", f"{'b' * 40}.png", "broken.jpg", "c.jpg", "d.jpg", "e&f.jpg"]
+    photos = []
+    for number, name in enumerate(names):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(exist_ok=True)
+        if name == "broken.jpg":
+            path.write_bytes(b"no photo")
+        else:
+            Image.new("RGB", (90 + 60 * number, 80), (40 * number, 90, 120)).save(path)
+        photos.append(path)
+    labels = ["sofa", SCRIPT, FORMULA, "never", "bell\x07"]
+    scores = np.random.default_rng(0).uniform(-0.2, 0.5, (6, 5))
+    relevant = scores + np.random.default_rng(1).normal(0, 0.1, scores.shape) > 0.2
+    relevant[:, 3] = False
+    scores[:, 3] = -0.5
+    return evaluate(
+        scores,
+        relevant,
+        cut=Cut(gate=0.25, floor=0.2, drop=0.8),
+        photos=photos,
+        groups=["north", "north", "north", "<b>", "<b>", "<b>"],
+        labels=labels,
+        trained={"sofa": 3},
+        skipped=[Skipped(tmp_path / "x.jpg", "the file is empty", "copy it again")],
+    )
+
+
+def test_csv_holds_every_count(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.csv"
+    report.write_csv(evaluation, path)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 5
+    for i, building in enumerate(evaluation.buildings):
+        for j in range(5):
+            row, counts = rows[5 * i + j], evaluation.counts[i, j]
+            assert row["building"] == building
+            assert [int(row[n]) for n in ("tp", "fp", "fn", "tn")] == [
+                int(counts.tp), int(counts.fp), int(counts.fn), int(counts.tn),
+            ]  # fmt: skip
+            for name in ("precision", "recall", "f1", "accuracy"):
+                value = float(getattr(counts, name))
+                assert row[name] == ("" if np.isnan(value) else str(value))
+    assert rows[0]["train"] == "3"
+    assert rows[2]["label"] == "'" + FORMULA
+
+
+def test_excel_has_the_notebooks_sheet_first(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.xlsx"
+    report.write_excel(evaluation, path)
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == [
+        "Accuracy", "F1", "Labels", "Buildings", "Totals", "Answers", "Skipped",
+    ]  # fmt: skip
+    rows = list(book["Accuracy"].iter_rows(values_only=True))
+    assert rows[0] == ("building", "sofa", SCRIPT, FORMULA, "never", "bell\ufffd", "mean")
+    assert rows[1][0] == "north"
+    np.testing.assert_allclose(rows[1][1:6], evaluation.counts.accuracy[0])
+    assert rows[1][6] == pytest.approx(evaluation.counts.accuracy[0].mean())
+    assert rows[3][0] == "mean"
+    assert next(book["F1"].iter_rows(min_row=2, values_only=True))[4] is None
+
+
+def test_excel_takes_no_text_for_a_formula(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.xlsx"
+    report.write_excel(evaluation, path)
+    cells = [
+        cell for sheet in openpyxl.load_workbook(path) for row in sheet.iter_rows() for cell in row
+    ]
+    assert FORMULA in [cell.value for cell in cells]
+    assert not [cell.value for cell in cells if cell.data_type == "f"]
+
+
+def test_excel_lists_every_answer(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.xlsx"
+    report.write_excel(evaluation, path)
+    sheet = openpyxl.load_workbook(path)["Answers"]
+    verdicts = [row[6] for row in sheet.iter_rows(min_row=2, values_only=True)]
+    total = evaluation.counts.sum()
+    assert verdicts.count("found") == total.tp
+    assert verdicts.count("wrong") == total.fp
+    assert verdicts.count("missed") == total.fn
+
+
+def test_page_is_whole_and_safe(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path, queries=evaluation.labels)
+    page = path.read_text("utf-8")
+    assert "<script" not in page
+    assert "<b>" not in page.split("<h2>Building by building")[1]
+    assert "&lt;script&gt;" in page
+    assert not re.search(r"(src|href)=|@import|url\((?!data:)", page)
+    assert f"{evaluation.macro['f1']:.3f}" in page
+    assert f"{evaluation.empty.right} of {evaluation.empty.asked}" in page
+    assert "no picture" in page
+    assert "the file is empty" in page
+    assert "nan" not in page.lower().replace("bananan", "")
+
+
+def test_page_marks_what_is_found_wrong_and_missed(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path, queries=evaluation.labels)
+    page = path.read_text("utf-8")
+    total = evaluation.counts.sum()
+    assert page.count("✓ found") == total.tp
+    assert page.count("✕ wrong") == total.fp
+    assert page.count("! missed") == total.fn
+
+
+def test_page_embeds_each_photo_once(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path, queries=["sofa", "sofa", "never"])
+    assert path.read_text("utf-8").count("data:image/jpeg;base64,") == 5
+
+
+def test_page_shows_a_comparison(evaluation: Evaluation, tmp_path: Path) -> None:
+    interval = Interval(0.8, 0.7, 0.9)
+    rows = [
+        ComparisonRow(name, "a note", interval, interval, interval, interval, 0.0)
+        for name in ("zero-shot", SCRIPT)
+    ]
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path, comparison=rows)
+    page = path.read_text("utf-8")
+    assert "Beside other methods" in page
+    assert page.count("0.800") >= 2
+    assert "<script" not in page
+
+
+def test_page_of_a_single_photo(tmp_path: Path) -> None:
+    Image.new("RGB", (1, 700), "red").save(tmp_path / "a.png")
+    one = evaluate(
+        np.array([[0.3]]), np.array([[False]]), cut=Cut.threshold(0.5),
+        photos=[tmp_path / "a.png"], groups=["g"], labels=["x"], trained={},
+    )  # fmt: skip
+    for write in (report.write_html, report.write_excel, report.write_csv):
+        write(one, tmp_path / "report")
+    report.write_html(one, tmp_path / "r.html")
+    assert "none" in (tmp_path / "r.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("found", [2, 0])
+def test_contact_sheet(evaluation: Evaluation, tmp_path: Path, found: int) -> None:
+    ranked = [(path, 0.5 - 0.1 * n) for n, path in enumerate(evaluation.photos)]
+    path = tmp_path / "s.html"
+    report.write_contact_sheet(path, SCRIPT, ranked[:found], ranked[found:], Cut.threshold(0.35))
+    page = path.read_text("utf-8")
+    assert "<script" not in page
+    assert ("Nothing matches; the nearest were" in page) == (found == 0)
+    assert f"{6 - found} left out" in page
+
+
+def test_a_failed_write_keeps_the_old_report(evaluation: Evaluation, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"r\.csv: the file cannot be written"):
+        report.write_csv(evaluation, tmp_path / "photos" / "a.jpg" / "r.csv")
+    target = tmp_path / "folder"
+    target.mkdir()
+    with pytest.raises(UsageError, match="folder"):
+        report.write_excel(evaluation, target)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
