@@ -50,9 +50,9 @@ def fit(
     Raises
     ------
     TrainingError
-        If the loss stops being a number.
+        If the loss stops being a number, or the weights grow out of all bounds.
     """
-    if recipe.epochs == 0:
+    if recipe.epochs == 0 or not data.targets.any():  # nothing to do, or nothing to learn from
         return start
     generator = torch.Generator().manual_seed(seed)
     features = torch.from_numpy(data.photos - start.photo_mean)  # (n, p)
@@ -92,7 +92,7 @@ def fit(
                 loss = diagonal_softmax(logits[:, pairs[batch, 1]])  # (batch, batch)
             else:
                 loss = balanced_sigmoid(logits + bias, targets[rows], positives, len(features))
-            if recipe.anchor_weight:
+            if len(words):
                 scores = photos @ anchors.T  # (batch, words)
                 loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows])
             if not torch.isfinite(loss):
@@ -104,6 +104,11 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         progress("training", epoch + 1, recipe.epochs)
+    if not all(torch.isfinite(values.square().sum()) for values in maps):
+        raise TrainingError(  # the length of an embedding would overflow
+            "the weights grew out of all bounds; "
+            f"lower the learning rate (now {recipe.learning_rate:g})"
+        )
     return Head(
         photo_mean=start.photo_mean,
         photo=photo_map.detach().numpy(),
