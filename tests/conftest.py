@@ -104,7 +104,7 @@ def write_building(folder: Path, file: str, seed: int, without: str = "") -> Non
     (folder / file).write_text(json.dumps({name: shot[2] for name, shot in shots.items()}))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def encoder() -> Encoder:
     return FakeEncoder()
 
@@ -121,6 +121,6 @@ def listings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prepared(listings: Path) -> Prepared:
+def prepared(listings: Path, encoder: Encoder) -> Prepared:
     """The training photos as features."""
-    return prepare(FakeEncoder(), Dataset.load(listings / "train"))
+    return prepare(encoder, Dataset.load(listings / "train"))

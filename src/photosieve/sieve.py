@@ -17,6 +17,7 @@ from photosieve.encoders import Encoder, Head, embed_photos, embed_texts, load_e
 from photosieve.errors import EncoderError, SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
 from photosieve.hits import Hit, SearchResult
+from photosieve.labelfiles import label_key
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
@@ -168,7 +169,8 @@ class Sieve:
         SieveError
             If the dataset has labels that this sieve was not trained on.
         """
-        unknown = [label for label in dataset.vocabulary if label not in self.labels]
+        known = {label_key(label) for label in self.labels}
+        unknown = [label for label in dataset.vocabulary if label_key(label) not in known]
         if unknown:
             raise SieveError(
                 f'this sieve was not trained on the label "{unknown[0]}" '

@@ -76,9 +76,15 @@ def write(folder: Path, saved: Saved) -> None:
             manifest = {"format": FORMAT, **saved.manifest, "files": files}
             text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
             (draft / MANIFEST).write_text(text + "\n", "utf-8")
+            old = Path(scratch) / "old"
             if folder.exists():
-                folder.rename(Path(scratch) / "old")
-            draft.rename(folder)
+                folder.rename(old)
+            try:
+                draft.rename(folder)
+            except BaseException:  # the old sieve must not go with the scratch folder
+                if old.exists():
+                    old.rename(folder)
+                raise
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(

@@ -101,10 +101,10 @@ def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
     """Print what matches, and always what was left out."""
     for hit in result.hits:
         path = hit.path.relative_to(relative_to) if relative_to else hit.path
-        typer.echo(f"{hit.score:6.3f}  {path}")
+        typer.echo(f"{hit.score:z6.3f}  {path}")
     total = len(result.hits) + len(result.hidden)
     left_out = (
-        f"{len(result.hidden)} left out, the best of them at {result.best_hidden:.3f}"
+        f"{len(result.hidden)} left out, the best of them at {result.best_hidden:z.3f}"
         if result.hidden
         else "none left out"
     )

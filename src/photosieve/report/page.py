@@ -268,6 +268,7 @@ def _write(template: str, path: Path, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["ratio"] = lambda x: "-" if x is None or np.isnan(x) else f"{float(x):.2f}"
+    environment.filters["score"] = "{:z.3f}".format  # z: no minus before zero
     environment.filters["percent"] = lambda x: 0 if np.isnan(x) else round(100 * float(x), 1)
     text = environment.get_template(template).render(**values)
     write_whole(path, lambda file: file.write(text.encode("utf-8")))
