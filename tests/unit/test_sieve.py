@@ -1,0 +1,349 @@
+"""The facade: fit, save, load, search, evaluate and tune again."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from photosieve.cut import Cut
+from photosieve.encoders import Encoder
+from photosieve.errors import EncoderError, SieveError, TrainingError, UsageError
+from photosieve.hits import SearchResult
+from photosieve.labels import Dataset
+from photosieve.sieve import Sieve
+from photosieve.sievefile import MANIFEST
+from photosieve.training.recipes import get_recipe
+from photosieve.tune import tune
+
+RECIPE = get_recipe("balanced", {"epochs": "30"})
+
+
+@pytest.fixture(scope="module")
+def sieve(listings: Path, encoder: Encoder) -> Sieve:
+    return Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=RECIPE)
+
+
+@pytest.fixture
+def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the encoder be found by its name, as the starter model is."""
+
+    def load(name: str) -> Encoder:
+        if name == encoder.name:
+            return encoder
+        raise EncoderError(f'there is no encoder called "{name}"')
+
+    monkeypatch.setattr("photosieve.sieve.load_encoder", load)
+
+
+@pytest.fixture
+def train(listings: Path, tmp_path: Path) -> Path:
+    """A copy of the training folder, to be changed."""
+    return Path(shutil.copytree(listings / "train", tmp_path / "train"))
+
+
+@pytest.fixture
+def saved(sieve: Sieve, tmp_path: Path) -> Path:
+    sieve.save(tmp_path / "sieve")
+    return tmp_path / "sieve"
+
+
+def names(result: SearchResult) -> set[str]:
+    return {hit.path.name for hit in result}
+
+
+def with_cut(sieve: Sieve, cut: Cut) -> Sieve:
+    return replace(sieve, tuning=replace(sieve.tuning, cut=cut))
+
+
+# --- fit ------------------------------------------------------------------------------------------
+
+
+def test_fit_says_what_it_was_trained_on(sieve: Sieve) -> None:
+    assert sieve.labels == {"red": 12, "blue": 8, "garden": 4}
+    assert sieve.recipe == RECIPE
+    assert sieve.out_of_fold.scores.shape == (24, 3)
+    assert sieve.out_of_fold.names[:2] == ("house-0/red.png", "house-0/red-too.png")
+    assert sieve.skipped == ()
+
+
+def test_the_same_seed_gives_the_same_sieve(sieve: Sieve, listings: Path, encoder: Encoder) -> None:
+    again = Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=RECIPE)
+    assert again.encoder.fingerprint == sieve.encoder.fingerprint
+    assert again.tuning == sieve.tuning
+
+
+def test_the_cut_is_tuned_on_held_out_scores(sieve: Sieve, listings: Path) -> None:
+    held_out = sieve.out_of_fold
+    assert sieve.tuning == tune(held_out.scores, held_out.relevant, held_out.groups)
+    seen = sieve.evaluate(listings / "train").scores
+    assert np.abs(held_out.scores - seen).min() > 0  # no score by the head that saw the photo
+
+
+def test_a_broken_training_photo_is_skipped(train: Path, encoder: Encoder) -> None:
+    (train / "house-1" / "red.png").write_bytes(b"not a photo")
+    sieve = Sieve.fit(Dataset.load(train), encoder, recipe=RECIPE)
+    assert [skip.path.name for skip in sieve.skipped] == ["red.png"]
+    assert sieve.labels["red"] == 11
+    assert len(sieve.out_of_fold.names) == len(sieve.out_of_fold.scores) == 23
+
+
+def test_one_building_and_one_photo_are_enough(train: Path, encoder: Encoder) -> None:
+    house = Dataset.load(train / "house-0")
+    assert np.isfinite(Sieve.fit(house, encoder, recipe=RECIPE).out_of_fold.scores).all()
+    single = Sieve.fit(house.select([0]), encoder, recipe=RECIPE)
+    assert single.out_of_fold.scores.shape == (1, 1)
+    assert names(single.search("red", train / "house-0")) >= {"red.png", "red-too.png"}
+
+
+def test_training_without_a_label_or_a_readable_photo(train: Path, encoder: Encoder) -> None:
+    grey = Dataset.load(train).select([5])
+    with pytest.raises(TrainingError, match="no photo has a label; list at least one"):
+        Sieve.fit(grey, encoder)
+    (train / "house-0" / "red.png").write_bytes(b"")
+    broken = Dataset.load(train).select([0])
+    with pytest.raises(TrainingError, match=r"none of the 1 photos.*red\.png: the file is empty"):
+        Sieve.fit(broken, encoder)
+
+
+# --- save and load --------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("by_name")
+def test_saved_and_loaded_it_answers_the_same(sieve: Sieve, saved: Path, listings: Path) -> None:
+    loaded = Sieve.load(saved)
+    assert loaded.encoder.fingerprint == sieve.encoder.fingerprint
+    assert (loaded.labels, loaded.recipe, loaded.seed) == (sieve.labels, sieve.recipe, sieve.seed)
+    assert loaded.tuning == sieve.tuning
+    assert_array_equal(loaded.out_of_fold.scores, sieve.out_of_fold.scores)
+    assert_array_equal(loaded.out_of_fold.relevant, sieve.out_of_fold.relevant)
+    assert loaded.out_of_fold.names == sieve.out_of_fold.names
+    assert loaded.out_of_fold.groups == sieve.out_of_fold.groups
+    for query in ("red", "garden", "something else"):
+        assert loaded.search(query, listings / "test") == sieve.search(query, listings / "test")
+
+
+def edit(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda manifest: manifest | changes
+
+
+@pytest.mark.usefixtures("by_name")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (edit(fingerprint="fake-other"), "tuned for other weights than those found here"),
+        (edit(encoder="clip"), r'damaged .*no encoder called "clip"'),
+        (edit(recipe={"name": "balanced"}), "damaged"),
+        (edit(labels=["red"]), "damaged"),
+        (edit(labels={"red": 1e400}), "damaged"),
+        (edit(tuning={}), "damaged"),
+        (edit(out_of_fold=None), "damaged"),
+        (lambda m: m | {"tuning": m["tuning"] | {"cut": {}}}, "the saved cut is damaged"),
+        (lambda m: {k: v for k, v in m.items() if k != "seed"}, "damaged .*seed"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(
+    change: Callable[[dict[str, Any]], dict[str, Any]], message: str, saved: Path
+) -> None:
+    manifest = json.loads((saved / MANIFEST).read_text("utf-8"))
+    (saved / MANIFEST).write_text(json.dumps(change(manifest)), "utf-8")
+    with pytest.raises(SieveError, match=message) as caught:
+        Sieve.load(saved)
+    assert "\n" not in str(caught.value)
+    assert "train again" in str(caught.value) or "tune again" in str(caught.value)
+
+
+@pytest.mark.usefixtures("by_name")
+def test_a_head_of_another_sieve_is_refused(sieve: Sieve, saved: Path, tmp_path: Path) -> None:
+    """The cut of one and the weights of another would be a silent mistake."""
+    start = sieve.encoder.head
+    other = replace(sieve, encoder=sieve.encoder.with_head(replace(start, photo=2 * start.photo)))
+    other.save(tmp_path / "other")
+    shutil.copy(tmp_path / "other" / "head.safetensors", saved)
+    with pytest.raises(SieveError, match=r"head\.safetensors: the file was altered"):
+        Sieve.load(saved)
+
+
+# --- search ---------------------------------------------------------------------------------------
+
+
+def test_search_returns_all_that_match_and_nothing_else(sieve: Sieve, listings: Path) -> None:
+    eight, nine = listings / "test" / "house-8", listings / "test" / "house-9"
+    assert names(sieve.search("red", eight)) == {"red.png", "red-too.png", "both.png"}
+    assert names(sieve.search("blue", eight)) == {"blue.png", "both.png"}
+    assert names(sieve.search("garden", eight)) == {"green.png"}
+    assert names(sieve.search("red", nine)) == {"red.png", "red-too.png"}
+
+
+def test_search_can_answer_none(sieve: Sieve, listings: Path) -> None:
+    result = sieve.search("blue", listings / "test" / "house-9")
+    assert len(result) == 0
+    assert len(result.hidden) == 4
+    assert result.best_hidden == result.hidden[0].score < sieve.cut.gate
+
+
+def test_hits_and_hidden_are_all_photos_best_first(sieve: Sieve, listings: Path) -> None:
+    result = sieve.search("red", listings / "test")
+    for part in (result.hits, result.hidden):
+        scores = [hit.score for hit in part]
+        assert scores == sorted(scores, reverse=True)
+    found = [hit.path for hit in result.hits + result.hidden]
+    assert sorted(found) == sorted((listings / "test").rglob("*.png"))
+    assert all(-1 <= hit.score <= 1 for hit in result.hits + result.hidden)
+
+
+def test_each_folder_is_cut_as_a_list_of_its_own(sieve: Sieve, listings: Path) -> None:
+    best_only = with_cut(sieve, Cut(gate=-1.0, floor=2.0))
+    result = best_only.search("red", listings / "test")
+    assert {hit.path.parent.name for hit in result} == {"house-8", "house-9"}
+    assert len(result) == 2
+
+
+def test_folders_given_twice_are_searched_once(sieve: Sieve, listings: Path) -> None:
+    eight = listings / "test" / "house-8"
+    assert sieve.search("red", eight, str(eight)) == sieve.search("red", eight)
+
+
+@pytest.mark.parametrize(("top", "count"), [(1, 1), (4, 4), (99, 10)])
+def test_a_fixed_number_of_the_best(top: int, count: int, sieve: Sieve, listings: Path) -> None:
+    result = sieve.search("blue", listings / "test", top=top)
+    assert len(result) == count
+    assert len(result.hits) + len(result.hidden) == 10
+    assert all(hit.score >= (result.best_hidden or -1) for hit in result)
+
+
+def test_a_broken_photo_is_skipped_and_the_rest_is_searched(
+    sieve: Sieve, listings: Path, tmp_path: Path
+) -> None:
+    house = Path(shutil.copytree(listings / "test" / "house-8", tmp_path / "house"))
+    (house / "blue.png").write_bytes((house / "blue.png").read_bytes()[:100])
+    result = sieve.search("red", house)
+    assert names(result) == {"red.png", "red-too.png", "both.png"}
+    assert [skip.path for skip in result.skipped] == [house / "blue.png"]
+    assert len(result.hits) + len(result.hidden) == 5
+    saved = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert saved["hidden"] == 2
+    assert saved["skipped"][0]["path"] == str(house / "blue.png")
+
+
+def test_only_broken_photos(sieve: Sieve, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    result = sieve.search("red", tmp_path)
+    assert (result.hits, result.hidden, result.best_hidden) == ((), (), None)
+    assert len(result.skipped) == 1
+
+
+@pytest.mark.parametrize("query", ["", "  \n"])
+def test_an_empty_query(query: str, sieve: Sieve, listings: Path) -> None:
+    with pytest.raises(UsageError, match="the query is empty"):
+        sieve.search(query, listings / "test")
+
+
+def test_searches_that_make_no_sense(sieve: Sieve, listings: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="top must be 1 or more, not 0"):
+        sieve.search("red", listings / "test", top=0)
+    with pytest.raises(UsageError, match=f"there is no photo in {tmp_path}"):
+        sieve.search("red", tmp_path)
+    with pytest.raises(UsageError, match="there is no photo in no folder"):
+        sieve.search("red")
+    with pytest.raises(UsageError, match="does not exist"):
+        sieve.search("red", tmp_path / "missing")
+
+
+# --- evaluate -------------------------------------------------------------------------------------
+
+
+def test_every_label_is_asked_in_every_building(sieve: Sieve, listings: Path) -> None:
+    result = sieve.evaluate(listings / "test")
+    assert result.buildings == ("house-8", "house-9")
+    assert result.labels == ("red", "blue", "garden")
+    assert result.counts.tp.shape == (2, 3)
+    assert result.macro["f1"] == 1.0
+    assert (result.empty.asked, result.empty.right) == (1, 1)
+    assert result.trained == sieve.labels
+    assert result.kept.sum() == result.relevant.sum() == 9
+
+
+def test_evaluation_answers_as_search_does(sieve: Sieve, listings: Path) -> None:
+    house = listings / "test" / "house-8"
+    result = sieve.evaluate(house)
+    for column, label in enumerate(result.labels):
+        kept = {
+            path for path, keep in zip(result.photos, result.kept[:, column], strict=True) if keep
+        }
+        assert kept == {hit.path for hit in sieve.search(label, house)}
+
+
+def test_labels_that_were_not_trained_are_not_asked(
+    sieve: Sieve, listings: Path, tmp_path: Path
+) -> None:
+    house = Path(shutil.copytree(listings / "test" / "house-8", tmp_path / "house"))
+    (house / "test_labels.json").write_text('{"red.png": ["Red", "sofa"], "grey.png": ["sofa"]}')
+    result = sieve.evaluate(house)
+    assert result.labels == ("red", "blue", "garden")
+    assert_array_equal(result.relevant, [[True, False, False], [False, False, False]])
+
+
+def test_evaluate_takes_paths_or_a_dataset(sieve: Sieve, listings: Path) -> None:
+    dataset = Dataset.load(listings / "test")
+    by_path = sieve.evaluate(listings / "test" / "house-8", listings / "test" / "house-9")
+    assert sieve.evaluate(dataset).totals == by_path.totals
+    wrong: list[tuple[Any, ...]] = [(), (dataset, dataset), (dataset, listings / "test")]
+    for arguments in wrong:
+        with pytest.raises(UsageError, match="either paths or one Dataset"):
+            sieve.evaluate(*arguments)
+
+
+# --- tune again -----------------------------------------------------------------------------------
+
+
+def test_tuning_again_opens_no_photo(sieve: Sieve, train: Path, encoder: Encoder) -> None:
+    before = Dataset.load(train)
+    fresh = Sieve.fit(before, encoder, recipe=RECIPE, objective="recall>=0.95")
+    for photo in before.photos:
+        photo.write_bytes(b"gone")
+    again = sieve.retune(Dataset.load(train), "recall>=0.95")  # "fake" cannot be loaded either
+    assert again.tuning == fresh.tuning
+    assert again.tuning.objective == "recall>=0.95"
+    assert again.encoder is sieve.encoder
+
+
+def test_tuning_again_with_corrected_labels(sieve: Sieve, train: Path) -> None:
+    labels = train / "house-2" / "train_labels.json"
+    corrected = json.loads(labels.read_text()) | {"grey.png": ["RED"], "blue.png": []}
+    labels.write_text(json.dumps(dict(reversed(corrected.items()))))  # in another order, too
+    again = sieve.retune(Dataset.load(train))
+    assert sorted(again.out_of_fold.names) == sorted(sieve.out_of_fold.names)
+    for name, scores, relevant in zip(
+        again.out_of_fold.names, again.out_of_fold.scores, again.out_of_fold.relevant, strict=True
+    ):
+        row = sieve.out_of_fold.names.index(name)
+        assert_array_equal(scores, sieve.out_of_fold.scores[row])
+        expected = {"house-2/grey.png": [1, 0, 0], "house-2/blue.png": [0, 0, 0]}
+        assert_array_equal(relevant, expected.get(name, sieve.out_of_fold.relevant[row]))
+    assert again.tuning.figures["f1"] < sieve.tuning.figures["f1"]
+
+
+@pytest.mark.usefixtures("by_name")
+def test_tuning_again_on_other_photos_scores_them_anew(
+    sieve: Sieve, train: Path, encoder: Encoder
+) -> None:
+    shutil.rmtree(train / "house-3")
+    dataset = Dataset.load(train)
+    again = sieve.retune(dataset)
+    fresh = Sieve.fit(dataset, encoder, recipe=RECIPE)
+    assert_array_equal(again.out_of_fold.scores, fresh.out_of_fold.scores)
+    assert again.tuning == fresh.tuning
+    assert again.encoder is sieve.encoder
+
+
+def test_tuning_again_on_labels_that_were_not_trained(sieve: Sieve, train: Path) -> None:
+    labels = train / "house-0" / "train_labels.json"
+    labels.write_text('{"red.png": ["red", "sofa"]}')
+    with pytest.raises(SieveError, match=r'not trained on the label "sofa" \(1 such'):
+        sieve.retune(Dataset.load(train))
