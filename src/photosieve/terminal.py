@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -128,6 +129,6 @@ def print_comparison(found: Comparison) -> None:
             str(row.macro_f1),
             f"{row.mean_average_precision.value:.3f}",
             f"{row.accuracy.value:.3f}",
-            f"{row.empty_right.value:.1%}",
+            "-" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
         )
     Console(file=sys.stdout, width=100, highlight=False).print(table)
