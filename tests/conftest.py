@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,9 @@ from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
 from photosieve.progress import Progress, silent
 from photosieve.training.trunk import Prepared, prepare
+
+# The heads trained here are tiny: a second thread saves nothing, and waits long for a busy core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 COLOURS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
 GREY = (128, 128, 128)
