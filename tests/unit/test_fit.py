@@ -48,12 +48,13 @@ def test_a_seed_decides_the_result(recipe: Recipe, prepared: Prepared, encoder: 
     assert moved(one, other) > 1e-6
 
 
+@pytest.mark.parametrize("recipe", [BALANCED, get_recipe("notebook")], ids=lambda r: r.name)
 def test_learns_a_word_that_the_encoder_did_not_know(
-    prepared: Prepared, test_data: Prepared, encoder: Encoder
+    recipe: Recipe, prepared: Prepared, test_data: Prepared, encoder: Encoder
 ) -> None:
-    assert margin(test_data, encoder.head, "garden") < 0.1
-    head = fit(prepared, encoder.head, BALANCED)
-    assert margin(test_data, head, "garden") > 0.3
+    assert margin(test_data, encoder.head, "garden") < 0
+    head = fit(prepared, encoder.head, recipe)
+    assert margin(test_data, head, "garden") > 0.1
     assert margin(test_data, head, "red") > 0
 
 

@@ -44,6 +44,8 @@ ALLOWED_UPWARD = {("encoders.starter", "encoders")}
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
     "sievefile", "report", "errors", "progress", "cli", "terminal",
+    # Only training needs torch; a search should not wait for it to load.
+    "sieve", "compare",
 )  # fmt: skip
 HEAVY = ("torch", "transformers")
 MOST_LINES = 410

@@ -18,7 +18,9 @@ from photosieve.hits import SearchResult
 from photosieve.labels import Dataset
 from photosieve.sieve import Sieve
 from photosieve.sievefile import MANIFEST
+from photosieve.training.fit import fit, out_of_fold
 from photosieve.training.recipes import get_recipe
+from photosieve.training.trunk import Prepared
 from photosieve.tune import tune
 
 RECIPE = get_recipe("balanced", {"epochs": "30"})
@@ -76,6 +78,17 @@ def test_the_same_seed_gives_the_same_sieve(sieve: Sieve, listings: Path, encode
     again = Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=RECIPE)
     assert again.encoder.fingerprint == sieve.encoder.fingerprint
     assert again.tuning == sieve.tuning
+
+
+def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -> None:
+    small = replace(RECIPE, epochs=2, batch_size=5)
+    sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3)
+    folds = prepared.dataset.folds(seed=3)
+    held_out = out_of_fold(prepared, encoder.head, small, folds, seed=3)
+    head = fit(prepared, encoder.head, small, seed=3)
+    assert sieve.seed == 3
+    assert sieve.encoder.head.fingerprint() == head.fingerprint()
+    assert_array_equal(sieve.out_of_fold.scores, held_out)
 
 
 def test_the_cut_is_tuned_on_held_out_scores(sieve: Sieve, listings: Path) -> None:
@@ -229,6 +242,16 @@ def test_a_broken_photo_is_skipped_and_the_rest_is_searched(
     saved = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert saved["hidden"] == 2
     assert saved["skipped"][0]["path"] == str(house / "blue.png")
+
+
+def test_a_skipped_photo_does_not_move_the_others_to_another_folder(
+    sieve: Sieve, listings: Path, tmp_path: Path
+) -> None:
+    test = Path(shutil.copytree(listings / "test", tmp_path / "test"))
+    (test / "house-8" / "blue.png").write_bytes(b"")
+    best_only = with_cut(sieve, Cut(gate=-1.0, floor=2.0))
+    found = {hit.path for hit in best_only.search("garden", test)}
+    assert found == {test / "house-8" / "green.png", test / "house-9" / "green.png"}
 
 
 def test_only_broken_photos(sieve: Sieve, tmp_path: Path) -> None:

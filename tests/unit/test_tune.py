@@ -124,6 +124,20 @@ def test_one_threshold_wins_where_it_is_enough() -> None:
     assert tuning.candidates["threshold"] > 0.95
 
 
+def test_a_gain_that_may_be_chance_does_not_win() -> None:
+    """The same normal distributions in every building: one threshold is all there is to find."""
+    for seed in (12, 15):
+        tuning = tune(*listings(seed, photos=40, labels=3, buildings=8))
+        assert tuning.candidates["threshold + drop"] > tuning.candidates["threshold"]
+        assert tuning.member == "threshold"
+
+
+def test_a_drop_that_changes_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MEMBERS", ("threshold + drop",))
+    scores = np.array([[0.9], [0.8], [0.2], [0.1]])
+    assert tune(scores, scores > 0.5, ["a"] * 4).cut == Cut.threshold(0.5)
+
+
 def test_the_drop_wins_where_lists_differ_in_level() -> None:
     """Each list has a cliff behind its right photos, at a height of its own."""
     rng = np.random.default_rng(0)
