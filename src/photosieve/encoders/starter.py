@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -151,16 +152,17 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     channel by channel, its bias as mean and its weight as deviation. Taken as normal, its mean
     after clipping to 0..6 has a closed form.
     """
-    from scipy.special import ndtr  # the normal distribution function
+    import torch
+    from torch.special import ndtr  # the normal distribution function
 
-    def density(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    def density(x: torch.Tensor) -> torch.Tensor:
+        return torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
 
-    mean = weights["_bn1.bias"].double().numpy()
-    deviation = np.maximum(np.abs(weights["_bn1.weight"].double().numpy()), 1e-6)
+    mean = weights["_bn1.bias"].double()
+    deviation = weights["_bn1.weight"].double().abs().clamp_min(1e-6)
     low, high = -mean / deviation, (6 - mean) / deviation
     inside = mean * (ndtr(high) - ndtr(low)) + deviation * (density(low) - density(high))
-    return np.asarray(inside + 6 * ndtr(-high))
+    return np.asarray((inside + 6 * ndtr(-high)).numpy())
 
 
 def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8] | Skipped:
