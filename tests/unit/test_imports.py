@@ -29,8 +29,9 @@ LAYERS = (
     "training.fit",
     "training.trunk training.losses",
     "encoders",
-    "encoders.starter",
-    "encoders.runtime",
+    "encoders.starter encoders.hub",
+    "encoders.feed",
+    "encoders.runtime encoders.checkpoint",
     "tune evaluate hits",
     "metrics cut labels check",
     "labelfiles",
@@ -39,7 +40,11 @@ LAYERS = (
     "errors",
 )
 # `encoders` makes the encoder that is asked for, which implements what `encoders` declares.
-ALLOWED_UPWARD = {("encoders.starter", "encoders")}
+ALLOWED_UPWARD = {
+    ("encoders.starter", "encoders"),
+    ("encoders.hub", "encoders"),
+    ("encoders.feed", "encoders"),
+}
 
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",

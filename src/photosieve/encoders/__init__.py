@@ -7,9 +7,11 @@ start from them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -139,21 +141,32 @@ def unit(vectors: NDArray[np.floating[Any]]) -> Floats:
     return np.asarray(vectors / np.maximum(length, np.finfo(np.float32).tiny), np.float32)
 
 
+@functools.cache
+def general_words() -> tuple[str, ...]:
+    """ImageNet's class names in class order: the first WordNet lemma of each ILSVRC-2012 synset."""
+    text = resources.files("photosieve.encoders").joinpath("imagenet.txt").read_text("utf-8")
+    return tuple(text.splitlines())
+
+
 def load_encoder(name: str) -> Encoder:
     """Load a pretrained encoder.
 
     Parameters
     ----------
     name : str
-        ``"starter"``: the built-in encoder, which needs no download.
+        ``"starter"``: the built-in encoder, which needs no download. A folder with a model of the
+        `transformers` library, or the id of one on the Hugging Face hub, such as
+        ``"openai/clip-vit-base-patch32"``; it is downloaded once.
 
     Raises
     ------
     EncoderError
-        If there is no encoder of that name.
+        If there is no such model, or it cannot be used.
     """
     if name == "starter":
         from photosieve.encoders.starter import Starter
 
         return Starter()
-    raise EncoderError(f'there is no encoder called "{name}"; this version has "starter"')
+    from photosieve.encoders.hub import open_hub
+
+    return open_hub(name)

@@ -13,21 +13,18 @@ import functools
 import hashlib
 import importlib.util
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats, Head, PhotoFeatures
+from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
 from photosieve.encoders.runtime import Tower, open_tower
-from photosieve.errors import EncoderError, PhotoError
-from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
+from photosieve.errors import EncoderError
+from photosieve.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -43,12 +40,7 @@ PREPARATION = 1
 RIDGE = 3.0
 """Strength of the ridge regression, in units of the mean squared singular value."""
 
-TEXT_BATCH = 64
 MAX_TOKENS = 256
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Starter:
@@ -81,8 +73,8 @@ class Starter:
         return Starter(head)
 
     def general_words(self) -> tuple[str, ...]:
-        """Names of the 1000 classes that the image tower was trained on."""
-        return _class_names()
+        """Names of the 1000 classes that the image tower was trained on, in their order."""
+        return general_words()
 
     def photo_features(
         self,
@@ -91,41 +83,16 @@ class Starter:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
-        """Decode photos and run the image tower, each once: (kept, 1280).
+        """Decode photos and run the image tower, each once: (kept, 1280)."""
 
-        Photos are decoded in threads ahead of the tower, a few at a time, so that memory does not
-        grow with their number.
-        """
-        kept: list[int] = []
-        skipped: list[Skipped] = []
+        def read(path: Path) -> tuple[NDArray[np.uint8]]:
+            return (pixels(path, max_pixels=max_pixels),)
 
-        def inputs() -> Iterator[tuple[NDArray[np.uint8]]]:
-            read = functools.partial(pixels, max_pixels=max_pixels)
-            for index, result in enumerate(_ahead(read, paths)):
-                if isinstance(result, Skipped):
-                    skipped.append(result)
-                else:
-                    kept.append(index)
-                    yield (result,)
-
-        features = []
-        for row in image_tower()(inputs()):
-            features.append(row)
-            progress("reading photos", len(features) + len(skipped), len(paths))
-        table = np.concatenate(features) if features else np.zeros((0, 1280), np.float32)
-        return PhotoFeatures(table, np.array(kept, np.intp), tuple(skipped))
+        return feed.photo_features(image_tower(), read, paths, width=1280, progress=progress)
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the text tower: (m, 384), of length 1."""
-        if not texts:
-            return np.zeros((0, 384), np.float32)
-        batches = []
-        for start in range(0, len(texts), TEXT_BATCH):
-            encoded = tokenizer().encode_batch(list(texts[start : start + TEXT_BATCH]))
-            ids = np.array([item.ids for item in encoded], np.int64)
-            mask = np.array([item.attention_mask for item in encoded], np.int64)
-            batches.append((ids, mask))
-        return np.concatenate(list(_text_tower()(batches)))
+        return feed.text_features(_text_tower(), _tokens, texts, width=384)
 
     def _join(self) -> Head:
         """Fit the head in closed form: ridge regression from classifier rows to class names."""
@@ -165,35 +132,18 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     return np.asarray((inside + 6 * ndtr(-high)).numpy())
 
 
-def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8] | Skipped:
+def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
     """Decode one photo as the image tower wants it: (1, SIDE, SIDE, 3)."""
-    try:
-        photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
-    except PhotoError as error:
-        return Skipped.from_error(error)
+    photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
     square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return np.asarray(square, np.uint8)[None]
 
 
-def _ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int = 4
-) -> Iterator[Result]:
-    """Map in threads, in order, at most a few items ahead of whoever takes the results."""
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-@functools.cache
-def _class_names() -> tuple[str, ...]:
-    """ImageNet's class names in class order: the first WordNet lemma of each ILSVRC-2012 synset."""
-    text = resources.files("photosieve.encoders").joinpath("imagenet.txt").read_text("utf-8")
-    return tuple(text.splitlines())
+def _tokens(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    encoded = tokenizer().encode_batch(list(texts))
+    ids = np.array([item.ids for item in encoded], np.int64)
+    mask = np.array([item.attention_mask for item in encoded], np.int64)
+    return ids, mask
 
 
 def _package_file(package: str, *parts: str) -> Path:

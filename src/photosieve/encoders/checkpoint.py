@@ -1,0 +1,230 @@
+"""A model's files: found in a folder or on the Hugging Face hub, and read without trusting them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from photosieve.errors import EncoderError
+
+if TYPE_CHECKING:
+    import torch
+
+_SETTINGS = ("preprocessor_config.json", "processor_config.json")
+_VOCABULARIES = (
+    "tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
+    "tokenizer.model",
+)  # fmt: skip
+_SMALL_FILES = (
+    "config.json", *_SETTINGS, *_VOCABULARIES,
+    "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+)  # fmt: skip
+"""All that decides how photos and texts are prepared."""
+
+_WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
+"""Stem and ending of weights files, the safe form first."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The files of one model.
+
+    Parameters
+    ----------
+    name : str
+        What `find` takes to find it again.
+    folder : Path
+        Where they are.
+    """
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def find(cls, name: str) -> Checkpoint:
+        """Find a model in a folder or by its hub id, downloading it when it is not cached.
+
+        Raises
+        ------
+        EncoderError
+            There is no such model, the hub does not give it, or files are missing or damaged.
+        """
+        if Path(name).is_dir():
+            found = cls(str(Path(name).resolve()), Path(name).resolve())
+        elif re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
+            found = cls(name, _fetch(name))
+        else:
+            raise EncoderError(
+                f'there is no encoder "{name}"; give "starter", the folder of a model, '
+                'or the id of one on the Hugging Face hub such as "openai/clip-vit-base-patch32"'
+            )
+        if missing := _missing(found._names()):
+            raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
+        found._check_settings()
+        return found
+
+    @property
+    def weights(self) -> list[Path]:
+        """The files with the weights."""
+        return [self.folder / name for name in _weights_among(self._names())]
+
+    def fingerprint(self) -> str:
+        """Hash of the weights and of all that decides how inputs are prepared."""
+        digest = hashlib.sha256()
+        small = [self.folder / name for name in _SMALL_FILES]
+        for path in [*(path for path in small if path.exists()), *self.weights]:
+            with path.open("rb") as file:
+                digest.update(path.name.encode())
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Read the weights by name; the file is mapped into memory, not copied.
+
+        Raises
+        ------
+        EncoderError
+            A file is damaged or holds anything but tensors.
+        """
+        found: dict[str, torch.Tensor] = {}
+        for path in self.weights:
+            found |= _read_safe(path) if path.suffix == ".safetensors" else _read_pickled(path)
+        return found
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self.folder.iterdir() if path.is_file()}
+
+    def _check_settings(self) -> None:
+        for name in ("config.json", "tokenizer_config.json", *_SETTINGS):
+            path = self.folder / name
+            if not path.exists():
+                continue
+            try:
+                settings: Any = json.loads(path.read_text("utf-8"))
+            except (OSError, ValueError, RecursionError) as error:
+                raise EncoderError(f"{path} is damaged ({one_line(error)}); get it again") from error
+            if not isinstance(settings, dict):
+                raise EncoderError(f"{path} is not a JSON object; get it again")
+            if "auto_map" in settings:
+                raise EncoderError(
+                    f"{path} asks to run code that comes with the model, which photosieve never "
+                    "does; choose a model that transformers knows by itself"
+                )
+
+
+def one_line(error: Exception) -> str:
+    """First line of what a library says about an error."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _fetch(name: str) -> Path:
+    """Folder of a hub model in the cache, downloaded first where something is missing.
+
+    What is cached in full is used without asking the network: a sieve fits only the weights that
+    it was trained with, so that newer ones would be of no use.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
+
+    partly = ""
+    with suppress(LocalEntryNotFoundError):
+        folder = Path(snapshot_download(name, allow_patterns="config.json", local_files_only=True))
+        missing = _missing({path.name for path in folder.iterdir()})
+        if not missing:
+            return folder
+        partly = f"; its cached copy has no {missing}"
+    try:
+        there = set(HfApi().list_repo_files(name))
+        if missing := _missing(there):
+            raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
+        wanted = [*_SMALL_FILES, *_weights_among(there)]
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except EncoderError:
+        raise
+    except GatedRepoError as error:
+        raise EncoderError(
+            f"{name} is only for those who have accepted its terms; accept them at "
+            f'https://huggingface.co/{name}, then log in with "hf auth login"'
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise EncoderError(
+            f"{name} is no folder here, and no model on the Hugging Face hub that you may see; "
+            'check the name, or log in with "hf auth login" if it is private'
+        ) from error
+    except Exception as error:  # each network library and each version raises its own
+        raise EncoderError(
+            f"{name} is no folder here and cannot be fetched from the Hugging Face hub "
+            f"({one_line(error)}){partly}; connect to the network once, or give a folder"
+        ) from error
+
+
+def _missing(names: set[str]) -> str:
+    """What a model with these files lacks, in words; empty when nothing."""
+    if "config.json" not in names:
+        return "config.json"
+    if names.isdisjoint(_SETTINGS):
+        return "preprocessor_config.json"
+    if names.isdisjoint(_VOCABULARIES):
+        return "tokenizer.json"
+    return "" if _weights_among(names) else "full set of model.safetensors or pytorch_model.bin"
+
+
+def _weights_among(names: Iterable[str]) -> list[str]:
+    """The weights files to read: one whole file or all of its shards, safetensors first."""
+    present = set(names)
+    for stem, ending in _WEIGHTS:
+        if f"{stem}.{ending}" in present:
+            return [f"{stem}.{ending}"]
+        shard = re.compile(rf"{stem}-\d+-of-(\d+)\.{ending}")
+        shards = sorted(name for name in present if shard.fullmatch(name))
+        if shards and len(shards) == int(shards[0].removesuffix(f".{ending}").rpartition("-")[2]):
+            return shards
+    return []
+
+
+def _read_safe(path: Path) -> dict[str, torch.Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise EncoderError(f"{path} is damaged ({one_line(error)}); get it again") from error
+
+
+def _read_pickled(path: Path) -> dict[str, torch.Tensor]:
+    """Read the older form of weights, which is a pickle, without letting it run anything."""
+    import torch
+
+    try:
+        # Only the newer, zipped form of these files can be mapped into memory.
+        state = torch.load(
+            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
+        )
+    except pickle.UnpicklingError as error:
+        raise EncoderError(
+            f"{path} is damaged or holds more than tensors, and reading it could run any program; "
+            "get the model in safetensors form"
+        ) from error
+    except Exception as error:  # torch raises nearly every built-in error on damaged bytes
+        raise EncoderError(f"{path} is damaged ({one_line(error)}); get it again") from error
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
+        raise EncoderError(
+            f"{path} holds something other than named tensors; get the model in safetensors form"
+        )
+    return state
