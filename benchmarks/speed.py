@@ -105,11 +105,7 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
 def print_bfloat16(photos: list[Path]) -> None:
     """Compare speed and embeddings of the image tower in float32 and bfloat16."""
     head = load_encoder("starter").head
-    inputs = [
-        (decoded,)
-        for path in photos
-        if isinstance(decoded := pixels(path, max_pixels=DEFAULT_MAX_PIXELS), np.ndarray)
-    ]
+    inputs = [(pixels(path, max_pixels=DEFAULT_MAX_PIXELS),) for path in photos]
     vectors: dict[str, Floats] = {}
 
     def run(precision: Literal["f32", "bf16"]) -> None:

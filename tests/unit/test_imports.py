@@ -30,7 +30,7 @@ LAYERS = (
     "training.trunk training.losses",
     "encoders",
     "encoders.starter encoders.hub",
-    "encoders.feed",
+    "encoders.feed encoders.inputs",
     "encoders.runtime encoders.checkpoint",
     "tune evaluate hits",
     "metrics cut labels check",

@@ -110,7 +110,9 @@ class Checkpoint:
             try:
                 settings: Any = json.loads(path.read_text("utf-8"))
             except (OSError, ValueError, RecursionError) as error:
-                raise EncoderError(f"{path} is damaged ({one_line(error)}); get it again") from error
+                raise EncoderError(
+                    f"{path} is damaged ({one_line(error)}); get it again"
+                ) from error
             if not isinstance(settings, dict):
                 raise EncoderError(f"{path} is not a JSON object; get it again")
             if "auto_map" in settings:
@@ -179,7 +181,9 @@ def _missing(names: set[str]) -> str:
         return "preprocessor_config.json"
     if names.isdisjoint(_VOCABULARIES):
         return "tokenizer.json"
-    return "" if _weights_among(names) else "full set of model.safetensors or pytorch_model.bin"
+    return (
+        "" if _weights_among(names) else "weights (model.safetensors or pytorch_model.bin, in full)"
+    )
 
 
 def _weights_among(names: Iterable[str]) -> list[str]:

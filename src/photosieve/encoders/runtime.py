@@ -66,7 +66,7 @@ def open_tower(
     try:
         import openvino
     except ImportError:
-        return _torch_tower(build())
+        return torch_tower(build())
     core = openvino.Core()
     version = openvino.__version__.split("-")[0]
     # The weights are not all: a tower that is built in another way is another tower.
@@ -153,12 +153,24 @@ def _openvino_tower(compiled: Any) -> Tower:
     return run
 
 
-def _torch_tower(module: torch.nn.Module) -> Tower:
+def torch_tower(module: torch.nn.Module, device: str = "cpu") -> Tower:
+    """Run a tower in plain torch, on a graphics card for example.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The tower, in evaluation mode.
+    device : str
+        As torch calls it. On "cuda" matrix products are computed in bfloat16.
+    """
     import torch
+
+    module = module.to(device)
 
     def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
         for arrays in inputs:
-            with torch.no_grad():
-                yield module(*(torch.from_numpy(array) for array in arrays)).numpy()
+            with torch.no_grad(), torch.autocast(device, torch.bfloat16, device == "cuda"):
+                output = module(*(torch.from_numpy(array).to(device) for array in arrays))
+            yield output.float().cpu().numpy()
 
     return run
