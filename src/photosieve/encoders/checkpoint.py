@@ -18,6 +18,8 @@ from photosieve.errors import EncoderError
 if TYPE_CHECKING:
     import torch
 
+NETWORK_SECONDS = 20
+
 _SETTINGS = ("preprocessor_config.json", "processor_config.json")
 _VOCABULARIES = (
     "tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
@@ -57,7 +59,7 @@ class Checkpoint:
         EncoderError
             There is no such model, the hub does not give it, or files are missing or damaged.
         """
-        if Path(name).is_dir():
+        if name and Path(name).is_dir():
             found = cls(str(Path(name).resolve()), Path(name).resolve())
         elif re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
             found = cls(name, _fetch(name))
@@ -149,7 +151,8 @@ def _fetch(name: str) -> Path:
             return folder
         partly = f"; its cached copy has no {missing}"
     try:
-        there = set(HfApi().list_repo_files(name))
+        files = HfApi().model_info(name, timeout=NETWORK_SECONDS).siblings or []
+        there = {file.rfilename for file in files}
         if missing := _missing(there):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
         wanted = [*_SMALL_FILES, *_weights_among(there)]
