@@ -221,7 +221,7 @@ def test_a_text_is_the_same_alone_and_beside_others(zoo: Zoo) -> None:
 
 def test_a_converted_tower_is_used_again(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     first = embed_photos(load_encoder(str(zoo.path("clip"))), zoo.photos).features
-    monkeypatch.setattr(hub, "_load", None)  # what makes the model in torch
+    monkeypatch.setattr(transformers.CLIPModel, "from_pretrained", None)
     again = embed_photos(load_encoder(str(zoo.path("clip"))), zoo.photos).features
     np.testing.assert_allclose(again, first, atol=1e-6)
 
@@ -233,6 +233,18 @@ def test_without_openvino_torch_gives_the_same(zoo: Zoo, monkeypatch: pytest.Mon
     assert plain.fingerprint == encoder.fingerprint
     ours, torchs = (embed_photos(model, zoo.photos).features for model in (encoder, plain))
     assert (ours * torchs).sum(1).min() > 0.9999
+
+
+def test_batches_for_a_graphics_card(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = embed_photos(load_encoder(str(zoo.path("siglip2"))), zoo.photos).features
+    monkeypatch.setattr(hub, "_accelerator", lambda: "cpu")
+    monkeypatch.setattr(hub, "GPU_BATCH", 2)
+    encoder = load_encoder(str(zoo.path("siglip2")))
+    steps: list[int] = []
+    found = encoder.photo_features(zoo.photos, progress=lambda _, done, __: steps.append(done))
+    assert steps == [2, 4, 5]
+    np.testing.assert_allclose(encoder.head.project_photos(found.features), one_by_one, atol=1e-5)
+    assert encoder.text_features(QUERIES).shape == (4, 32)
 
 
 def test_nothing_to_embed(zoo: Zoo) -> None:
@@ -530,7 +542,9 @@ def test_photos_that_keep_their_shape_are_refused(zoo: Zoo, tmp_path: Path) -> N
         load_encoder(str(folder))
 
 
-@pytest.mark.parametrize("name", ["startr", "", "no/such/folder", "./nothing", "../a/b", "a b/c"])
+@pytest.mark.parametrize(
+    "name", ["startr", "", "no/such/folder", "./nothing", "../a/b", "a b/c", "x" * 5000]
+)
 def test_a_name_that_is_nothing(name: str) -> None:
     with pytest.raises(EncoderError, match=f'there is no encoder "{name}"; give "starter"'):
         load_encoder(name)

@@ -59,7 +59,7 @@ class Checkpoint:
         EncoderError
             There is no such model, the hub does not give it, or files are missing or damaged.
         """
-        if name and Path(name).is_dir():
+        if _is_folder(name):
             found = cls(str(Path(name).resolve()), Path(name).resolve())
         elif re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
             found = cls(name, _fetch(name))
@@ -102,7 +102,11 @@ class Checkpoint:
         return found
 
     def _names(self) -> set[str]:
-        return {path.name for path in self.folder.iterdir() if path.is_file()}
+        try:
+            return {path.name for path in self.folder.iterdir() if path.is_file()}
+        except OSError as error:
+            reason = error.strerror
+            raise EncoderError(f"{self.folder} cannot be read ({reason}); allow it") from error
 
     def _check_settings(self) -> None:
         for name in ("config.json", "tokenizer_config.json", *_SETTINGS):
@@ -128,6 +132,13 @@ def one_line(error: Exception) -> str:
     """First line of what a library says about an error."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).is_dir()
+    except OSError:  # longer than any path may be
+        return False
 
 
 def _fetch(name: str) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -336,7 +337,8 @@ def _text_tower(
 
 
 def _tower_key(fingerprint: str) -> str:
-    return f"{fingerprint}/{version('transformers')}"
+    # What a converted tower computes follows from the code that made it, too.
+    return "/".join((fingerprint, version("transformers"), inspect.getsource(_load)))
 
 
 def _accelerator() -> str | None:
