@@ -101,47 +101,19 @@ def demo(
     Trains on 6 buildings, tests on 8 others, compares with zero-shot and with the notebooks'
     method, searches, and writes a report.
     """
-    from photosieve import report
-    from photosieve.compare import compare as run_comparison
-    from photosieve.encoders import load_encoder
-    from photosieve.labels import Dataset
-    from photosieve.sieve import Sieve
-    from photosieve.sievefile import check_target
-    from photosieve.training.recipes import DEFAULT
-    from photosieve.training.trunk import prepare
+    from photosieve.demo import run
 
-    samples = _samples()
-    check_target(out / "sieve")
     with progress_bars() as progress:
-        encoder = load_encoder("starter")
-        train_data = prepare(encoder, Dataset.load(samples / "train"), progress=progress)
-        test_set = Dataset.load(samples / "test")
-        test_data = prepare(encoder, test_set, labels=train_data.labels, progress=progress)
-        sieve = Sieve.fit_prepared(encoder, train_data, progress=progress)
-        sieve.save(out / "sieve")
-        comparison = run_comparison(encoder, train_data, test_data, seeds=seeds, progress=progress)
-        evaluation = comparison.evaluations[DEFAULT][0]
-        report.write_html(evaluation, out / "report.html", comparison=comparison.rows)
-        report.write_excel(evaluation, out / "report.xlsx")
-        building = samples / "test" / "fountain-square-3"
-        results = [sieve.search(query, building) for query in ("sofa", "kitchen", "swimming pool")]
+        found = run(out, seeds=seeds, progress=progress)
     if as_json:
-        print_json(
-            {
-                "sieve": str(out / "sieve"),
-                "report": str(out / "report.html"),
-                "evaluation": evaluation.to_dict(),
-                "comparison": [row.to_dict() for row in comparison.rows],
-                "searches": [result.to_dict() for result in results],
-            }
-        )
+        print_json(found.to_dict())
         return
-    print_training(sieve, out / "sieve")
-    typer.echo(f"\nTested on {evaluation.summary()}\n")
-    print_comparison(comparison)
-    for result in results:
-        typer.echo(f'\nSearch for "{result.query}" in {building.name}:')
-        print_search(result, relative_to=building)
+    print_training(found.sieve, out / "sieve")
+    typer.echo(f"\nTested on {found.evaluation.summary()}\n")
+    print_comparison(found.comparison)
+    for result in found.results:
+        typer.echo(f'\nSearch for "{result.query}" in {found.building.name}:')
+        print_search(result, relative_to=found.building)
     typer.echo(f"\nReport: {(out / 'report.html').resolve()}")
     typer.echo(f"Excel:  {(out / 'report.xlsx').resolve()}")
 
@@ -387,15 +359,6 @@ def search(
     print_search(result)
     if html is not None:
         typer.echo(f"wrote {html}")
-
-
-def _samples() -> Path:
-    """Folder of the sample listings: in the package, or beside it in a checkout."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "samples", here.parents[1] / "samples"):
-        if folder.is_dir():
-            return folder
-    raise PhotosieveError("the sample listings are missing; install photosieve again")
 
 
 def _pixels(megapixels: float) -> int:

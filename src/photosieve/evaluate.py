@@ -237,7 +237,8 @@ class Evaluation:
         """Say the main figures in a few lines of text."""
         empty, shown = self.empty, self.intervals
         lines = [
-            f"{len(self.photos)} photos of {len(self.buildings)} buildings, "
+            f"{len(self.photos)} photos of {len(self.buildings)} "
+            f"building{'s' if len(self.buildings) != 1 else ''}, "
             f"{len(self.labels)} labels asked in each",
             f"macro F1          {shown['macro_f1']}",
             f"macro precision   {shown['macro_precision']}",

@@ -172,7 +172,7 @@ def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8] | Skipped:
     except PhotoError as error:
         return Skipped.from_error(error)
     square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(square, np.uint8)[None]
+    return np.array(square, np.uint8)[None]
 
 
 def _ahead(
