@@ -141,14 +141,6 @@ def test_compare_prints_a_leaderboard(run: Run) -> None:
     assert plain_numbers(done.json)
 
 
-def test_demo(run: Run, tmp_path: Path) -> None:
-    done = run("demo", "--out", tmp_path / "demo", "--seeds", "1", cwd=tmp_path)
-    assert done.status == 0, done.err
-    assert "nothing matches; 9 left out" in done.out
-    assert (tmp_path / "demo" / "report.html").exists()
-    assert str(tmp_path / "demo" / "report.html") in done.out
-
-
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out.startswith("photosieve 0.")
     for command in ("demo", "check", "train", "tune", "evaluate", "compare", "search"):
