@@ -46,6 +46,9 @@ class Evaluation:
     labels : tuple of str (labels,)
         All that was asked, in every building.
     scores : array (photos, labels)
+        Cosines.
+    probabilities : array (photos, labels)
+        What the scores mean, and what the cut looks at.
     relevant : array of bool (photos, labels)
         What the labels files say.
     kept : array of bool (photos, labels)
@@ -61,6 +64,7 @@ class Evaluation:
     groups: tuple[str, ...]
     labels: tuple[str, ...]
     scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
     relevant: NDArray[np.bool_]
     kept: NDArray[np.bool_]
     trained: Mapping[str, int]
@@ -255,6 +259,7 @@ class Evaluation:
 
 def evaluate(
     scores: NDArray[np.floating[Any]],
+    probabilities: NDArray[np.float64],
     relevant: NDArray[np.bool_],
     *,
     cut: Cut,
@@ -268,23 +273,24 @@ def evaluate(
 
     Parameters
     ----------
-    scores : array (photos, labels)
+    scores, probabilities : arrays (photos, labels)
     relevant : array of bool (photos, labels)
     cut : Cut
+        Of probabilities.
     photos, groups : sequences (photos,)
     labels : sequence (labels,)
     trained : mapping
         Photos per label that training saw.
     skipped : sequence of Skipped
     """
-    table = np.asarray(scores, np.float64)
     return Evaluation(
         photos=tuple(photos),
         groups=tuple(groups),
         labels=tuple(labels),
-        scores=table,
+        scores=np.asarray(scores, np.float64),
+        probabilities=probabilities,
         relevant=relevant,
-        kept=cut.keep_by_group(table, groups),
+        kept=cut.keep_by_group(probabilities, groups),
         trained=dict(trained),
         cut=cut,
         skipped=tuple(skipped),
