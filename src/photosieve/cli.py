@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from photosieve.errors import PhotosieveError, UsageError
 from photosieve.terminal import (
     print_comparison,
+    print_explanation,
     print_json,
     print_search,
     print_skipped,
@@ -163,10 +164,10 @@ def train(
     Learns the cut on held-out buildings too, and saves both as a sieve.
     """
     from photosieve.labels import Dataset
+    from photosieve.objective import Objective as Goal
     from photosieve.sieve import Sieve
     from photosieve.sievefile import check_target
     from photosieve.training.recipes import get_recipe
-    from photosieve.tune import Objective as Goal
 
     chosen = get_recipe(recipe, _settings(settings or []))
     Goal(objective)
@@ -297,7 +298,9 @@ def compare(
     with progress_bars() as progress:
         model = load_encoder(encoder)
         pixels = _pixels(max_megapixels)
-        train_data = prepare(model, train_set, max_pixels=pixels, progress=progress)
+        train_data = prepare(
+            model, train_set, more_views=True, max_pixels=pixels, progress=progress
+        )
         test_data = prepare(
             model, test_set, labels=train_data.labels, max_pixels=pixels, progress=progress
         )
@@ -330,6 +333,9 @@ def search(
         int | None,
         typer.Option(min=1, metavar="N", help="Show the N best instead of what matches."),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the query is read and what decided.")
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page of thumbnails.")
     ] = None,
@@ -338,7 +344,8 @@ def search(
 ) -> None:
     """Print the photos that match, and no others.
 
-    Best first, with how many were left out.
+    Best first, with how many were left out. A query may have several terms: "sofa -window",
+    "kitchen + island", "TV|television".
     """
     from photosieve import report
     from photosieve.sieve import Sieve
@@ -349,13 +356,15 @@ def search(
             query, *folders, top=top, max_pixels=_pixels(max_megapixels), progress=progress
         )
         if html is not None:
-            hits = [(hit.path, hit.score) for hit in result.hits]
-            hidden = [(hit.path, hit.score) for hit in result.hidden]
+            hits = [(hit.path, hit.probability) for hit in result.hits]
+            hidden = [(hit.path, hit.probability) for hit in result.hidden]
             report.write_contact_sheet(html, query, hits, hidden, result.cut)
     print_skipped(result.skipped)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.explain() if explain else result.to_dict())
         return
+    if explain:
+        print_explanation(result, loaded.labels)
     print_search(result)
     if html is not None:
         typer.echo(f"wrote {html}")

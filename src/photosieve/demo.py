@@ -78,7 +78,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     samples = _samples()
     check_target(out / "sieve")
     encoder = load_encoder("starter")
-    train = prepare(encoder, Dataset.load(samples / "train"), progress=progress)
+    train = prepare(encoder, Dataset.load(samples / "train"), more_views=True, progress=progress)
     test_set = Dataset.load(samples / "test")
     test = prepare(encoder, test_set, labels=train.labels, progress=progress)
     sieve = Sieve.fit_prepared(encoder, train, progress=progress)

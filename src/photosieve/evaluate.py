@@ -259,7 +259,7 @@ class Evaluation:
 
 def evaluate(
     scores: NDArray[np.floating[Any]],
-    probabilities: NDArray[np.float64],
+    probabilities: NDArray[np.floating[Any]],
     relevant: NDArray[np.bool_],
     *,
     cut: Cut,
@@ -288,7 +288,7 @@ def evaluate(
         groups=tuple(groups),
         labels=tuple(labels),
         scores=np.asarray(scores, np.float64),
-        probabilities=probabilities,
+        probabilities=np.asarray(probabilities, np.float64),
         relevant=relevant,
         kept=cut.keep_by_group(probabilities, groups),
         trained=dict(trained),

@@ -27,7 +27,7 @@ from PIL import Image
 from photosieve.encoders import Floats, Head, PhotoFeatures
 from photosieve.encoders.runtime import Tower, open_tower
 from photosieve.errors import EncoderError, PhotoError
-from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode, more_views
 from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Starter:
         self,
         paths: Sequence[Path],
         *,
+        more_views: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
@@ -100,7 +101,7 @@ class Starter:
         skipped: list[Skipped] = []
 
         def inputs() -> Iterator[tuple[NDArray[np.uint8]]]:
-            read = functools.partial(pixels, max_pixels=max_pixels)
+            read = functools.partial(pixels, more=more_views, max_pixels=max_pixels)
             for index, result in enumerate(_ahead(read, paths)):
                 if isinstance(result, Skipped):
                     skipped.append(result)
@@ -109,11 +110,11 @@ class Starter:
                     yield (result,)
 
         features = []
-        for row in image_tower()(inputs()):
-            features.append(row)
+        for views in image_tower()(inputs()):
+            features.append(views)
             progress("reading photos", len(features) + len(skipped), len(paths))
-        table = np.concatenate(features) if features else np.zeros((0, 1280), np.float32)
-        return PhotoFeatures(table, np.array(kept, np.intp), tuple(skipped))
+        table = np.stack(features) if features else np.zeros((0, 1, 1280), np.float32)
+        return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the text tower: (m, 384), of length 1."""
@@ -165,14 +166,17 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     return np.asarray((inside + 6 * ndtr(-high)).numpy())
 
 
-def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8] | Skipped:
-    """Decode one photo as the image tower wants it: (1, SIDE, SIDE, 3)."""
+def pixels(path: Path, *, more: bool = False, max_pixels: int) -> NDArray[np.uint8] | Skipped:
+    """Decode one photo as the image tower wants it: (views, SIDE, SIDE, 3)."""
     try:
-        photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
+        photo = decode(path, shortest_side=SIDE * (1 + more), max_pixels=max_pixels)
     except PhotoError as error:
         return Skipped.from_error(error)
-    square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.array(square, np.uint8)[None]
+    views = [photo, *more_views(photo)] if more else [photo]
+    squares = [
+        view.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0) for view in views
+    ]
+    return np.stack([np.array(square, np.uint8) for square in squares])
 
 
 def _ahead(

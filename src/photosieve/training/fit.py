@@ -9,12 +9,19 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from photosieve.calibrate import AFFINITY, HiddenWords, average_background, background
 from photosieve.encoders import Floats, Head
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training.losses import anchor_term, balanced_sigmoid, diagonal_softmax
 from photosieve.training.recipes import Recipe
 from photosieve.training.trunk import Prepared
+
+HIDDEN_PARTS = 3
+"""Parts that labels are split into, one of which each fold hides."""
+
+GENERAL_WORDS = 100
+"""How many general words are asked for in each fold."""
 
 SCALAR_LEARNING_RATE = 1e-2
 """Of the scale and the bias, which have further to go than the maps."""
@@ -39,7 +46,7 @@ def fit(
         The pretrained head: where training starts and where the anchors hold.
     recipe : Recipe
     seed : int
-        Decides the order of batches.
+        Decides the order of batches and which view of a photo each of them sees.
     progress : Progress
         Told of each epoch.
 
@@ -55,7 +62,10 @@ def fit(
     if recipe.epochs == 0 or not data.targets.any():  # nothing to do, or nothing to learn from
         return start
     generator = torch.Generator().manual_seed(seed)
-    features = torch.from_numpy(data.photos - start.photo_mean)  # (n, p)
+    views = data.photos[:, None]
+    if recipe.more_views:
+        views = np.concatenate([views, data.more_views], axis=1)
+    features = torch.from_numpy(views - start.photo_mean)  # (n, views, p)
     targets = torch.from_numpy(data.targets).float()  # (n, labels)
     texts = torch.from_numpy(data.texts - start.text_mean)  # (labels, q)
     pairs = targets.nonzero()  # (pairs, 2): row, label
@@ -78,13 +88,14 @@ def fit(
     words = torch.from_numpy(_free_words_removed(data, start, recipe))  # (words, q)
     with torch.no_grad():
         labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)  # (labels|words, d)
-        pretrained = _unit(features @ photo_map) @ anchors.T  # (n, words)
+        pretrained = _unit(features @ photo_map) @ anchors.T  # (n, views, words)
 
     items = len(pairs) if recipe.loss == "diagonal_softmax" else len(features)
     for epoch in range(recipe.epochs):
         for batch in _batches(items, recipe.batch_size, generator):
             rows = pairs[batch, 0] if recipe.loss == "diagonal_softmax" else batch
-            photos = _unit(features[rows] @ photo_map)  # (batch, d)
+            view = torch.randint(features.shape[1], rows.shape, generator=generator)  # (batch,)
+            photos = _unit(features[rows, view] @ photo_map)  # (batch, d)
             if recipe.trains_text:
                 labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)
             logits = log_scale.exp() * photos @ labels.T  # (batch, labels)
@@ -94,7 +105,7 @@ def fit(
                 loss = balanced_sigmoid(logits + bias, targets[rows], positives, len(features))
             if len(words):
                 scores = photos @ anchors.T  # (batch, words)
-                loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows])
+                loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows, view])
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the loss stopped being a number in epoch {epoch + 1}; "
@@ -144,6 +155,70 @@ def out_of_fold(
         scores[held_out] = data.rows(held_out).scores(head)
         progress("scoring held-out buildings", number + 1, len(folds))
     return scores
+
+
+def hidden_words(
+    data: Prepared,
+    start: Head,
+    recipe: Recipe,
+    folds: Sequence[NDArray[np.intp]],
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> HiddenWords:
+    """Score words that training did not see, on photos that it did not see.
+
+    For each fold a head is trained without its photos and without a third of the labels, which are
+    then asked for on those photos as a user asks for words that nobody labelled. General words that
+    are not close to any label are asked for as well, taken to be on no photo.
+
+    Parameters
+    ----------
+    folds : sequence of arrays of int
+        Rows held out together, each fold of whole buildings where there are several.
+    """
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(data.labels))
+    parts = min(HIDDEN_PARTS, len(order))
+    everything, groups = np.arange(len(data.photos)), np.array(data.dataset.groups)
+    normal, affinity, relevant, general = [], [], [], []
+    question: list[NDArray[np.intp]] = []
+    for number, held_out in enumerate(folds):
+        hidden = np.sort(order[number % parts :: parts])
+        shown = np.setdiff1d(order, hidden)
+        seen = data.rows(np.setdiff1d(everything, held_out))
+        head = fit(seen.columns(shown), start, recipe, seed=seed)
+        labels = head.project_texts(data.texts[shown])
+        words = head.project_texts(data.words)
+        remote = np.flatnonzero(_affinity(words, labels) <= AFFINITY)
+        remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
+        asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])
+        closeness = _affinity(asked, labels)
+        photos = head.project_photos(data.photos[held_out])
+        behind = head.project_photos(seen.photos)  # what is in the background
+        average = average_background(behind, words)
+        for column, text in enumerate(asked):
+            scores = background(behind @ text, average).normalise(photos @ text)
+            is_general = column >= len(hidden)
+            for building in dict.fromkeys(groups[held_out].tolist()):
+                rows = groups[held_out] == building
+                normal.append(scores[rows])
+                affinity.append(np.full(rows.sum(), closeness[column]))
+                right = data.targets[held_out[rows], hidden[column]] if not is_general else False
+                relevant.append(np.broadcast_to(right, rows.sum()))
+                general.append(np.full(rows.sum(), is_general))
+                question.append(np.full(rows.sum(), len(question)))
+        progress("asking for hidden labels", number + 1, len(folds))
+    return HiddenWords(
+        *(np.concatenate(part) for part in (normal, affinity, relevant, general, question))
+    )
+
+
+def _affinity(texts: Floats, labels: Floats) -> NDArray[np.float64]:
+    """Cosine of each text, (n, d), to the nearest label, (labels, d)."""
+    if not len(labels):
+        return np.zeros(len(texts))
+    return np.asarray((texts @ labels.T).max(1), np.float64)
 
 
 def _free_words_removed(data: Prepared, start: Head, recipe: Recipe) -> Floats:

@@ -23,6 +23,8 @@ class Recipe:
         See `photosieve.training.losses`.
     trains_text : bool
         Whether the text side moves as well as the photo side.
+    more_views : bool
+        Whether each step sees one random view of each photo: itself, its mirror image or a corner.
     batch_size : int
         Photos a step for `balanced_sigmoid`, (photo, label) pairs a step for `diagonal_softmax`.
     epochs : int
@@ -42,6 +44,7 @@ class Recipe:
     caveat: str
     loss: Literal["balanced_sigmoid", "diagonal_softmax"]
     trains_text: bool
+    more_views: bool
     batch_size: int
     epochs: int
     learning_rate: float
@@ -63,6 +66,7 @@ _TABLE = (
         caveat="",
         loss="balanced_sigmoid",
         trains_text=False,
+        more_views=True,
         batch_size=512,
         epochs=150,
         learning_rate=1e-3,
@@ -79,6 +83,7 @@ _TABLE = (
         ),
         loss="diagonal_softmax",
         trains_text=True,
+        more_views=False,
         batch_size=16,
         epochs=30,
         learning_rate=1e-4,
@@ -92,6 +97,7 @@ _TABLE = (
         caveat="knows nothing of your labels; only the cut is learned",
         loss="balanced_sigmoid",
         trains_text=False,
+        more_views=False,
         batch_size=1,
         epochs=0,
         learning_rate=0.0,
