@@ -61,11 +61,14 @@ class FakeEncoder:
             else:
                 views = [photo, *photos.more_views(photo)] if more_views else [photo]
                 grids = [view.resize((CELLS, CELLS), Image.Resampling.BOX) for view in views]
-                rows.append(np.stack(grids).reshape(1, len(views), WIDTH) / 255)
+                rows.append(
+                    np.stack([np.asarray(grid) for grid in grids]).reshape(1, len(views), WIDTH)
+                    / 255
+                )
                 kept.append(index)
             progress("reading photos", index + 1, len(paths))
-        table = np.concatenate(rows).astype(np.float32)
-        return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
+        found = np.concatenate(rows).astype(np.float32)
+        return PhotoFeatures(found[:, 0], np.array(kept, np.intp), tuple(skipped), found[:, 1:])
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         rows = [

@@ -259,9 +259,9 @@ class Evaluation:
 
 def evaluate(
     scores: NDArray[np.floating[Any]],
-    probabilities: NDArray[np.floating[Any]],
     relevant: NDArray[np.bool_],
     *,
+    probabilities: NDArray[np.float64] | None = None,
     cut: Cut,
     photos: Sequence[Path],
     groups: Sequence[str],
@@ -273,24 +273,27 @@ def evaluate(
 
     Parameters
     ----------
-    scores, probabilities : arrays (photos, labels)
+    scores : array (photos, labels)
     relevant : array of bool (photos, labels)
+    probabilities : array (photos, labels), optional
+        What the cut looks at; by default the scores themselves.
     cut : Cut
-        Of probabilities.
     photos, groups : sequences (photos,)
     labels : sequence (labels,)
     trained : mapping
         Photos per label that training saw.
     skipped : sequence of Skipped
     """
+    cosines = np.asarray(scores, np.float64)
+    values = cosines if probabilities is None else probabilities
     return Evaluation(
         photos=tuple(photos),
         groups=tuple(groups),
         labels=tuple(labels),
-        scores=np.asarray(scores, np.float64),
-        probabilities=np.asarray(probabilities, np.float64),
+        scores=cosines,
+        probabilities=values,
         relevant=relevant,
-        kept=cut.keep_by_group(probabilities, groups),
+        kept=cut.keep_by_group(values, groups),
         trained=dict(trained),
         cut=cut,
         skipped=tuple(skipped),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ class Reading:
     """
 
     term: Term
-    vector: Floats
+    vector: Floats = field(compare=False)
     label: str | None
     nearest: str
     affinity: float

@@ -246,10 +246,11 @@ class Sieve:
             A rule for plain scores, to judge instead of calibration and cut.
         """
         scores = data.scores(self.encoder.head)
+        calibrated = self.tuning.calibration.labels(scores, data.labels)
         return evaluate(
             scores,
-            self.tuning.calibration.labels(scores, data.labels) if cut is None else scores,
             data.targets,
+            probabilities=calibrated if cut is None else None,
             cut=cut or self.cut,
             photos=data.dataset.photos,
             groups=data.dataset.groups,

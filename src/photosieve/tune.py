@@ -129,7 +129,7 @@ def tune(
     folds = _folds(table.units)
     # A monotone map leaves the choices of every other member as they are: it needs no folds.
     judged = {m: _judge(table, m, goal, folds) for m in MEMBERS if m != SHIFTED}
-    if len(set(groups)) > 1:
+    if SHIFTED in MEMBERS and len(set(groups)) > 1:
         judged[SHIFTED] = _judge_shifts(scores, relevant, groups, labels, goal, folds)
     member = _simplest_within_noise(judged, goal)
     if member == SHIFTED:

@@ -27,13 +27,17 @@ LAYERS = (
     "sieve report",
     "report.page report.table",
     "report.files report.plots",
+    "hits",
+    "scoring evidence",
     "training.fit",
     "training.trunk training.losses",
     "encoders",
     "encoders.starter",
     "encoders.runtime",
-    "tune evaluate hits",
-    "metrics cut labels check",
+    "tune",
+    "pairs evaluate",
+    "objective",
+    "metrics cut labels check calibrate queries",
     "labelfiles",
     "photos sievefile",
     "progress training training.recipes",
@@ -44,6 +48,7 @@ ALLOWED_UPWARD = {("encoders.starter", "encoders")}
 
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
+    "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
     "sievefile", "report", "errors", "progress", "cli", "terminal",
     # Only training needs torch; a search should not wait for it to load.
     "sieve", "compare", "demo",
