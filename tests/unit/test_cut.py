@@ -184,7 +184,8 @@ def test_it_says_what_it_does(cut: Cut, words: str) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_explanations_agree_with_the_answer(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    cut = Cut(*np.sort(rng.uniform(0, 1, 2))[::-1], drop=rng.choice([0.1, 0.5, math.inf]))
+    floor, gate = np.sort(rng.uniform(0, 1, 2))
+    cut = Cut(gate, floor, rng.choice([0.1, 0.5, math.inf]))
     values = rng.uniform(0, 1, 12)
     groups = ["a", "b", "c"] * 4
     verdicts = cut.explain(values, groups)
