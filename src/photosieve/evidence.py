@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.calibrate import HiddenWords
+from photosieve.calibrate import Calibration, HiddenWords
 from photosieve.encoders import Head
 from photosieve.labels import Dataset
 from photosieve.progress import Progress, silent
@@ -30,6 +30,8 @@ class Evidence:
     groups : tuple of str (photos,)
     names : tuple of str (photos,)
         Path of each photo inside the training folder, to recognise the same photos again.
+    usual : Calibration or None
+        The recipe's usual curve, for when there is too little to learn one from.
     hidden : HiddenWords or None
         Scores of labels that were hidden from training and of general words, if they were taken.
     """
@@ -38,6 +40,7 @@ class Evidence:
     relevant: NDArray[np.bool_]
     groups: tuple[str, ...]
     names: tuple[str, ...]
+    usual: Calibration | None
     hidden: HiddenWords | None
 
     @classmethod
@@ -73,8 +76,14 @@ class Evidence:
             scores = out_of_fold(data, start, recipe, folds, seed=seed, progress=progress)
         if folds and words:
             hidden = hidden_words(data, start, recipe, folds, seed=seed, progress=progress)
-        dataset = data.dataset
-        return cls(scores, data.targets, dataset.groups, _names(dataset), hidden)
+        return cls(
+            scores=scores,
+            relevant=data.targets,
+            groups=data.dataset.groups,
+            names=_names(data.dataset),
+            usual=_usual(recipe),
+            hidden=hidden,
+        )
 
     def relabelled(self, dataset: Dataset, labels: Sequence[str]) -> Evidence | None:
         """Return the same with a dataset's labels; None if these are not the same photos."""
@@ -93,7 +102,15 @@ class Evidence:
 
     def tune(self, labels: Sequence[str], objective: str) -> Tuning:
         """Learn calibration and cut; see `photosieve.tune.tune`."""
-        return tune(self.scores, self.relevant, self.groups, labels, objective, self.hidden)
+        return tune(
+            self.scores,
+            self.relevant,
+            self.groups,
+            labels,
+            objective,
+            usual=self.usual,
+            hidden=self.hidden,
+        )
 
     def tables(self) -> dict[str, Mapping[str, NDArray[Any]]]:
         """Return the arrays in two tables, for saving."""
@@ -106,6 +123,7 @@ class Evidence:
     def from_tables(
         cls,
         tables: Mapping[str, Mapping[str, NDArray[Any]]],
+        recipe: Recipe,
         groups: Sequence[str],
         names: Sequence[str],
     ) -> Evidence:
@@ -116,8 +134,15 @@ class Evidence:
             held_out["relevant"],
             tuple(groups),
             tuple(names),
+            _usual(recipe),
             HiddenWords(**hidden) if hidden else None,
         )
+
+
+def _usual(recipe: Recipe) -> Calibration | None:
+    if not recipe.usual_slope:
+        return None
+    return Calibration(recipe.usual_slope, recipe.usual_intercept)
 
 
 def _names(dataset: Dataset) -> tuple[str, ...]:

@@ -372,13 +372,14 @@ class Sieve:
         saved = sievefile.read(folder)
         manifest = saved.manifest
         try:
+            recipe = Recipe(**manifest["recipe"])
             sieve = cls(
                 encoder=load_encoder(manifest["encoder"]).with_head(Head(**saved.tables["head"])),
                 labels={str(label): int(count) for label, count in manifest["labels"].items()},
-                recipe=Recipe(**manifest["recipe"]),
+                recipe=recipe,
                 seed=int(manifest["seed"]),
                 tuning=Tuning.from_dict(manifest["tuning"]),
-                evidence=Evidence.from_tables(saved.tables, **manifest["evidence"]),
+                evidence=Evidence.from_tables(saved.tables, recipe, **manifest["evidence"]),
                 background=saved.tables["background"]["photos"],
                 average=Background(**manifest["average_background"]),
                 seconds=float(manifest["seconds"]),

@@ -31,6 +31,9 @@ SHIFTED = "threshold + shift per label"
 MEMBERS = ("threshold", "threshold + drop", "gate + floor", "gate + floor + drop", SHIFTED)
 """The rule's members, simplest first."""
 
+LEAST_REPEATED = 10
+"""Held-out photos with a label that training saw which it takes to learn from them."""
+
 FOLDS = 10
 """Most parts of the nested cross-validation."""
 
@@ -101,6 +104,8 @@ def tune(
     groups: Sequence[str],
     labels: Sequence[str],
     objective: str = "f1",
+    *,
+    usual: Calibration | None = None,
     hidden: HiddenWords | None = None,
 ) -> Tuning:
     """Fit the calibration, and choose the rule's member and its numbers.
@@ -115,6 +120,10 @@ def tune(
     labels : sequence of str (labels,)
     objective : str
         See `photosieve.objective.Objective`.
+    usual : Calibration, optional
+        Taken, with the even odds as threshold, where held-out scores hardly say anything: where
+        nearly every label is in one building only, no model that was trained without that building
+        knows it.
     hidden : HiddenWords, optional
         What the map for words that are no labels is learned from.
 
@@ -124,6 +133,10 @@ def tune(
         If the objective does not exist.
     """
     goal = Objective(objective)
+    if usual is not None and _repeated(relevant, groups) < LEAST_REPEATED:
+        if hidden is not None:
+            usual = _fit_words(usual, hidden, goal)
+        return _as_usual(usual, scores, relevant, groups, labels, goal)
     calibration = fit_labels(scores, relevant)
     table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
     folds = _folds(table.units)
@@ -137,24 +150,60 @@ def tune(
         table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
     if hidden is not None:
         calibration = _fit_words(calibration, hidden, goal)
-    total = judged[member].sum(0)  # (labels,)
-    columns = zip(scores.T, relevant.T, strict=True)
     return Tuning(
         calibration=calibration,
         cut=search(table, member, goal),
         objective=objective,
         member=member,
-        figures={
-            "precision": float(metrics.mean(total.precision)),
-            "recall": float(metrics.mean(total.recall)),
-            "f1": float(metrics.mean(total.f1)),
-            "accuracy": float(total.sum().accuracy),
-            "mean_average_precision": float(
-                metrics.mean([float(metrics.average_precision(*column)) for column in columns])
-            ),
-        },
+        figures=_figures(judged[member].sum(0), scores, relevant),
         candidates={name: float(goal.value(counts.sum(0))) for name, counts in judged.items()},
     )
+
+
+def _repeated(relevant: NDArray[np.bool_], groups: Sequence[str]) -> int:
+    """Count labelled photos whose label is also in another building (or photo, of just one)."""
+    units = np.array(groups) if len(set(groups)) > 1 else np.arange(len(groups))
+    elsewhere = [
+        relevant[row] & relevant[units != units[row]].any(0) for row in range(len(relevant))
+    ]
+    return int(np.sum(elsewhere))
+
+
+def _as_usual(
+    usual: Calibration,
+    scores: Floats,
+    relevant: NDArray[np.bool_],
+    groups: Sequence[str],
+    labels: Sequence[str],
+    goal: Objective,
+) -> Tuning:
+    """Take the usual curve; of the cut only what a bound asks for is searched."""
+    table = Pairs.of(usual.labels(scores, labels), relevant, groups)
+    even = Cut.threshold(0.5)
+    cut = search(table, MEMBERS[0], goal) if ">=" in goal.name else even
+    counts = table.counts(cut).sum(0)
+    return Tuning(
+        calibration=usual,
+        cut=cut,
+        objective=goal.name,
+        member="usual threshold" if cut == even else MEMBERS[0],
+        figures=_figures(counts, scores, relevant),
+        candidates={},
+    )
+
+
+def _figures(total: Counts, scores: Floats, relevant: NDArray[np.bool_]) -> dict[str, float]:
+    """Macro and micro figures of counts, (labels,)."""
+    columns = zip(scores.T, relevant.T, strict=True)
+    return {
+        "precision": float(metrics.mean(total.precision)),
+        "recall": float(metrics.mean(total.recall)),
+        "f1": float(metrics.mean(total.f1)),
+        "accuracy": float(total.sum().accuracy),
+        "mean_average_precision": float(
+            metrics.mean([float(metrics.average_precision(*column)) for column in columns])
+        ),
+    }
 
 
 def _fit_words(calibration: Calibration, hidden: HiddenWords, goal: Objective) -> Calibration:

@@ -35,7 +35,7 @@ LAYERS = (
     "encoders.starter",
     "encoders.runtime",
     "tune",
-    "pairs evaluate",
+    "pairs evaluate guarantee",
     "objective",
     "metrics cut labels check calibrate queries",
     "labelfiles",
@@ -49,6 +49,7 @@ ALLOWED_UPWARD = {("encoders.starter", "encoders")}
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
     "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
+    "guarantee",
     "sievefile", "report", "errors", "progress", "cli", "terminal",
     # Only training needs torch; a search should not wait for it to load.
     "sieve", "compare", "demo",

@@ -327,7 +327,7 @@ def test_words_get_a_threshold_and_general_ones_no_answer() -> None:
         general=general,
         question=np.arange(3000) // 10,
     )
-    tuning = module.tune(scores, relevant, groups, ["a", "b", "c"], "f1", hidden)
+    tuning = module.tune(scores, relevant, groups, ["a", "b", "c"], hidden=hidden)
     found = tuning.calibration
     assert 0.2 < found.word_threshold < 0.5
     answers = found.words(hidden.normal, hidden.affinity) > found.word_threshold
@@ -346,3 +346,23 @@ def test_thresholds_on_single_decisions(objective: str, expected: float) -> None
     relevant = np.array([True, False, True, False])
     found = Objective(objective).threshold(probabilities, relevant)
     assert_allclose(found, expected, atol=0.002)
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_where_held_out_scores_say_nothing_the_usual_curve_is_taken() -> None:
+    """Each label is in one building only: no model that was tested on it had seen it."""
+    usual = Calibration(20.0, -4.0)
+    scores = np.random.default_rng(0).normal(0.1, 0.1, (12, 4))
+    relevant = np.repeat(np.eye(4, dtype=bool), 3, axis=0)
+    groups = [f"house {row // 3}" for row in range(12)]
+    tuning = module.tune(scores, relevant, groups, list("abcd"), usual=usual)
+    assert tuning.calibration == usual
+    assert tuning.cut == Cut.threshold(0.5)
+    assert tuning.member == "usual threshold"
+    bounded = module.tune(scores, relevant, groups, list("abcd"), "recall>=0.9", usual=usual)
+    kept = bounded.cut.keep_by_group(usual.labels(scores, list("abcd")), groups)
+    assert kept[relevant].mean() >= 0.9
+    repeated = np.tile(relevant, (4, 1))  # the same labels in four more houses each
+    other = [f"{group}/{copy}" for copy in range(4) for group in groups]
+    learned = module.tune(np.tile(scores, (4, 1)), repeated, other, list("abcd"), usual=usual)
+    assert learned.calibration != usual

@@ -37,6 +37,9 @@ class Recipe:
         How strongly the scores of general words are held where the pretrained model had them.
     anchor_free_cosine : float
         General words whose cosine to a label exceeds this are left free to move with it.
+    usual_slope, usual_intercept : float
+        Log odds of a match as a line of the score, as found on sets of very different size: for
+        sets too small to learn it from. A slope of 0 says that there is no such line.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Recipe:
     scale: float
     anchor_weight: float
     anchor_free_cosine: float
+    usual_slope: float
+    usual_intercept: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name."""
@@ -73,6 +78,8 @@ _TABLE = (
         scale=5.0,
         anchor_weight=30.0,
         anchor_free_cosine=0.5,
+        usual_slope=23.0,
+        usual_intercept=-3.5,
     ),
     Recipe(
         name="notebook",
@@ -90,6 +97,8 @@ _TABLE = (
         scale=10.0,
         anchor_weight=0.0,
         anchor_free_cosine=1.0,
+        usual_slope=0.0,
+        usual_intercept=0.0,
     ),
     Recipe(
         name="zero-shot",
@@ -104,6 +113,8 @@ _TABLE = (
         scale=1.0,
         anchor_weight=0.0,
         anchor_free_cosine=1.0,
+        usual_slope=0.0,
+        usual_intercept=0.0,
     ),
 )
 
@@ -160,6 +171,7 @@ def _parse(key: str, text: str, kind: type) -> bool | int | float:
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
         raise UsageError(f'{key} must be {wanted}, not "{text}"') from None
-    if not 0 <= value < float("inf"):
+    least = float("-inf") if key == "usual_intercept" else 0.0
+    if not least <= value < float("inf"):
         raise UsageError(f"{key} must be 0 or more and finite, not {text}")
     return value
