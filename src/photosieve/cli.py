@@ -10,6 +10,17 @@ import typer
 from typer.core import TyperGroup
 
 from photosieve.errors import PhotosieveError, UsageError
+from photosieve.options import (
+    Buildings,
+    Confidence,
+    Json,
+    MaxMegapixels,
+    Objective,
+    Promise,
+    Seed,
+    SieveFolder,
+    Train,
+)
 from photosieve.terminal import (
     print_comparison,
     print_explanation,
@@ -50,29 +61,6 @@ app = typer.Typer(
 )
 
 main = app
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-MaxMegapixels = Annotated[
-    float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
-]
-Buildings = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="BUILDING...", help="Labelled folders that the sieve was not trained on."
-    ),
-]
-Train = Annotated[
-    list[str],
-    typer.Argument(metavar="TRAIN...", help="Folders with photos and a train_labels.json."),
-]
-Objective = Annotated[
-    str,
-    typer.Option(
-        metavar="GOAL", help="f1, f2, f0.5, accuracy, recall>=0.9 or precision>=0.9 (any number)."
-    ),
-]
-Seed = Annotated[int, typer.Option(metavar="N", help="Start of the random numbers.")]
-SieveFolder = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -151,6 +139,8 @@ def train(
         str, typer.Option(metavar="NAME", help="balanced, notebook or zero-shot.")
     ] = "balanced",
     objective: Objective = "f1",
+    promise: Promise = None,
+    confidence: Confidence = 0.9,
     seed: Seed = 0,
     settings: Annotated[
         list[str] | None,
@@ -172,9 +162,10 @@ def train(
     chosen = get_recipe(recipe, _settings(settings or []))
     Goal(objective)
     check_target(out)
+    dataset = Dataset.load(*train)
     with progress_bars() as progress:
         sieve = Sieve.fit(
-            Dataset.load(*train),
+            dataset,
             encoder,
             recipe=chosen,
             objective=objective,
@@ -184,6 +175,9 @@ def train(
         )
         sieve.save(out)
     print_skipped(sieve.skipped)
+    if promise is not None:  # if it cannot be made, the sieve without it is there
+        sieve = sieve.promise(dataset, promise, confidence)
+        sieve.save(out)
     if as_json:
         print_json(training_dict(sieve, out))
     else:
@@ -195,23 +189,27 @@ def tune(
     sieve: SieveFolder,
     train: Train,
     objective: Objective = "f1",
+    promise: Promise = None,
+    confidence: Confidence = 0.9,
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
 ) -> None:
-    """Learn the cut anew, for another objective.
+    """Learn the cut anew, for another objective or with a promise.
 
-    The model stays as it is: this takes a second.
+    The model stays as it is: this takes a second. For a promise, TRAIN is best a set of buildings
+    that the sieve was not trained on.
     """
     from photosieve.labels import Dataset
     from photosieve.sieve import Sieve
 
+    loaded, dataset, pixels = Sieve.load(sieve), Dataset.load(*train), _pixels(max_megapixels)
     with progress_bars() as progress:
-        tuned = Sieve.load(sieve).retune(
-            Dataset.load(*train),
-            objective,
-            max_pixels=_pixels(max_megapixels),
-            progress=progress,
-        )
+        if promise is not None:
+            tuned = loaded.promise(
+                dataset, promise, confidence, max_pixels=pixels, progress=progress
+            )
+        else:
+            tuned = loaded.retune(dataset, objective, max_pixels=pixels, progress=progress)
         tuned.save(sieve)
     if as_json:
         print_json(training_dict(tuned, sieve))

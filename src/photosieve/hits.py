@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from photosieve.cut import Cut
+from photosieve.encoders import Floats
 from photosieve.photos import Skipped
-from photosieve.scoring import Reading
+from photosieve.scoring import Reading, Scorer, matches
 
 
 @dataclass(frozen=True)
@@ -104,3 +107,51 @@ class SearchResult:
                 for skip in self.skipped
             ],
         }
+
+
+def answer(
+    scorer: Scorer,
+    cut: Cut,
+    query: str,
+    readings: tuple[Reading, ...],
+    paths: Sequence[Path],
+    photos: Floats,
+    *,
+    top: int | None = None,
+    skipped: tuple[Skipped, ...] = (),
+) -> SearchResult:
+    """Answer a query that is understood, from embedded photos.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    cut : Cut
+        The learned one; words that are no labels have their own.
+    query : str
+    readings : tuple of Reading
+        What `Scorer.read` made of it.
+    paths : sequence of Path (n,)
+        Photos of one folder are a list of their own for the cut.
+    photos : array (n, d)
+    top : int, optional
+        Take this many of the best instead of what the cut keeps.
+    skipped : tuple of Skipped
+    """
+    scores = scorer.scores(readings, photos)  # (n,)
+    by_term = scorer.probabilities(readings, photos)  # (n, terms)
+    probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
+    rule = scorer.cut(readings, cut)
+    verdicts = rule.explain(probabilities, [str(path.parent) for path in paths])
+    hits: list[Hit] = []
+    hidden: list[Hit] = []
+    for place, row in enumerate(np.lexsort((-scores, -probabilities))):
+        hit = Hit(
+            path=paths[row],
+            score=float(scores[row]),
+            probability=float(probabilities[row]),
+            terms=tuple(by_term[row].tolist()),
+            reason=verdicts[row].reason,
+        )
+        kept = verdicts[row].kept if top is None else place < top
+        (hits if kept else hidden).append(hit)
+    return SearchResult(query, readings, tuple(hits), tuple(hidden), rule, skipped)

@@ -5,28 +5,28 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from photosieve import photos, sievefile
+from photosieve import photos, storage
 from photosieve.calibrate import Background, average_background
 from photosieve.cut import Cut
-from photosieve.encoders import Encoder, Floats, Head, embed_photos, load_encoder
-from photosieve.errors import EncoderError, SieveError, UsageError
+from photosieve.encoders import Encoder, Floats, embed_photos, load_encoder
+from photosieve.errors import SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
 from photosieve.evidence import Evidence
-from photosieve.hits import Hit, SearchResult
+from photosieve.guarantee import Guarantee, guarantee
+from photosieve.hits import SearchResult, answer
 from photosieve.labelfiles import label_key
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
-from photosieve.scoring import Scorer, matches
+from photosieve.scoring import Scorer
 from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
 from photosieve.training.trunk import Prepared, prepare
-from photosieve.tune import Tuning
+from photosieve.tune import Tuning, with_cut
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Sieve:
         Of general words over them.
     seconds : float
         How long training took.
+    guarantee : Guarantee or None
+        What is promised of the cut, if that was asked for.
     skipped : tuple of Skipped
         Training photos that could not be read.
     """
@@ -63,6 +65,7 @@ class Sieve:
     background: Floats = field(repr=False)
     average: Background
     seconds: float
+    guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
 
     @property
@@ -209,7 +212,55 @@ class Sieve:
             evidence = Evidence.collect(
                 data, start.head, self.recipe, seed=self.seed, progress=progress
             )
-        return replace(self, tuning=evidence.tune(labels, objective), evidence=evidence)
+        return replace(
+            self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
+        )
+
+    def promise(
+        self,
+        dataset: Dataset,
+        wanted: str,
+        confidence: float = 0.9,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress = silent,
+    ) -> Sieve:
+        """Choose the threshold of which a recall or precision of labels can be promised.
+
+        With photos that the sieve was not trained on the promise is about this very sieve. With
+        its training photos it is about sieves trained without one fold of the buildings, which
+        their out-of-fold scores come from; this one has seen more.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The training photos, or others with the same labels, of 22 buildings or more for 0.9.
+        wanted : str
+            Such as ``recall>=0.9`` or ``precision>=0.8``.
+        confidence : float
+
+        Raises
+        ------
+        GuaranteeError
+            If the buildings are too few, or no threshold allows the promise.
+        UsageError
+            If the wish or the confidence makes no sense.
+        """
+        labels = tuple(self.labels)
+        evidence = self.evidence.relabelled(dataset, labels)
+        if evidence is not None:
+            scores, relevant, groups = evidence.scores, evidence.relevant, evidence.groups
+        else:
+            data = prepare(
+                self.encoder, dataset, labels=labels, max_pixels=max_pixels, progress=progress
+            )
+            scores = data.scores(self.encoder.head).astype(np.float64)
+            relevant, groups = data.targets, data.dataset.groups
+        values = self.tuning.calibration.labels(scores, labels)
+        found = guarantee(values, relevant, groups, wanted, confidence)
+        cut = Cut.threshold(found.threshold)
+        tuning = with_cut(self.tuning, cut, wanted, scores, relevant, groups, labels)
+        return replace(self, tuning=tuning, guarantee=found)
 
     def evaluate(
         self,
@@ -301,33 +352,14 @@ class Sieve:
                 "name a folder with jpg, png, webp, bmp, tif or gif files"
             )
         found = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
-        scores = self.scorer.scores(readings, found.features)  # (kept,)
-        by_term = self.scorer.probabilities(readings, found.features)  # (kept, terms)
-        probabilities = matches(tuple(r.term for r in readings), by_term)  # (kept,)
-        cut = self.scorer.cut(readings, self.cut)
-        ranked = np.lexsort((-scores, -probabilities))
-        groups = [str(paths[i].parent) for i in found.kept]
-        verdicts = cut.explain(probabilities, groups)
-        if top is None:
-            keep = np.array([verdict.kept for verdict in verdicts], bool)
-        else:
-            keep = np.isin(np.arange(len(scores)), ranked[:top])
-        hits = [
-            Hit(
-                path=paths[found.kept[row]],
-                score=float(scores[row]),
-                probability=float(probabilities[row]),
-                terms=tuple(by_term[row].tolist()),
-                reason=verdicts[row].reason,
-            )
-            for row in ranked
-        ]
-        return SearchResult(
-            query=query,
-            readings=readings,
-            hits=tuple(hit for hit, row in zip(hits, ranked, strict=True) if keep[row]),
-            hidden=tuple(hit for hit, row in zip(hits, ranked, strict=True) if not keep[row]),
-            cut=cut,
+        return answer(
+            self.scorer,
+            self.cut,
+            query,
+            readings,
+            [paths[index] for index in found.kept],
+            found.features,
+            top=top,
             skipped=found.skipped,
         )
 
@@ -339,24 +371,7 @@ class Sieve:
         UsageError
             If the folder cannot be written, or holds something else than a sieve.
         """
-        manifest = {
-            "encoder": self.encoder.name,
-            "fingerprint": self.encoder.fingerprint,
-            "labels": dict(self.labels),
-            "recipe": self.recipe.to_dict(),
-            "seed": self.seed,
-            "seconds": round(self.seconds, 3),
-            "tuning": self.tuning.to_dict(),
-            "evidence": {"groups": self.evidence.groups, "names": self.evidence.names},
-            "average_background": asdict(self.average),
-            "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
-        }
-        tables: dict[str, sievefile.Arrays] = {
-            "head": self.encoder.head.arrays(),
-            "background": {"photos": self.background},
-            **self.evidence.tables(),
-        }
-        sievefile.write(Path(folder), sievefile.Saved(manifest, tables))
+        storage.write(Path(folder), vars(self))
 
     @classmethod
     def load(cls, folder: str | Path) -> Sieve:
@@ -368,31 +383,4 @@ class Sieve:
             If it is missing, damaged, altered, made by a newer version, or its cut was tuned for
             other weights than those found.
         """
-        folder = Path(folder)
-        saved = sievefile.read(folder)
-        manifest = saved.manifest
-        try:
-            recipe = Recipe(**manifest["recipe"])
-            sieve = cls(
-                encoder=load_encoder(manifest["encoder"]).with_head(Head(**saved.tables["head"])),
-                labels={str(label): int(count) for label, count in manifest["labels"].items()},
-                recipe=recipe,
-                seed=int(manifest["seed"]),
-                tuning=Tuning.from_dict(manifest["tuning"]),
-                evidence=Evidence.from_tables(saved.tables, recipe, **manifest["evidence"]),
-                background=saved.tables["background"]["photos"],
-                average=Background(**manifest["average_background"]),
-                seconds=float(manifest["seconds"]),
-            )
-        except (
-            KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
-        ) as error:  # fmt: skip
-            raise SieveError(
-                f"{folder / sievefile.MANIFEST}: the file is damaged ({error!r}); train again"
-            ) from None
-        if sieve.encoder.fingerprint != manifest["fingerprint"]:
-            raise SieveError(
-                f"{folder}: the cut was tuned for other weights than those found here "
-                "(another version of the encoder's packages?); train again"
-            )
-        return sieve
+        return cls(**storage.read(Path(folder)))

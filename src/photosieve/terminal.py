@@ -82,6 +82,8 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
         "rule": tuning["member"],
         "out_of_fold": tuning["figures"],
         "cut": tuning["cut"],
+        "calibration": tuning["calibration"],
+        "guarantee": sieve.guarantee.to_dict() if sieve.guarantee else None,
     }
 
 
@@ -96,6 +98,8 @@ def print_training(sieve: Sieve, folder: Path) -> None:
         f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
         f"recall {figures['recall']:.3f}, tuned for {sieve.tuning.objective}"
     )
+    if sieve.guarantee:
+        typer.echo(f"promise: {sieve.guarantee.describe()}")
 
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:

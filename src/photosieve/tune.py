@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +157,40 @@ def tune(
         member=member,
         figures=_figures(judged[member].sum(0), scores, relevant),
         candidates={name: float(goal.value(counts.sum(0))) for name, counts in judged.items()},
+    )
+
+
+def with_cut(
+    tuning: Tuning,
+    cut: Cut,
+    name: str,
+    scores: NDArray[np.floating[Any]],
+    relevant: NDArray[np.bool_],
+    groups: Sequence[str],
+    labels: Sequence[str],
+) -> Tuning:
+    """Take another cut on the same probabilities, with the figures that it has on given photos.
+
+    Parameters
+    ----------
+    tuning : Tuning
+    cut : Cut
+    name : str
+        What it was chosen for.
+    scores : array (photos, labels)
+    relevant : array of bool (photos, labels)
+    groups : sequence of str (photos,)
+    labels : sequence of str (labels,)
+    """
+    values = tuning.calibration.labels(scores, labels)
+    counts = Pairs.of(values, relevant, groups).counts(cut).sum(0)
+    return replace(
+        tuning,
+        cut=cut,
+        objective=name,
+        member=MEMBERS[0],
+        figures=_figures(counts, values, relevant),
+        candidates={},
     )
 
 

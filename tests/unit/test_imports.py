@@ -21,13 +21,13 @@ ROOT = Path(photosieve.__file__).parent
 LAYERS = (
     "__main__",
     "cli",
-    "terminal",
+    "terminal options",
     "demo",
     "compare",
     "sieve report",
     "report.page report.table",
     "report.files report.plots",
-    "hits",
+    "hits storage",
     "scoring evidence",
     "training.fit",
     "training.trunk training.losses",
@@ -49,8 +49,8 @@ ALLOWED_UPWARD = {("encoders.starter", "encoders")}
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
     "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
-    "guarantee",
-    "sievefile", "report", "errors", "progress", "cli", "terminal",
+    "guarantee", "storage",
+    "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
     # Only training needs torch; a search should not wait for it to load.
     "sieve", "compare", "demo",
 )  # fmt: skip

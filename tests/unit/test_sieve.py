@@ -39,7 +39,8 @@ def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
             return encoder
         raise EncoderError(f'there is no encoder called "{name}"')
 
-    monkeypatch.setattr("photosieve.sieve.load_encoder", load)
+    for module in ("sieve", "storage"):
+        monkeypatch.setattr(f"photosieve.{module}.load_encoder", load)
 
 
 @pytest.fixture
