@@ -90,18 +90,20 @@ class Scorer:
             If it has nothing to look for.
         """
         known = {label_key(label): label for label in self.labels}
-        whole = label_key(query)
-        terms = (Term((known[whole],)),) if whole in known else parse(query)
+        whole = " ".join(query.split())
+        terms = (Term((whole,)),) if label_key(whole) in known else parse(query)
         return tuple(self._read(term, known) for term in terms)
 
     def _read(self, term: Term, known: dict[str, str]) -> Reading:
-        vector = unit(embed_texts(self.encoder, term.phrasings).mean(0))  # (d,)
+        # A label is embedded as it was in training, however a user writes it.
+        texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
+        vector = unit(embed_texts(self.encoder, texts).mean(0))  # (d,)
         cosines = self._label_vectors @ vector  # (labels,)
         nearest = int(cosines.argmax())
         return Reading(
             term=term,
             vector=vector,
-            label=known.get(label_key(term.phrasings[0])) if len(term.phrasings) == 1 else None,
+            label=known.get(label_key(texts[0])) if len(texts) == 1 else None,
             nearest=self.labels[nearest],
             affinity=float(cosines[nearest]),
             background=background(self.background @ vector, self.average),
