@@ -150,6 +150,7 @@ def out_of_fold(
     """
     scores = np.full(data.targets.shape, np.nan)
     everything = np.arange(len(data.photos))
+    progress("scoring held-out buildings", 0, len(folds))
     for number, held_out in enumerate(folds):
         head = fit(data.rows(np.setdiff1d(everything, held_out)), start, recipe, seed=seed)
         scores[held_out] = data.rows(held_out).scores(head)
@@ -183,6 +184,7 @@ def hidden_words(
     everything, groups = np.arange(len(data.photos)), np.array(data.dataset.groups)
     normal, affinity, relevant, general = [], [], [], []
     question: list[NDArray[np.intp]] = []
+    progress("asking for hidden labels", 0, len(folds))
     for number, held_out in enumerate(folds):
         hidden = np.sort(order[number % parts :: parts])
         shown = np.setdiff1d(order, hidden)
