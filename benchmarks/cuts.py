@@ -12,6 +12,7 @@ other splits of all 14 buildings, 6 to train. Houses: as in quality.py.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from photosieve import metrics
 from photosieve.cut import Cut
 from photosieve.encoders import Encoder, Floats, Head, load_encoder
+from photosieve.evaluate import Evaluation
 from photosieve.labels import Dataset
 from photosieve.metrics import Counts
 from photosieve.objective import Objective
@@ -86,6 +88,8 @@ def main() -> None:
             for key, value in judge_normalisations(encoder.head, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_answers(sieve, split).items():
+                figures[name].setdefault(key, []).append(value)
+            for key, value in judge_anchors(encoder.head, split).items():
                 figures[name].setdefault(key, []).append(value)
     print("## Macro F1 of labels, mean (lowest to highest)\n")
     print_table(rules)
@@ -284,6 +288,8 @@ def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
         "labels: calibration error": calibration_error(result.probabilities, result.relevant),
         'absent labels answered "none"': empty.right / empty.asked if empty.asked else np.nan,
         'present labels answered "none"': empty.wrong / max(empty.answerable, 1),
+        "recall of labels": result.micro["recall"],
+        'recall of labels with a gate at 95 % "none" for absent ones': recall_at_none(result, 0.95),
     }
     photos = sieve.encoder.head.project_photos(split.test.photos)
     groups = split.test.dataset.groups
@@ -298,11 +304,7 @@ def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
     far_scores = np.stack(
         [sieve.scorer.scores(sieve.scorer.read(w), photos) for w in FAR_WORDS], axis=1
     )
-    columns = zip(scores.T, relevant.T, strict=True)
     return found | {
-        "unlabelled words: mean average precision": float(
-            metrics.mean([float(metrics.average_precision(*column)) for column in columns])
-        ),
         "unlabelled words: macro F1, the labels' threshold on plain scores": f1_of(
             scores > raw, relevant
         ),
@@ -314,6 +316,44 @@ def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
         ),
         'far words answered "none"': none_rate(cut.keep_by_group(far, groups), groups),
     }
+
+
+def judge_anchors(start: Head, split: Split) -> dict[str, float]:
+    """Mean average precision of unlabelled words by what the anchors hold."""
+    recipe = get_recipe()
+    known = [label for label in split.words.values() if label in split.test.labels]
+    relevant = split.test.targets[:, [split.test.labels.index(label) for label in known]]
+    texts = load_encoder("starter").text_features(
+        [word for word, label in split.words.items() if label in split.test.labels]
+    )
+    ways = {
+        "no anchors": replace(recipe, anchor_weight=0.0),
+        "anchors on all general words": replace(recipe, anchor_free_cosine=1.0),
+        "default: anchors on words remote from the labels": recipe,
+    }
+    found = {}
+    for name, way in ways.items():
+        head = fit(split.train, start, way, seed=split.seed)
+        scores = head.project_photos(split.test.photos) @ head.project_texts(texts).T
+        columns = zip(scores.T, relevant.T, strict=True)
+        found[f"unlabelled words: mAP, {name}"] = float(
+            metrics.mean([float(metrics.average_precision(*column)) for column in columns])
+        )
+    return found
+
+
+def recall_at_none(result: Evaluation, wanted: float) -> float:
+    """Recall over all labels when the gate is raised until absent labels get "none" so often."""
+    names, gates = np.array(result.groups), []
+    for name in result.buildings:
+        rows = names == name
+        absent = ~result.relevant[rows].any(0)
+        gates.extend(result.probabilities[rows][:, absent].max(0).tolist())
+    if not gates:
+        return math.nan
+    gate = max(float(np.quantile(gates, wanted)), result.cut.gate)
+    kept = replace(result.cut, gate=gate).keep_by_group(result.probabilities, result.groups)
+    return float(kept[result.relevant].mean())
 
 
 def ask(sieve: Sieve, words: list[str], photos: Floats) -> Values:
