@@ -29,7 +29,7 @@ from photosieve.metrics import Counts
 from photosieve.objective import Objective
 from photosieve.pairs import Pairs, search
 from photosieve.sieve import Sieve
-from photosieve.training.fit import fit
+from photosieve.training.fit import fit, out_of_fold
 from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared, prepare
 from photosieve.tune import MEMBERS, SHIFTED
@@ -41,6 +41,8 @@ FAR_WORDS = (
     "fire engine", "football stadium", "courtroom", "supermarket aisle",
 )  # fmt: skip
 """Words from far outside: no photo of a home shows one."""
+
+TEMPLATE = "a photo of a {}"
 
 Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -86,6 +88,8 @@ def main() -> None:
             for key, value in judge_rules(sieve, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_normalisations(encoder.head, split).items():
+                rules[name].setdefault(key, []).append(value)
+            for key, value in judge_template(encoder, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_answers(sieve, split).items():
                 figures[name].setdefault(key, []).append(value)
@@ -249,6 +253,24 @@ def judge_normalisations(start: Head, split: Split) -> dict[str, float]:
     found["oracle: best one threshold"] = best_shared(values, test.targets)
     found["oracle: best threshold per label"] = best_per_column(values, test.targets)
     return found
+
+
+def judge_template(encoder: Encoder, split: Split) -> dict[str, float]:
+    """Macro F1 of one threshold when every text is put into the usual prompt."""
+
+    def prompted(data: Prepared) -> Prepared:
+        return replace(data, texts=encoder.text_features([TEMPLATE.format(t) for t in data.labels]))
+
+    train, test, recipe = prompted(split.train), prompted(split.test), get_recipe()
+    folds = train.dataset.folds(seed=split.seed)
+    held_out = out_of_fold(train, encoder.head, recipe, folds, seed=split.seed)
+    pairs = Pairs.of(held_out, train.targets, train.dataset.groups)
+    values = test.scores(fit(train, encoder.head, recipe, seed=split.seed))
+    return {
+        f'one threshold, texts as "{TEMPLATE}"': f1_of(
+            values > search(pairs, "threshold", F1).floor, test.targets
+        )
+    }
 
 
 def normalised(way: Normalisation, head: Head, photos: Prepared, behind: Prepared) -> Values:

@@ -118,6 +118,16 @@ class HiddenWords:
     general: NDArray[np.bool_]
     question: NDArray[np.intp]
 
+    @classmethod
+    def join(cls, parts: Sequence[HiddenWords]) -> HiddenWords:
+        """Put several together, their questions apart."""
+        starts = np.cumsum([0, *(int(part.question.max()) + 1 for part in parts)])
+        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        columns["question"] = [
+            part.question + start for part, start in zip(parts, starts, strict=False)
+        ]
+        return cls(**{name: np.concatenate(column) for name, column in columns.items()})
+
 
 @dataclass(frozen=True)
 class Calibration:

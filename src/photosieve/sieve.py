@@ -151,13 +151,15 @@ class Sieve:
             Whether to calibrate words that are no labels, which takes as long as all the rest.
         """
         from photosieve.training.fit import fit
+        from photosieve.training.parallel import one_thread_each
 
         started = time.monotonic()
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         evidence = Evidence.collect(
             data, encoder.head, chosen, seed=seed, words=words, progress=progress
         )
-        head = fit(data, encoder.head, chosen, seed=seed, progress=progress)
+        with one_thread_each():
+            head = fit(data, encoder.head, chosen, seed=seed, progress=progress)
         background = head.project_photos(data.photos)
         return cls(
             encoder=encoder.with_head(head),

@@ -30,7 +30,7 @@ LAYERS = (
     "hits storage",
     "scoring evidence",
     "training.fit",
-    "training.trunk training.losses",
+    "training.trunk training.losses training.parallel",
     "encoders",
     "encoders.starter",
     "encoders.runtime",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from photosieve.encoders import Floats, Head
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training.losses import anchor_term, balanced_sigmoid, diagonal_softmax
+from photosieve.training.parallel import run_all
 from photosieve.training.recipes import Recipe
 from photosieve.training.trunk import Prepared
 
@@ -148,13 +150,17 @@ def out_of_fold(
     -------
     array (n, labels)
     """
-    scores = np.full(data.targets.shape, np.nan)
     everything = np.arange(len(data.photos))
-    progress("scoring held-out buildings", 0, len(folds))
-    for number, held_out in enumerate(folds):
-        head = fit(data.rows(np.setdiff1d(everything, held_out)), start, recipe, seed=seed)
-        scores[held_out] = data.rows(held_out).scores(head)
-        progress("scoring held-out buildings", number + 1, len(folds))
+
+    def score(held_out: NDArray[np.intp], progress: Progress) -> Floats:
+        seen = data.rows(np.setdiff1d(everything, held_out))
+        return data.rows(held_out).scores(fit(seen, start, recipe, seed=seed, progress=progress))
+
+    jobs = [functools.partial(score, held_out) for held_out in folds]
+    scores = np.full(data.targets.shape, np.nan)
+    found = run_all(jobs, "scoring held-out buildings", progress)
+    for held_out, rows in zip(folds, found, strict=True):
+        scores[held_out] = rows
     return scores
 
 
@@ -178,42 +184,39 @@ def hidden_words(
     folds : sequence of arrays of int
         Rows held out together, each fold of whole buildings where there are several.
     """
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(data.labels))
+    order = np.random.default_rng(seed).permutation(len(data.labels))
     parts = min(HIDDEN_PARTS, len(order))
-    everything, groups = np.arange(len(data.photos)), np.array(data.dataset.groups)
-    normal, affinity, relevant, general = [], [], [], []
-    question: list[NDArray[np.intp]] = []
-    progress("asking for hidden labels", 0, len(folds))
-    for number, held_out in enumerate(folds):
+
+    def ask(number: int, progress: Progress) -> HiddenWords:
         hidden = np.sort(order[number % parts :: parts])
         shown = np.setdiff1d(order, hidden)
-        seen = data.rows(np.setdiff1d(everything, held_out))
-        head = fit(seen.columns(shown), start, recipe, seed=seed)
+        held_out = folds[number]
+        seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), held_out))
+        head = fit(seen.columns(shown), start, recipe, seed=seed, progress=progress)
         labels = head.project_texts(data.texts[shown])
         words = head.project_texts(data.words)
         remote = np.flatnonzero(_affinity(words, labels) <= AFFINITY)
+        generator = np.random.default_rng((seed, number))
         remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
-        asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])
-        closeness = _affinity(asked, labels)
-        photos = head.project_photos(data.photos[held_out])
-        behind = head.project_photos(seen.photos)  # what is in the background
+        asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])  # (k, d)
+        photos = head.project_photos(data.photos[held_out])  # (m, d)
+        behind = head.project_photos(seen.photos)
         average = average_background(behind, words)
-        for column, text in enumerate(asked):
-            scores = background(behind @ text, average).normalise(photos @ text)
-            is_general = column >= len(hidden)
-            for building in dict.fromkeys(groups[held_out].tolist()):
-                rows = groups[held_out] == building
-                normal.append(scores[rows])
-                affinity.append(np.full(rows.sum(), closeness[column]))
-                right = data.targets[held_out[rows], hidden[column]] if not is_general else False
-                relevant.append(np.broadcast_to(right, rows.sum()))
-                general.append(np.full(rows.sum(), is_general))
-                question.append(np.full(rows.sum(), len(question)))
-        progress("asking for hidden labels", number + 1, len(folds))
-    return HiddenWords(
-        *(np.concatenate(part) for part in (normal, affinity, relevant, general, question))
-    )
+        normal = [background(behind @ t, average).normalise(photos @ t) for t in asked]
+        right = np.zeros((len(photos), len(asked)), bool)
+        right[:, : len(hidden)] = data.targets[np.ix_(held_out, hidden)]
+        _, building = np.unique(np.array(data.dataset.groups)[held_out], return_inverse=True)
+        word = np.arange(len(asked))
+        return HiddenWords(
+            normal=np.array(normal).ravel(),  # (k * m,), word by word
+            affinity=np.repeat(_affinity(asked, labels), len(photos)),
+            relevant=right.T.ravel(),
+            general=np.repeat(word >= len(hidden), len(photos)),
+            question=(word[:, None] * (building.max() + 1) + building).ravel(),
+        )
+
+    jobs = [functools.partial(ask, number) for number in range(len(folds))]
+    return HiddenWords.join(run_all(jobs, "asking for hidden labels", progress))
 
 
 def _affinity(texts: Floats, labels: Floats) -> NDArray[np.float64]:
