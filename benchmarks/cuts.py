@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from photosieve import metrics
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--houses", type=Path, default=HOUSES)
     options = parser.parse_args()
+    torch.set_num_threads(1)  # these trainings are too small for more
     encoder = load_encoder("starter")
     sets = {
         "listings, test buildings": sample_splits(encoder, options.seeds),
