@@ -201,8 +201,8 @@ class Reliability:
 
         The gap between `predicted` and `observed`, averaged over bins, each weighted by its count
         (Naeini, Cooper and Hauskrecht, 2015; Guo et al., 2017, equation 3), here of the probability
-        that a photo is relevant rather than of the confidence in a chosen class. Between
-        0 and 1, 0 is best; nan when there is no decision.
+        that a photo is relevant, not of the confidence in a chosen class. Between 0 and 1, 0 is
+        best; nan when there is no decision.
         """
         gaps = np.where(self.counts > 0, np.abs(self.predicted - self.observed), 0.0)
         return float(ratio(self.counts @ gaps, self.counts.sum()))

@@ -40,8 +40,9 @@ def evaluation(tmp_path: Path) -> Evaluation:
     scores[:, 3] = -0.5
     return evaluate(
         scores,
+        1 / (1 + np.exp(-10 * (scores - 0.2))),
         relevant,
-        cut=Cut(gate=0.25, floor=0.2, drop=0.8),
+        cut=Cut(gate=0.6, floor=0.5, drop=0.3),
         photos=photos,
         groups=["north", "north", "north", "<b>", "<b>", "<b>"],
         labels=labels,
@@ -155,7 +156,7 @@ def test_page_shows_a_comparison(evaluation: Evaluation, tmp_path: Path) -> None
 def test_page_of_a_single_photo(tmp_path: Path) -> None:
     Image.new("RGB", (1, 700), "red").save(tmp_path / "a.png")
     one = evaluate(
-        np.array([[0.3]]), np.array([[False]]), cut=Cut.threshold(0.5),
+        np.array([[0.3]]), np.array([[0.4]]), np.array([[False]]), cut=Cut.threshold(0.5),
         photos=[tmp_path / "a.png"], groups=["g"], labels=["x"], trained={},
     )  # fmt: skip
     for write in (report.write_html, report.write_excel, report.write_csv):

@@ -65,6 +65,11 @@ def write_html(
         path,
         evaluation=evaluation,
         labels=_label_rows(evaluation),
+        reliability=plots.reliability(
+            evaluation.reliability,
+            f"Fraction of photos that are right against their probability; expected calibration "
+            f"error {evaluation.calibration_error:.3f}",
+        ),
         comparison=comparison or (),
         widest=max((row.macro_f1.high for row in comparison or ()), default=1.0),
         answers=answers,
@@ -85,7 +90,7 @@ def write_contact_sheet(
     ----------
     path : Path
     query : str
-    hits, hidden : sequences of (photo, score)
+    hits, hidden : sequences of (photo, probability)
         Best first.
     cut : Cut
 
@@ -99,10 +104,10 @@ def write_contact_sheet(
         "search.html.j2",
         path,
         query=query,
-        hits=[(index, photo, score) for index, (photo, score) in enumerate(hits)],
+        hits=[(index, photo, probability) for index, (photo, probability) in enumerate(hits)],
         hidden=[
-            (index, photo, score)
-            for index, (photo, score) in enumerate(hidden[:NEAREST_SHOWN], start=len(hits))
+            (index, photo, probability)
+            for index, (photo, probability) in enumerate(hidden[:NEAREST_SHOWN], start=len(hits))
         ],
         hidden_count=len(hidden),
         cut=cut,
@@ -112,11 +117,13 @@ def write_contact_sheet(
 
 @dataclass(frozen=True)
 class _Photo:
-    """One thumbnail: which photo, its score, and how the answer did on it."""
+    """One thumbnail: which photo, what was thought of it, and how the answer did on it."""
 
     index: int
     name: str
+    probability: float
     score: float
+    relevant: bool
     kept: bool
     verdict: str
 
@@ -177,11 +184,13 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
         _Photo(
             index=n,
             name=evaluation.photos[n].name,
+            probability=float(evaluation.probabilities[n, j]),
             score=float(evaluation.scores[n, j]),
+            relevant=bool(evaluation.relevant[n, j]),
             kept=bool(evaluation.kept[n, j]),
             verdict=_VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
         )
-        for n in sorted(rows, key=lambda n: (-evaluation.scores[n, j], n))
+        for n in sorted(rows, key=lambda n: (-evaluation.probabilities[n, j], n))
     ]
     out = [photo for photo in ranked if not photo.kept]
     last_missed = max((n for n, photo in enumerate(out) if photo.verdict == "missed"), default=-1)
@@ -207,7 +216,6 @@ _VERDICTS = {
 
 def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Figures and plots of each label, best F1 first."""
-    low, high = float(evaluation.scores.min()), float(evaluation.scores.max())
     lines = [("floor", evaluation.cut.floor)]
     if evaluation.cut.gate != evaluation.cut.floor:
         lines.append(("gate", evaluation.cut.gate))
@@ -226,6 +234,7 @@ def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "recall": float(counts.recall),
                 "f1": float(counts.f1),
                 "average_precision": float(evaluation.average_precision[j]),
+                "calibration_error": float(evaluation.calibration_errors[j]),
                 "curve": plots.curve(
                     scores,
                     relevant,
@@ -235,7 +244,10 @@ def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 if relevant.any()
                 else None,
                 "strip": plots.strip(
-                    scores, relevant, (low, high), lines, f"Scores of all photos for {label}"
+                    evaluation.probabilities[:, j],
+                    relevant,
+                    lines,
+                    f"Probabilities of all photos for {label}",
                 ),
             }
         )
