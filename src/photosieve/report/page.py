@@ -1,7 +1,9 @@
 """Pages for people: an evaluation, or the answer to one search, each as one HTML file.
 
-A page holds everything it shows, pictures included, asks nothing of the network, and runs no
-script. Each photo is embedded once, as the background of a style class.
+A page holds everything it shows, pictures included, and its own security policy forbids it the
+network. Each photo is embedded once, as the background of a style class. An evaluation's page
+carries one script of its own, which lets the reader move the cut; it is fed numbers alone, and
+without it the page shows the learned cut. A search's page has no script.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ THUMBNAIL = (168, 126)
 QUERIES = 6
 BUILDINGS_OPEN = 3
 HIDDEN_SHOWN = 3
+LISTED = 12
+"""Photos of each list in the page, at the least: the reader may move the cut over them."""
 NEAREST_SHOWN = 12
 
 
@@ -59,7 +63,7 @@ def write_html(
     """
     shown = [q for q in (queries or _telling(evaluation)) if q in evaluation.labels]
     answers = [_answer(evaluation, label) for label in shown]
-    used = {photo.index for a in answers for b in a.buildings for photo in (*b.kept, *b.out)}
+    used = {photo.index for a in answers for b in a.buildings for photo in b.photos}
     _write(
         "report.html.j2",
         path,
@@ -73,6 +77,8 @@ def write_html(
         comparison=comparison or (),
         widest=max((row.macro_f1.high for row in comparison or ()), default=1.0),
         answers=answers,
+        decisions=_decisions(evaluation),
+        verdicts=VERDICT_TEXTS,
         pictures={index: _thumbnail(evaluation.photos[index]) for index in sorted(used)},
     )
 
@@ -130,21 +136,25 @@ class _Photo:
 
 @dataclass(frozen=True)
 class _Building:
-    """One building's list for one query, on both sides of the cut."""
+    """One building's list for one query, best first, on both sides of the cut."""
 
+    number: int
     name: str
     matches: int
     mistakes: int
-    kept: list[_Photo]
-    out: list[_Photo]
-    more: int
-    """How many further photos were left out and are not shown."""
+    photos: list[_Photo]
+    kept: int
+    """The first so many photos are the result."""
+    shown: int
+    """The first so many are to be seen; the others wait for the cut to move."""
+    total: int
 
 
 @dataclass(frozen=True)
 class _Answer:
     """One query's lists; the first `open` of them are shown at once."""
 
+    number: int
     label: str
     counts: Counts
     buildings: list[_Building]
@@ -173,7 +183,7 @@ def _answer(evaluation: Evaluation, label: str) -> _Answer:
     without = [b for b in lists if not b.matches][:1]
     first = [b for b in lists if b not in without][: BUILDINGS_OPEN - len(without)] + without
     rest = [b for b in lists if b not in first]
-    return _Answer(label, evaluation.per_label[j], first + rest, len(first))
+    return _Answer(j, label, evaluation.per_label[j], first + rest, len(first))
 
 
 def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
@@ -192,17 +202,19 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
         )
         for n in sorted(rows, key=lambda n: (-evaluation.probabilities[n, j], n))
     ]
-    out = [photo for photo in ranked if not photo.kept]
-    last_missed = max((n for n, photo in enumerate(out) if photo.verdict == "missed"), default=-1)
-    shown = max(HIDDEN_SHOWN, last_missed + 1)
+    kept = sum(photo.kept for photo in ranked)
+    last_right = max((n for n, photo in enumerate(ranked) if photo.relevant), default=-1)
+    shown = min(max(kept + HIDDEN_SHOWN, last_right + 1), len(ranked))
     counts = evaluation.counts[i, j]
     return _Building(
+        number=i,
         name=name,
         matches=int(counts.support),
         mistakes=int(counts.fp + counts.fn),
-        kept=[photo for photo in ranked if photo.kept],
-        out=out[:shown],
-        more=len(out[shown:]),
+        photos=ranked[: max(shown, LISTED)],
+        kept=kept,
+        shown=shown,
+        total=len(ranked),
     )
 
 
@@ -212,6 +224,26 @@ _VERDICTS = {
     (False, True): "missed",
     (False, False): "",
 }
+VERDICT_TEXTS = {"found": "✓ found", "wrong": "✕ wrong", "missed": "! missed"}
+
+
+def _decisions(evaluation: Evaluation) -> dict[str, Any]:
+    """What the page's script needs to move the cut: numbers, and no text from outside."""
+    number = {name: i for i, name in enumerate(evaluation.buildings)}
+    cut = evaluation.cut
+    return {
+        "buildings": [number[group] for group in evaluation.groups],
+        "probabilities": evaluation.probabilities.T.tolist(),
+        "relevant": evaluation.relevant.T.astype(int).tolist(),
+        # JSON knows no infinity; beyond 0 and 1 a gate or floor is as good as any other there.
+        "cut": {
+            "gate": min(max(cut.gate, -1.0), 2.0),
+            "floor": min(max(cut.floor, -1.0), 2.0),
+            "drop": cut.to_dict()["drop"],
+        },
+        "hiddenShown": HIDDEN_SHOWN,
+        "verdicts": VERDICT_TEXTS,
+    }
 
 
 def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
