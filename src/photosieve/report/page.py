@@ -37,6 +37,15 @@ LISTED = 12
 """Photos of each list in the page, at the least: the reader may move the cut over them."""
 NEAREST_SHOWN = 12
 
+VERDICTS = {
+    (True, True): "found",
+    (True, False): "wrong",
+    (False, True): "missed",
+    (False, False): "",
+}
+"""By whether a photo was kept and is right."""
+VERDICT_TEXTS = {"found": "✓ found", "wrong": "✕ wrong", "missed": "! missed"}
+
 
 def write_html(
     evaluation: Evaluation,
@@ -77,10 +86,36 @@ def write_html(
         comparison=comparison or (),
         widest=max((row.macro_f1.high for row in comparison or ()), default=1.0),
         answers=answers,
-        decisions=_decisions(evaluation),
+        decisions=decisions(evaluation),
         verdicts=VERDICT_TEXTS,
         pictures={index: _thumbnail(evaluation.photos[index]) for index in sorted(used)},
     )
+
+
+def decisions(evaluation: Evaluation) -> dict[str, Any]:
+    """Say in JSON what the page's script needs to move the cut.
+
+    Returns
+    -------
+    dict
+        buildings (photos,), probabilities and relevant (labels, photos), the cut, and what the page
+        shows of a list. Numbers and fixed words: no text from outside gets into a script.
+    """
+    number = {name: i for i, name in enumerate(evaluation.buildings)}
+    cut = evaluation.cut
+    return {
+        "buildings": [number[group] for group in evaluation.groups],
+        "probabilities": evaluation.probabilities.T.tolist(),
+        "relevant": evaluation.relevant.T.astype(int).tolist(),
+        # JSON knows no infinity; beyond 0 and 1 a gate or floor is as good as any other there.
+        "cut": {
+            "gate": min(max(cut.gate, -1.0), 2.0),
+            "floor": min(max(cut.floor, -1.0), 2.0),
+            "drop": cut.to_dict()["drop"],
+        },
+        "hiddenShown": HIDDEN_SHOWN,
+        "verdicts": VERDICT_TEXTS,
+    }
 
 
 def write_contact_sheet(
@@ -198,7 +233,7 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
             score=float(evaluation.scores[n, j]),
             relevant=bool(evaluation.relevant[n, j]),
             kept=bool(evaluation.kept[n, j]),
-            verdict=_VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
+            verdict=VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
         )
         for n in sorted(rows, key=lambda n: (-evaluation.probabilities[n, j], n))
     ]
@@ -216,34 +251,6 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
         shown=shown,
         total=len(ranked),
     )
-
-
-_VERDICTS = {
-    (True, True): "found",
-    (True, False): "wrong",
-    (False, True): "missed",
-    (False, False): "",
-}
-VERDICT_TEXTS = {"found": "✓ found", "wrong": "✕ wrong", "missed": "! missed"}
-
-
-def _decisions(evaluation: Evaluation) -> dict[str, Any]:
-    """What the page's script needs to move the cut: numbers, and no text from outside."""
-    number = {name: i for i, name in enumerate(evaluation.buildings)}
-    cut = evaluation.cut
-    return {
-        "buildings": [number[group] for group in evaluation.groups],
-        "probabilities": evaluation.probabilities.T.tolist(),
-        "relevant": evaluation.relevant.T.astype(int).tolist(),
-        # JSON knows no infinity; beyond 0 and 1 a gate or floor is as good as any other there.
-        "cut": {
-            "gate": min(max(cut.gate, -1.0), 2.0),
-            "floor": min(max(cut.floor, -1.0), 2.0),
-            "drop": cut.to_dict()["drop"],
-        },
-        "hiddenShown": HIDDEN_SHOWN,
-        "verdicts": VERDICT_TEXTS,
-    }
 
 
 def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:

@@ -85,3 +85,11 @@ function measure(questions, cut) {
     empty,
   };
 }
+
+/** A number as the rest of the page prints it: as Python does, a tie goes to the even digit. */
+function print(value, digits) {
+  if (value === null) return "-";
+  const isTie = (value * 16) % 1 === 0; // to 2 or 3 digits, only sixteenths are exactly between
+  const below = Math.max(value - 1e-9, 0).toFixed(digits);
+  return isTie && "02468".includes(below.at(-1)) ? below : value.toFixed(digits);
+}

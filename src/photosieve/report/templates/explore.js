@@ -18,9 +18,7 @@
   }));
   let cut = { ...learned };
 
-  // A list always falls to its end at a drop of 1: probabilities are never below zero.
-  const endless = (drop) => drop >= 1;
-  const shown = (value) => (value === null ? "-" : value.toFixed(3));
+  const endsNoList = (drop) => drop >= 1; // probabilities are not negative: none falls by more
 
   function change(now, before) {
     const difference = now === null || before === null ? 0 : now - before;
@@ -31,19 +29,13 @@
   function drawSliders() {
     for (const slider of sliders) {
       const name = slider.name;
-      let value = cut[name];
-      let text = "";
-      if (name === "threshold") {
-        value = cut.floor;
-        text = cut.gate === cut.floor ? value.toFixed(3) : "two";
-      } else if (name === "drop") {
-        text = endless(value) ? "off" : `${(100 * value).toFixed(1)} %`;
-      } else {
-        text = value.toFixed(3);
-      }
+      const value = name === "threshold" ? cut.floor : cut[name];
+      let text = print(value, 3);
+      if (name === "threshold" && cut.gate !== cut.floor) text = "two";
+      if (name === "drop") text = endsNoList(value) ? "off" : `${print(100 * value, 1)} %`;
       slider.value = Math.min(value, 1);
-      slider.setAttribute("aria-valuetext", text === "two" ? "gate and floor differ" : text);
-      slider.nextElementSibling.textContent = text === "two" ? "\u2013" : text;
+      slider.setAttribute("aria-valuetext", text);
+      slider.nextElementSibling.textContent = text;
     }
     reset.disabled = ["gate", "floor", "drop"].every((name) => cut[name] === learned[name]);
   }
@@ -52,7 +44,7 @@
     for (const cell of panel.querySelectorAll("[data-average]")) {
       const { average, figure } = cell.dataset;
       const now = figures[average][figure];
-      cell.firstElementChild.textContent = shown(now);
+      cell.firstElementChild.textContent = print(now, 3);
       cell.lastElementChild.textContent = change(now, atLearned[average][figure]);
     }
     for (const number of panel.querySelectorAll("[data-empty]")) {
@@ -62,7 +54,7 @@
       const counts = figures.labels[line.dataset.label];
       for (const part of line.children) {
         const value = counts[part.dataset.count];
-        part.textContent = part.dataset.count !== "f1" ? value : value?.toFixed(2) ?? "-";
+        part.textContent = part.dataset.count === "f1" ? print(value, 2) : value;
       }
     }
   }
@@ -89,7 +81,7 @@
     if (!line.hidden) figures[kept].before(line);
     const rest = question.photos.length - Math.min(end, figures.length);
     more.hidden = rest <= 0;
-    more.firstElementChild.textContent = rest;
+    more.querySelector("b").textContent = rest;
   }
 
   function draw() {
@@ -102,7 +94,7 @@
     slider.addEventListener("input", () => {
       const value = Number(slider.value);
       if (slider.name === "threshold") cut = { ...cut, gate: value, floor: value };
-      else cut = { ...cut, [slider.name]: slider.name === "drop" && endless(value) ? Infinity : value };
+      else cut = { ...cut, [slider.name]: value };
       draw();
     });
   }
