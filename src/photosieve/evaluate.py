@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photosieve import metrics
 from photosieve.cut import Cut
-from photosieve.metrics import Counts, Interval
+from photosieve.metrics import Counts, Interval, Reliability
 from photosieve.photos import Skipped
 
 DRAWS = 2000
@@ -128,6 +128,22 @@ class Evaluation:
         """Mean of `average_precision` over the labels that some photo has."""
         return float(metrics.mean(self.average_precision))
 
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Whether the probabilities of all decisions together come true."""
+        return Reliability.of(self.probabilities, self.relevant)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of all decisions together; 0 is best."""
+        return self.reliability.error
+
+    @cached_property
+    def calibration_errors(self) -> NDArray[np.float64]:
+        """Expected calibration error of each label over all photos, (labels,)."""
+        columns = zip(self.probabilities.T, self.relevant.T, strict=True)
+        return np.array([Reliability.of(*column).error for column in columns], np.float64)
+
     @property
     def empty(self) -> EmptyAnswers:
         """How often "none" was right and how often wrong."""
@@ -197,6 +213,7 @@ class Evaluation:
             label: {
                 **_count_dict(self.per_label[j]),
                 "average_precision": _number(self.average_precision[j]),
+                "calibration_error": _number(self.calibration_errors[j]),
                 "train": self.trained.get(label, 0),
             }
             for j, label in enumerate(self.labels)
@@ -218,6 +235,7 @@ class Evaluation:
             "micro": {name: _number(value) for name, value in self.micro.items()},
             "accuracy": _number(self.accuracy),
             "mean_average_precision": _number(self.mean_average_precision),
+            "calibration_error": _number(self.calibration_error),
             "empty": {
                 "asked": empty.asked,
                 "right": empty.right,
@@ -249,6 +267,7 @@ class Evaluation:
             f"macro recall      {shown['macro_recall']}",
             f"mean av. prec.    {shown['mean_average_precision']}",
             f"accuracy with TN  {shown['accuracy']}",
+            f"calibration error {self.calibration_error:.3f}",
             f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
             f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
         ]
