@@ -29,7 +29,9 @@ def test_they_run_side_by_side() -> None:
     assert len(run_all([lambda _: both.wait()] * 2, "waiting", lambda *_: None)) == 2
 
 
-@pytest.mark.parametrize("error", [TrainingError("lower the learning rate"), KeyboardInterrupt("Ctrl-C")])
+@pytest.mark.parametrize(
+    "error", [TrainingError("lower the learning rate"), KeyboardInterrupt("Ctrl-C")]
+)
 def test_one_failure_stops_the_others(error: BaseException) -> None:
     """The others would go on for ever; they end at their next report."""
 

@@ -74,8 +74,8 @@ def evaluation(tmp_path: Path) -> Evaluation:
     scores[:, 3] = -0.5
     return evaluate(
         scores,
-        1 / (1 + np.exp(-10 * (scores - 0.2))),
         relevant,
+        probabilities=1 / (1 + np.exp(-10 * (scores - 0.2))),
         cut=Cut(gate=0.6, floor=0.5, drop=0.3),
         photos=photos,
         groups=["north", "north", "north", "<b>", "<b>", "<b>"],
@@ -244,7 +244,6 @@ def test_script_cuts_and_counts_as_python_does(tmp_path: Path) -> None:
         drop = rng.choice([0.0, 1 / 3, 0.5, 1.0, np.inf, rng.random()])
         evaluation = evaluate(
             probabilities,
-            probabilities,
             rng.random((photos, labels)) < rng.uniform(0, 0.6, labels),
             cut=Cut(gate, gate if world % 3 == 0 else floor, drop),
             photos=[tmp_path / str(n) for n in range(photos)],
@@ -284,7 +283,8 @@ def test_script_prints_as_python_does() -> None:
 def test_a_cut_beyond_all_probabilities(tmp_path: Path) -> None:
     """JSON has no infinity, yet a page can be made of a rule that answers nothing."""
     nothing = evaluate(
-        np.array([[0.3]]), np.array([[1.0]]), np.array([[True]]), cut=Cut.threshold(np.inf),
+        np.array([[0.3]]), np.array([[True]]), probabilities=np.array([[1.0]]),
+        cut=Cut.threshold(np.inf),
         photos=[tmp_path / "a.png"], groups=["g"], labels=["x"], trained={},
     )  # fmt: skip
     report.write_html(nothing, tmp_path / "r.html")
@@ -295,7 +295,8 @@ def test_a_cut_beyond_all_probabilities(tmp_path: Path) -> None:
 def test_page_of_a_single_photo(tmp_path: Path) -> None:
     Image.new("RGB", (1, 700), "red").save(tmp_path / "a.png")
     one = evaluate(
-        np.array([[0.3]]), np.array([[0.4]]), np.array([[False]]), cut=Cut.threshold(0.5),
+        np.array([[0.3]]), np.array([[False]]), probabilities=np.array([[0.4]]),
+        cut=Cut.threshold(0.5),
         photos=[tmp_path / "a.png"], groups=["g"], labels=["x"], trained={},
     )  # fmt: skip
     for write in (report.write_html, report.write_excel, report.write_csv):
