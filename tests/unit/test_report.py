@@ -134,8 +134,12 @@ def test_excel_takes_no_text_for_a_formula(evaluation: Evaluation, tmp_path: Pat
 def test_excel_lists_every_answer(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "r.xlsx"
     report.write_excel(evaluation, path)
-    sheet = openpyxl.load_workbook(path)["Answers"]
-    verdicts = [row[6] for row in sheet.iter_rows(min_row=2, values_only=True)]
+    header, *rows = openpyxl.load_workbook(path)["Answers"].iter_rows(values_only=True)
+    verdicts = [row[header.index("verdict")] for row in rows]
+    at = header.index("probability")
+    first = [float(str(row[at])) for row in rows if row[:2] == rows[0][:2]]
+    assert first == sorted(first, reverse=True)
+    assert max(first) == evaluation.probabilities[:3, 0].max()
     total = evaluation.counts.sum()
     assert verdicts.count("found") == total.tp
     assert verdicts.count("wrong") == total.fp
@@ -240,7 +244,7 @@ def test_script_cuts_and_counts_as_python_does(tmp_path: Path) -> None:
         probabilities = rng.beta(0.3, 0.5, (photos, labels))
         if world % 2:
             probabilities = probabilities.round(1)
-        gate, floor = rng.choice([*rng.random(3), *probabilities.ravel()], 2)
+        gate, floor = rng.choice([-np.inf, *rng.random(3), *probabilities.ravel()], 2)
         drop = rng.choice([0.0, 1 / 3, 0.5, 1.0, np.inf, rng.random()])
         evaluation = evaluate(
             probabilities,

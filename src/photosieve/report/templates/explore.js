@@ -31,7 +31,7 @@
       const name = slider.name;
       const value = name === "threshold" ? cut.floor : cut[name];
       let text = print(value, 3);
-      if (name === "threshold" && cut.gate !== cut.floor) text = "two";
+      if (name === "threshold" && cut.gate !== cut.floor) text = "differ";
       if (name === "drop") text = endsNoList(value) ? "off" : `${print(100 * value, 1)} %`;
       slider.value = Math.min(value, 1);
       slider.setAttribute("aria-valuetext", text);
