@@ -90,7 +90,7 @@ def main() -> None:
     options = parser.parse_args()
 
     encoder = load_encoder("starter")
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"))
+    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
     test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
     found = compare(encoder, train, test, seeds=options.seeds)
     print(f"## Sample listings, {options.seeds} seeds, intervals over the 8 test buildings\n")
@@ -104,7 +104,7 @@ def main() -> None:
     if not options.houses.is_dir():
         print(f"\nhouses left out: there is no folder {options.houses}")
         return
-    everything = prepare(encoder, Dataset.load(options.houses))
+    everything = prepare(encoder, Dataset.load(options.houses), more_views=True)
     names = sorted(everything.dataset.group_names)[DEVELOPMENT_HOUSES:]
     groups = np.array(everything.dataset.groups)
     tables = {}

@@ -32,7 +32,7 @@ from photosieve.encoders.starter import (
     tokenizer,
 )
 from photosieve.labels import Dataset
-from photosieve.photos import DEFAULT_MAX_PIXELS
+from photosieve.photos import decode
 from photosieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,7 +105,7 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
 def print_bfloat16(photos: list[Path]) -> None:
     """Compare speed and embeddings of the image tower in float32 and bfloat16."""
     head = load_encoder("starter").head
-    inputs = [(pixels(path, max_pixels=DEFAULT_MAX_PIXELS),) for path in photos]
+    inputs = [pixels(decode(path, shortest_side=SIDE)) for path in photos]
     vectors: dict[str, Floats] = {}
 
     def run(precision: Literal["f32", "bf16"]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from photosieve import photos
 from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures
 from photosieve.errors import PhotoError
 from photosieve.labels import Dataset
@@ -47,23 +48,27 @@ class FakeEncoder:
         self,
         paths: Sequence[Path],
         *,
+        more_views: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
-        rows, kept, skipped = [np.zeros((0, WIDTH))], [], []
+        rows, kept, skipped = [np.zeros((0, 1 + 5 * more_views, WIDTH))], [], []
         for index, path in enumerate(paths):
             try:
-                grid = decode(path, max_pixels=max_pixels).resize(
-                    (CELLS, CELLS), Image.Resampling.BOX
-                )
+                photo = decode(path, max_pixels=max_pixels)
             except PhotoError as error:
                 skipped.append(Skipped.from_error(error))
             else:
-                rows.append(np.asarray(grid).reshape(1, WIDTH) / 255)
+                views = [photo, *photos.more_views(photo)] if more_views else [photo]
+                grids = [view.resize((CELLS, CELLS), Image.Resampling.BOX) for view in views]
+                rows.append(
+                    np.stack([np.asarray(grid) for grid in grids]).reshape(1, len(views), WIDTH)
+                    / 255
+                )
                 kept.append(index)
             progress("reading photos", index + 1, len(paths))
-        features = np.concatenate(rows).astype(np.float32)
-        return PhotoFeatures(features, np.array(kept, np.intp), tuple(skipped))
+        found = np.concatenate(rows).astype(np.float32)
+        return PhotoFeatures(found[:, 0], np.array(kept, np.intp), tuple(skipped), found[:, 1:])
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         rows = [

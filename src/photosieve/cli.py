@@ -10,8 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from photosieve.errors import PhotosieveError, UsageError
+from photosieve.options import (
+    Buildings,
+    Confidence,
+    Json,
+    MaxMegapixels,
+    Objective,
+    Promise,
+    Seed,
+    SieveFolder,
+    Train,
+)
 from photosieve.terminal import (
     print_comparison,
+    print_explanation,
     print_json,
     print_search,
     print_skipped,
@@ -50,29 +62,6 @@ app = typer.Typer(
 
 main = app
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-MaxMegapixels = Annotated[
-    float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
-]
-Buildings = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="BUILDING...", help="Labelled folders that the sieve was not trained on."
-    ),
-]
-Train = Annotated[
-    list[str],
-    typer.Argument(metavar="TRAIN...", help="Folders with photos and a train_labels.json."),
-]
-Objective = Annotated[
-    str,
-    typer.Option(
-        metavar="GOAL", help="f1, f2, f0.5, accuracy, recall>=0.9 or precision>=0.9 (any number)."
-    ),
-]
-Seed = Annotated[int, typer.Option(metavar="N", help="Start of the random numbers.")]
-SieveFolder = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
-
 
 @app.callback(invoke_without_command=True)
 def options(
@@ -101,47 +90,19 @@ def demo(
     Trains on 6 buildings, tests on 8 others, compares with zero-shot and with the notebooks'
     method, searches, and writes a report.
     """
-    from photosieve import report
-    from photosieve.compare import compare as run_comparison
-    from photosieve.encoders import load_encoder
-    from photosieve.labels import Dataset
-    from photosieve.sieve import Sieve
-    from photosieve.sievefile import check_target
-    from photosieve.training.recipes import DEFAULT
-    from photosieve.training.trunk import prepare
+    from photosieve.demo import run
 
-    samples = _samples()
-    check_target(out / "sieve")
     with progress_bars() as progress:
-        encoder = load_encoder("starter")
-        train_data = prepare(encoder, Dataset.load(samples / "train"), progress=progress)
-        test_set = Dataset.load(samples / "test")
-        test_data = prepare(encoder, test_set, labels=train_data.labels, progress=progress)
-        sieve = Sieve.fit_prepared(encoder, train_data, progress=progress)
-        sieve.save(out / "sieve")
-        comparison = run_comparison(encoder, train_data, test_data, seeds=seeds, progress=progress)
-        evaluation = comparison.evaluations[DEFAULT][0]
-        report.write_html(evaluation, out / "report.html", comparison=comparison.rows)
-        report.write_excel(evaluation, out / "report.xlsx")
-        building = samples / "test" / "fountain-square-3"
-        results = [sieve.search(query, building) for query in ("sofa", "kitchen", "swimming pool")]
+        found = run(out, seeds=seeds, progress=progress)
     if as_json:
-        print_json(
-            {
-                "sieve": str(out / "sieve"),
-                "report": str(out / "report.html"),
-                "evaluation": evaluation.to_dict(),
-                "comparison": [row.to_dict() for row in comparison.rows],
-                "searches": [result.to_dict() for result in results],
-            }
-        )
+        print_json(found.to_dict())
         return
-    print_training(sieve, out / "sieve")
-    typer.echo(f"\nTested on {evaluation.summary()}\n")
-    print_comparison(comparison)
-    for result in results:
-        typer.echo(f'\nSearch for "{result.query}" in {building.name}:')
-        print_search(result, relative_to=building)
+    print_training(found.sieve, out / "sieve")
+    typer.echo(f"\nTested on {found.evaluation.summary()}\n")
+    print_comparison(found.comparison)
+    for result in found.results:
+        typer.echo(f'\nSearch for "{result.query}" in {found.building.name}:')
+        print_search(result, relative_to=found.building)
     typer.echo(f"\nReport: {(out / 'report.html').resolve()}")
     typer.echo(f"Excel:  {(out / 'report.xlsx').resolve()}")
 
@@ -178,6 +139,8 @@ def train(
         str, typer.Option(metavar="NAME", help="balanced, notebook or zero-shot.")
     ] = "balanced",
     objective: Objective = "f1",
+    promise: Promise = None,
+    confidence: Confidence = 0.9,
     seed: Seed = 0,
     settings: Annotated[
         list[str] | None,
@@ -191,17 +154,18 @@ def train(
     Learns the cut on held-out buildings too, and saves both as a sieve.
     """
     from photosieve.labels import Dataset
+    from photosieve.objective import Objective as Goal
     from photosieve.sieve import Sieve
     from photosieve.sievefile import check_target
     from photosieve.training.recipes import get_recipe
-    from photosieve.tune import Objective as Goal
 
     chosen = get_recipe(recipe, _settings(settings or []))
     Goal(objective)
     check_target(out)
+    dataset = Dataset.load(*train)
     with progress_bars() as progress:
         sieve = Sieve.fit(
-            Dataset.load(*train),
+            dataset,
             encoder,
             recipe=chosen,
             objective=objective,
@@ -211,6 +175,9 @@ def train(
         )
         sieve.save(out)
     print_skipped(sieve.skipped)
+    if promise is not None:  # if it cannot be made, the sieve without it is there
+        sieve = sieve.promise(dataset, promise, confidence)
+        sieve.save(out)
     if as_json:
         print_json(training_dict(sieve, out))
     else:
@@ -222,23 +189,27 @@ def tune(
     sieve: SieveFolder,
     train: Train,
     objective: Objective = "f1",
+    promise: Promise = None,
+    confidence: Confidence = 0.9,
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
 ) -> None:
-    """Learn the cut anew, for another objective.
+    """Learn the cut anew, for another objective or with a promise.
 
-    The model stays as it is: this takes a second.
+    The model stays as it is: this takes a second. For a promise, TRAIN is best a set of buildings
+    that the sieve was not trained on.
     """
     from photosieve.labels import Dataset
     from photosieve.sieve import Sieve
 
+    loaded, dataset, pixels = Sieve.load(sieve), Dataset.load(*train), _pixels(max_megapixels)
     with progress_bars() as progress:
-        tuned = Sieve.load(sieve).retune(
-            Dataset.load(*train),
-            objective,
-            max_pixels=_pixels(max_megapixels),
-            progress=progress,
-        )
+        if promise is not None:
+            tuned = loaded.promise(
+                dataset, promise, confidence, max_pixels=pixels, progress=progress
+            )
+        else:
+            tuned = loaded.retune(dataset, objective, max_pixels=pixels, progress=progress)
         tuned.save(sieve)
     if as_json:
         print_json(training_dict(tuned, sieve))
@@ -325,7 +296,9 @@ def compare(
     with progress_bars() as progress:
         model = load_encoder(encoder)
         pixels = _pixels(max_megapixels)
-        train_data = prepare(model, train_set, max_pixels=pixels, progress=progress)
+        train_data = prepare(
+            model, train_set, more_views=True, max_pixels=pixels, progress=progress
+        )
         test_data = prepare(
             model, test_set, labels=train_data.labels, max_pixels=pixels, progress=progress
         )
@@ -358,6 +331,9 @@ def search(
         int | None,
         typer.Option(min=1, metavar="N", help="Show the N best instead of what matches."),
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say how the query is read and what decided.")
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page of thumbnails.")
     ] = None,
@@ -366,7 +342,8 @@ def search(
 ) -> None:
     """Print the photos that match, and no others.
 
-    Best first, with how many were left out.
+    Best first, with how many were left out. A query may have several terms: "sofa -window",
+    "kitchen + island", "TV|television".
     """
     from photosieve import report
     from photosieve.sieve import Sieve
@@ -377,25 +354,18 @@ def search(
             query, *folders, top=top, max_pixels=_pixels(max_megapixels), progress=progress
         )
         if html is not None:
-            hits = [(hit.path, hit.score) for hit in result.hits]
-            hidden = [(hit.path, hit.score) for hit in result.hidden]
+            hits = [(hit.path, hit.probability) for hit in result.hits]
+            hidden = [(hit.path, hit.probability) for hit in result.hidden]
             report.write_contact_sheet(html, query, hits, hidden, result.cut)
     print_skipped(result.skipped)
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.explain() if explain else result.to_dict())
         return
+    if explain:
+        print_explanation(result, loaded.labels)
     print_search(result)
     if html is not None:
         typer.echo(f"wrote {html}")
-
-
-def _samples() -> Path:
-    """Folder of the sample listings: in the package, or beside it in a checkout."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "samples", here.parents[1] / "samples"):
-        if folder.is_dir():
-            return folder
-    raise PhotosieveError("the sample listings are missing; install photosieve again")
 
 
 def _pixels(megapixels: float) -> int:

@@ -65,7 +65,9 @@ def compare(
         sieves = []
         for seed in range(seeds):
             sieves.append(
-                Sieve.fit_prepared(encoder, train, recipe=recipe, objective=objective, seed=seed)
+                Sieve.fit_prepared(
+                    encoder, train, recipe=recipe, objective=objective, seed=seed, words=False
+                )
             )
             progress("comparing recipes", number * seeds + seed + 1, len(chosen) * seeds)
         for name, note, cut in _ways_to_cut(recipe):

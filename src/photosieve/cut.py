@@ -25,13 +25,21 @@ from photosieve.errors import SieveError, UsageError
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What a cut says about one photo, and which of its numbers decided."""
+
+    kept: bool
+    reason: str
+
+
+@dataclass(frozen=True)
 class Cut:
     """Gate, floor and drop, and the masks that they make.
 
     Parameters
     ----------
     gate, floor : float
-        Scores: cosine similarities, higher is better.
+        Values in whatever the lists hold: probabilities, or for comparison cosines.
     drop : float
         Fraction between 0 and 1 or more; infinity means that no fall ends the list.
 
@@ -103,17 +111,58 @@ class Cut:
             kept[rows] = self.keep(scores[rows].T).T
         return kept
 
+    def explain(self, values: ArrayLike, groups: Sequence[str]) -> list[Verdict]:
+        """Decide about one query's photos as `keep_by_group` does, and say why.
+
+        Parameters
+        ----------
+        values : array_like (photos,)
+        groups : sequence of str (photos,)
+
+        Returns
+        -------
+        list of Verdict (photos,)
+        """
+        values, names = np.asarray(values, np.float64), np.asarray(groups)
+        kept = self.keep_by_group(values[:, None], groups)[:, 0]
+        reasons = np.empty(len(values), object)
+        for name in dict.fromkeys(groups):
+            rows = np.flatnonzero(names == name)
+            rows = rows[np.argsort(-values[rows], kind="stable")]
+            reasons[rows] = self._reasons(values[rows])
+        return [Verdict(bool(k), str(r)) for k, r in zip(kept, reasons, strict=True)]
+
+    def _reasons(self, ranked: NDArray[np.float64]) -> list[str]:
+        """Say for each photo of one list, best first, what decided."""
+        if ranked[0] < self.gate:
+            return [f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"] * len(
+                ranked
+            )
+        reasons, ended = [], ""
+        for place, (value, fall) in enumerate(zip(ranked, falls(ranked), strict=True)):
+            if not ended and fall > self.drop:
+                ended = f"the list ends at a fall of {fall:.0%} to {value:.3f}"
+            if ended:
+                reasons.append(ended)
+            elif value > self.floor:
+                reasons.append(f"above {self.floor:.3f}")
+            elif place == 0:
+                reasons.append(f"the best, and it reaches the gate {self.gate:.3f}")
+            else:
+                reasons.append(f"not above {self.floor:.3f}")
+        return reasons
+
     def describe(self) -> str:
-        """Say the rule in words."""
+        """Say the rule in words, for values that are probabilities."""
         if self.gate == self.floor:
-            text = f"keep a photo when its score is above {self.floor:.3f}"
+            text = f"keep a photo when its probability is above {self.floor:.3f}"
         else:
             text = (
-                f"answer only if the best score is at least {self.gate:.3f}; "
+                f"answer only if the best probability is at least {self.gate:.3f}; "
                 f"then keep photos above {self.floor:.3f}"
             )
         if math.isfinite(self.drop):
-            text += f"; a list ends where the score falls by more than {self.drop:.1%}"
+            text += f"; a list ends where it falls by more than {self.drop:.1%}"
         return text
 
     def to_dict(self) -> dict[str, float | None]:

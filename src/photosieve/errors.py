@@ -8,6 +8,7 @@
     ├── LabelsError        a labels file cannot be used
     ├── EncoderError       a model cannot be loaded
     ├── TrainingError      training cannot start or went wrong
+    ├── GuaranteeError     the labels are too few for what was asked to be promised
     └── SieveError         a saved sieve is missing, damaged or does not fit
 
 The command line turns them into one line on stderr and an exit status; a server turns them into
@@ -55,6 +56,10 @@ class EncoderError(PhotosieveError):
 
 class TrainingError(PhotosieveError):
     """Training cannot start or went wrong."""
+
+
+class GuaranteeError(PhotosieveError):
+    """The labels are too few for what was asked to be promised."""
 
 
 class SieveError(PhotosieveError):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photosieve import metrics
 from photosieve.cut import Cut
-from photosieve.metrics import Counts, Interval
+from photosieve.metrics import Counts, Interval, Reliability
 from photosieve.photos import Skipped
 
 DRAWS = 2000
@@ -46,6 +46,9 @@ class Evaluation:
     labels : tuple of str (labels,)
         All that was asked, in every building.
     scores : array (photos, labels)
+        Cosines.
+    probabilities : array (photos, labels)
+        What the scores mean, and what the cut looks at.
     relevant : array of bool (photos, labels)
         What the labels files say.
     kept : array of bool (photos, labels)
@@ -61,6 +64,7 @@ class Evaluation:
     groups: tuple[str, ...]
     labels: tuple[str, ...]
     scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
     relevant: NDArray[np.bool_]
     kept: NDArray[np.bool_]
     trained: Mapping[str, int]
@@ -123,6 +127,22 @@ class Evaluation:
     def mean_average_precision(self) -> float:
         """Mean of `average_precision` over the labels that some photo has."""
         return float(metrics.mean(self.average_precision))
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Whether the probabilities of all decisions together come true."""
+        return Reliability.of(self.probabilities, self.relevant)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of all decisions together; 0 is best."""
+        return self.reliability.error
+
+    @cached_property
+    def calibration_errors(self) -> NDArray[np.float64]:
+        """Expected calibration error of each label over all photos, (labels,)."""
+        columns = zip(self.probabilities.T, self.relevant.T, strict=True)
+        return np.array([Reliability.of(*column).error for column in columns], np.float64)
 
     @property
     def empty(self) -> EmptyAnswers:
@@ -193,6 +213,7 @@ class Evaluation:
             label: {
                 **_count_dict(self.per_label[j]),
                 "average_precision": _number(self.average_precision[j]),
+                "calibration_error": _number(self.calibration_errors[j]),
                 "train": self.trained.get(label, 0),
             }
             for j, label in enumerate(self.labels)
@@ -214,6 +235,7 @@ class Evaluation:
             "micro": {name: _number(value) for name, value in self.micro.items()},
             "accuracy": _number(self.accuracy),
             "mean_average_precision": _number(self.mean_average_precision),
+            "calibration_error": _number(self.calibration_error),
             "empty": {
                 "asked": empty.asked,
                 "right": empty.right,
@@ -237,13 +259,15 @@ class Evaluation:
         """Say the main figures in a few lines of text."""
         empty, shown = self.empty, self.intervals
         lines = [
-            f"{len(self.photos)} photos of {len(self.buildings)} buildings, "
+            f"{len(self.photos)} photos of {len(self.buildings)} "
+            f"building{'s' if len(self.buildings) != 1 else ''}, "
             f"{len(self.labels)} labels asked in each",
             f"macro F1          {shown['macro_f1']}",
             f"macro precision   {shown['macro_precision']}",
             f"macro recall      {shown['macro_recall']}",
             f"mean av. prec.    {shown['mean_average_precision']}",
             f"accuracy with TN  {shown['accuracy']}",
+            f"calibration error {self.calibration_error:.3f}",
             f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
             f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
         ]
@@ -256,6 +280,7 @@ def evaluate(
     scores: NDArray[np.floating[Any]],
     relevant: NDArray[np.bool_],
     *,
+    probabilities: NDArray[np.float64] | None = None,
     cut: Cut,
     photos: Sequence[Path],
     groups: Sequence[str],
@@ -269,6 +294,8 @@ def evaluate(
     ----------
     scores : array (photos, labels)
     relevant : array of bool (photos, labels)
+    probabilities : array (photos, labels), optional
+        What the cut looks at; by default the scores themselves.
     cut : Cut
     photos, groups : sequences (photos,)
     labels : sequence (labels,)
@@ -276,14 +303,16 @@ def evaluate(
         Photos per label that training saw.
     skipped : sequence of Skipped
     """
-    table = np.asarray(scores, np.float64)
+    cosines = np.asarray(scores, np.float64)
+    values = cosines if probabilities is None else probabilities
     return Evaluation(
         photos=tuple(photos),
         groups=tuple(groups),
         labels=tuple(labels),
-        scores=table,
+        scores=cosines,
+        probabilities=values,
         relevant=relevant,
-        kept=cut.keep_by_group(table, groups),
+        kept=cut.keep_by_group(values, groups),
         trained=dict(trained),
         cut=cut,
         skipped=tuple(skipped),

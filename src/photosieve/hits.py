@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from photosieve.cut import Cut
+from photosieve.encoders import Floats
 from photosieve.photos import Skipped
+from photosieve.scoring import Reading, Scorer, matches
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A photo with its score for a query: their cosine similarity, higher is better."""
+    """A photo with its place in the answer to a query.
+
+    Parameters
+    ----------
+    path : Path
+    score : float
+        Cosine similarity of photo and query, higher is better.
+    probability : float
+        That the photo matches the query: what the cut looks at.
+    terms : tuple of float
+        The same for each term of the query.
+    reason : str
+        What the cut says about it.
+    """
 
     path: Path
     score: float
+    probability: float
+    terms: tuple[float, ...] = ()
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what most programs want of it, for JSON."""
+        return {"path": str(self.path), "score": self.score, "probability": self.probability}
 
 
 @dataclass(frozen=True)
@@ -28,6 +52,8 @@ class SearchResult:
     Parameters
     ----------
     query : str
+    readings : tuple of Reading
+        How its terms were understood.
     hits : tuple of Hit
         What matches, best first; possibly nothing.
     hidden : tuple of Hit
@@ -39,6 +65,7 @@ class SearchResult:
     """
 
     query: str
+    readings: tuple[Reading, ...]
     hits: tuple[Hit, ...]
     hidden: tuple[Hit, ...]
     cut: Cut
@@ -52,14 +79,27 @@ class SearchResult:
 
     @property
     def best_hidden(self) -> float | None:
-        """The highest score that was left out; None when nothing was."""
+        """The score of the best photo that was left out; None when none was."""
         return self.hidden[0].score if self.hidden else None
+
+    def explain(self) -> dict[str, Any]:
+        """Return all that decided, for JSON: the terms as understood, the rule, every photo."""
+        return {
+            **self.to_dict(),
+            "terms": [reading.to_dict() for reading in self.readings],
+            "cut": self.cut.to_dict(),
+            "photos": [
+                {**hit.to_dict(), "kept": kept, "terms": list(hit.terms), "reason": hit.reason}
+                for hits, kept in ((self.hits, True), (self.hidden, False))
+                for hit in hits
+            ],
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
         return {
             "query": self.query,
-            "hits": [{"path": str(hit.path), "score": hit.score} for hit in self.hits],
+            "hits": [hit.to_dict() for hit in self.hits],
             "hidden": len(self.hidden),
             "best_hidden": self.best_hidden,
             "skipped": [
@@ -67,3 +107,51 @@ class SearchResult:
                 for skip in self.skipped
             ],
         }
+
+
+def answer(
+    scorer: Scorer,
+    cut: Cut,
+    query: str,
+    readings: tuple[Reading, ...],
+    paths: Sequence[Path],
+    photos: Floats,
+    *,
+    top: int | None = None,
+    skipped: tuple[Skipped, ...] = (),
+) -> SearchResult:
+    """Answer a query that is understood, from embedded photos.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    cut : Cut
+        The learned one; words that are no labels have their own.
+    query : str
+    readings : tuple of Reading
+        What `Scorer.read` made of it.
+    paths : sequence of Path (n,)
+        Photos of one folder are a list of their own for the cut.
+    photos : array (n, d)
+    top : int, optional
+        Take this many of the best instead of what the cut keeps.
+    skipped : tuple of Skipped
+    """
+    scores = scorer.scores(readings, photos)  # (n,)
+    by_term = scorer.probabilities(readings, photos)  # (n, terms)
+    probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
+    rule = scorer.cut(readings, cut)
+    verdicts = rule.explain(probabilities, [str(path.parent) for path in paths])
+    hits: list[Hit] = []
+    hidden: list[Hit] = []
+    for place, row in enumerate(np.lexsort((-scores, -probabilities))):
+        hit = Hit(
+            path=paths[row],
+            score=float(scores[row]),
+            probability=float(probabilities[row]),
+            terms=tuple(by_term[row].tolist()),
+            reason=verdicts[row].reason,
+        )
+        kept = verdicts[row].kept if top is None else place < top
+        (hits if kept else hidden).append(hit)
+    return SearchResult(query, readings, tuple(hits), tuple(hidden), rule, skipped)

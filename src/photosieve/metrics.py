@@ -1,4 +1,4 @@
-"""How good an answer is: counts, ratios, average precision and intervals. Pure numpy.
+"""How good an answer is: counts, ratios, average precision, reliability, intervals. Pure numpy.
 
 Terms are those of scikit-learn. A ratio whose denominator is zero is not a number (``nan``) here
 and ``null`` in JSON; averages leave it out.
@@ -154,6 +154,58 @@ def precision_recall_curve(
         ratio(found[..., steps], found[..., -1:]),
         ranked[steps],
     )
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether probabilities come true: decisions binned by probability, and what was right there.
+
+    Parameters
+    ----------
+    predicted : array (bins,)
+        Mean probability in each bin; nan where the bin is empty.
+    observed : array (bins,)
+        Fraction in each bin that is relevant; nan where the bin is empty.
+    counts : array (bins,)
+        Decisions in each bin.
+    """
+
+    predicted: Floats
+    observed: Floats
+    counts: Floats
+
+    @classmethod
+    def of(cls, probabilities: ArrayLike, relevant: ArrayLike, bins: int = 10) -> Reliability:
+        """Bin decisions by probability, in bins of equal width.
+
+        Parameters
+        ----------
+        probabilities : array_like
+            Between 0 and 1. A probability between two bins belongs to the upper one.
+        relevant : array_like of bool, same shape
+        bins : int
+        """
+        predicted = np.asarray(probabilities, np.float64).ravel()
+        right = np.asarray(relevant, np.float64).ravel()
+        number = np.minimum((predicted * bins).astype(np.intp), bins - 1)  # 1 is in the last bin
+        counts = np.bincount(number, minlength=bins).astype(np.float64)
+        return cls(
+            predicted=ratio(np.bincount(number, predicted, bins), counts),
+            observed=ratio(np.bincount(number, right, bins), counts),
+            counts=counts,
+        )
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: how far off the probabilities are, on average.
+
+        The gap between `predicted` and `observed`, averaged over bins, each weighted by its count
+        (Naeini, Cooper and Hauskrecht, 2015; Guo et al., 2017, equation 3), here of the probability
+        that a photo is relevant, not of the confidence in a chosen class. Between 0 and 1, 0 is
+        best; nan when there is no decision.
+        """
+        gaps = np.where(self.counts > 0, np.abs(self.predicted - self.observed), 0.0)
+        return float(ratio(self.counts @ gaps, self.counts.sum()))
 
 
 @dataclass(frozen=True)

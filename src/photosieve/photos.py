@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from photosieve.errors import PhotoError, UsageError
 
@@ -107,6 +107,31 @@ def find(folder: Path, *, recursive: bool = False) -> list[Path]:
             if _is_regular_inside(path, home):
                 found.append(path)
     return sorted(found)
+
+
+MORE_VIEWS = 5
+"""How many views `more_views` gives."""
+
+
+def more_views(photo: Image.Image) -> list[Image.Image]:
+    """Other views of what a photo shows: its mirror image and its four corners, two mirrored.
+
+    A corner has 4/5 of both sides, so that hardly anything that a label names is cut away.
+    """
+    width, height = photo.size
+    inner = max(1, width * 4 // 5), max(1, height * 4 // 5)
+    corners = [
+        photo.crop((left, top, left + inner[0], top + inner[1]))
+        for top in (0, height - inner[1])
+        for left in (0, width - inner[0])
+    ]
+    return [
+        ImageOps.mirror(photo),
+        corners[0],
+        ImageOps.mirror(corners[1]),
+        ImageOps.mirror(corners[2]),
+        corners[3],
+    ]
 
 
 def decode(

@@ -1,54 +1,37 @@
-"""The sieve: a fitted encoder with its cut. Everything that the edges offer goes through here."""
+"""The sieve: a fitted encoder with its calibration and its cut: what all edges go through."""
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from photosieve import photos, sievefile
+from photosieve import photos, storage
+from photosieve.calibrate import Background, average_background
 from photosieve.cut import Cut
-from photosieve.encoders import Encoder, Head, embed_photos, embed_texts, load_encoder
-from photosieve.errors import EncoderError, SieveError, UsageError
+from photosieve.encoders import Encoder, Floats, embed_photos, load_encoder
+from photosieve.errors import SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
-from photosieve.hits import Hit, SearchResult
+from photosieve.evidence import Evidence
+from photosieve.guarantee import Guarantee, guarantee
+from photosieve.hits import SearchResult, answer
 from photosieve.labelfiles import label_key
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
+from photosieve.scoring import Scorer
 from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
 from photosieve.training.trunk import Prepared, prepare
-from photosieve.tune import Tuning, tune
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """Scores of the training photos by models that had not seen their building.
-
-    Parameters
-    ----------
-    scores : array (photos, labels)
-    relevant : array of bool (photos, labels)
-        The labels at the time.
-    groups : tuple of str (photos,)
-    names : tuple of str (photos,)
-        Path of each photo inside the training folder, to recognise the same photos again.
-    """
-
-    scores: NDArray[np.float64]
-    relevant: NDArray[np.bool_]
-    groups: tuple[str, ...]
-    names: tuple[str, ...]
+from photosieve.tune import Tuning, with_cut
 
 
 @dataclass(frozen=True)
 class Sieve:
-    """A fitted encoder and the cut that was tuned for it.
+    """A fitted encoder, and the calibration and the cut that were learned for it.
 
     Parameters
     ----------
@@ -58,11 +41,17 @@ class Sieve:
     recipe : Recipe
     seed : int
     tuning : Tuning
-        The cut and the evidence for it.
-    out_of_fold : OutOfFold
-        What the cut was tuned on.
+        The calibration, the cut and the evidence for them.
+    evidence : Evidence
+        What they were learned from.
+    background : array (n, d)
+        The training photos as the trained encoder embeds them: what words are normalised against.
+    average : Background
+        Of general words over them.
     seconds : float
         How long training took.
+    guarantee : Guarantee or None
+        What is promised of the cut, if that was asked for.
     skipped : tuple of Skipped
         Training photos that could not be read.
     """
@@ -72,14 +61,28 @@ class Sieve:
     recipe: Recipe
     seed: int
     tuning: Tuning
-    out_of_fold: OutOfFold
+    evidence: Evidence
+    background: Floats = field(repr=False)
+    average: Background
     seconds: float
+    guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
 
     @property
     def cut(self) -> Cut:
-        """The rule that decides what matches."""
+        """The rule that decides what matches a label."""
         return self.tuning.cut
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """What turns queries and embedded photos into probabilities."""
+        return Scorer(
+            self.encoder,
+            tuple(self.labels),
+            self.tuning.calibration,
+            self.background,
+            self.average,
+        )
 
     @classmethod
     def fit(
@@ -116,9 +119,16 @@ class Sieve:
             With one sentence on what cannot be used and what to do.
         """
         model = load_encoder(encoder) if isinstance(encoder, str) else encoder
-        data = prepare(model, dataset, max_pixels=max_pixels, progress=progress)
+        chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
+        data = prepare(
+            model,
+            dataset,
+            more_views=chosen.more_views,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
         return cls.fit_prepared(
-            model, data, recipe=recipe, objective=objective, seed=seed, progress=progress
+            model, data, recipe=chosen, objective=objective, seed=seed, progress=progress
         )
 
     @classmethod
@@ -130,23 +140,36 @@ class Sieve:
         recipe: str | Recipe = DEFAULT,
         objective: str = "f1",
         seed: int = 0,
+        words: bool = True,
         progress: Progress = silent,
     ) -> Sieve:
-        """Do what `fit` does on features that are there already; no photo is opened."""
+        """Do what `fit` does on features that are there already; no photo is opened.
+
+        Parameters
+        ----------
+        words : bool
+            Whether to calibrate words that are no labels, which takes as long as all the rest.
+        """
         from photosieve.training.fit import fit
+        from photosieve.training.parallel import one_thread_each
 
         started = time.monotonic()
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        held_out = _score_out_of_fold(encoder.head, data, chosen, seed, progress)
-        tuning = tune(held_out.scores, held_out.relevant, held_out.groups, objective)
-        head = fit(data, encoder.head, chosen, seed=seed, progress=progress)
+        evidence = Evidence.collect(
+            data, encoder.head, chosen, seed=seed, words=words, progress=progress
+        )
+        with one_thread_each():
+            head = fit(data, encoder.head, chosen, seed=seed, progress=progress)
+        background = head.project_photos(data.photos)
         return cls(
             encoder=encoder.with_head(head),
             labels=data.dataset.counts(),
             recipe=chosen,
             seed=seed,
-            tuning=tuning,
-            out_of_fold=held_out,
+            tuning=evidence.tune(data.labels, objective),
+            evidence=evidence,
+            background=background,
+            average=average_background(background, head.project_texts(data.words)),
             seconds=time.monotonic() - started,
             skipped=data.skipped,
         )
@@ -176,25 +199,70 @@ class Sieve:
                 f'this sieve was not trained on the label "{unknown[0]}" '
                 f"({len(unknown)} such labels); train again on {dataset.root}"
             )
-        held_out = self.out_of_fold
-        same = sorted(held_out.names) == sorted(_names(dataset))
-        if same:
-            order = {name: row for row, name in enumerate(held_out.names)}
-            rows = [order[name] for name in _names(dataset)]
-            held_out = OutOfFold(
-                scores=held_out.scores[rows],
-                relevant=dataset.matrix(tuple(self.labels)),
-                groups=dataset.groups,
-                names=_names(dataset),
-            )
-        else:
+        labels = tuple(self.labels)
+        evidence = self.evidence.relabelled(dataset, labels)
+        if evidence is None:
             start = load_encoder(self.encoder.name)
             data = prepare(
-                start, dataset, labels=tuple(self.labels), max_pixels=max_pixels, progress=progress
+                start,
+                dataset,
+                labels=labels,
+                more_views=self.recipe.more_views,
+                max_pixels=max_pixels,
+                progress=progress,
             )
-            held_out = _score_out_of_fold(start.head, data, self.recipe, self.seed, progress)
-        tuning = tune(held_out.scores, held_out.relevant, held_out.groups, objective)
-        return replace(self, tuning=tuning, out_of_fold=held_out)
+            evidence = Evidence.collect(
+                data, start.head, self.recipe, seed=self.seed, progress=progress
+            )
+        return replace(
+            self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
+        )
+
+    def promise(
+        self,
+        dataset: Dataset,
+        wanted: str,
+        confidence: float = 0.9,
+        *,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        progress: Progress = silent,
+    ) -> Sieve:
+        """Choose the threshold of which a recall or precision of labels can be promised.
+
+        With photos that the sieve was not trained on the promise is about this very sieve. With
+        its training photos it is about sieves trained without one fold of the buildings, which
+        their out-of-fold scores come from; this one has seen more.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            The training photos, or others with the same labels, of 22 buildings or more for 0.9.
+        wanted : str
+            Such as ``recall>=0.9`` or ``precision>=0.8``.
+        confidence : float
+
+        Raises
+        ------
+        GuaranteeError
+            If the buildings are too few, or no threshold allows the promise.
+        UsageError
+            If the wish or the confidence makes no sense.
+        """
+        labels = tuple(self.labels)
+        evidence = self.evidence.relabelled(dataset, labels)
+        if evidence is not None:
+            scores, relevant, groups = evidence.scores, evidence.relevant, evidence.groups
+        else:
+            data = prepare(
+                self.encoder, dataset, labels=labels, max_pixels=max_pixels, progress=progress
+            )
+            scores = data.scores(self.encoder.head).astype(np.float64)
+            relevant, groups = data.targets, data.dataset.groups
+        values = self.tuning.calibration.labels(scores, labels)
+        found = guarantee(values, relevant, groups, wanted, confidence)
+        cut = Cut.threshold(found.threshold)
+        tuning = with_cut(self.tuning, cut, wanted, scores, relevant, groups, labels)
+        return replace(self, tuning=tuning, guarantee=found)
 
     def evaluate(
         self,
@@ -228,11 +296,14 @@ class Sieve:
         data : Prepared
             With the labels of this sieve.
         cut : Cut, optional
-            Another rule to judge than the sieve's own.
+            A rule for plain scores, to judge instead of calibration and cut.
         """
+        scores = data.scores(self.encoder.head)
+        calibrated = self.tuning.calibration.labels(scores, data.labels)
         return evaluate(
-            data.scores(self.encoder.head),
+            scores,
             data.targets,
+            probabilities=calibrated if cut is None else None,
             cut=cut or self.cut,
             photos=data.dataset.photos,
             groups=data.dataset.groups,
@@ -254,7 +325,7 @@ class Sieve:
         Parameters
         ----------
         query : str
-            A label, or any other phrase.
+            A label, any other phrase, or several terms: see `photosieve.queries`.
         folders : str or Path
             Where to look, sub-folders included. Each folder that holds photos is one building: the
             cut is applied to its list, as it was tuned.
@@ -269,8 +340,7 @@ class Sieve:
         UsageError
             If the query is empty, `top` is below 1, or there is no photo in the folders.
         """
-        if not query.strip():
-            raise UsageError("the query is empty; say what to look for, such as: kitchen")
+        readings = self.scorer.read(query)
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
         paths = list(
@@ -284,19 +354,14 @@ class Sieve:
                 "name a folder with jpg, png, webp, bmp, tif or gif files"
             )
         found = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
-        scores = found.features @ embed_texts(self.encoder, [query])[0]  # (kept,)
-        ranked = np.argsort(-scores, kind="stable")
-        if top is None:
-            groups = [str(paths[i].parent) for i in found.kept]
-            keep = self.cut.keep_by_group(scores[:, None], groups)[:, 0]
-        else:
-            keep = np.isin(np.arange(len(scores)), ranked[:top])
-        hits = [Hit(paths[found.kept[row]], float(scores[row])) for row in ranked]
-        return SearchResult(
-            query=query,
-            hits=tuple(hit for hit, row in zip(hits, ranked, strict=True) if keep[row]),
-            hidden=tuple(hit for hit, row in zip(hits, ranked, strict=True) if not keep[row]),
-            cut=self.cut,
+        return answer(
+            self.scorer,
+            self.cut,
+            query,
+            readings,
+            [paths[index] for index in found.kept],
+            found.features,
+            top=top,
             skipped=found.skipped,
         )
 
@@ -308,23 +373,7 @@ class Sieve:
         UsageError
             If the folder cannot be written, or holds something else than a sieve.
         """
-        held_out = self.out_of_fold
-        manifest = {
-            "encoder": self.encoder.name,
-            "fingerprint": self.encoder.fingerprint,
-            "labels": dict(self.labels),
-            "recipe": self.recipe.to_dict(),
-            "seed": self.seed,
-            "seconds": round(self.seconds, 3),
-            "tuning": self.tuning.to_dict(),
-            "out_of_fold": {"groups": held_out.groups, "names": held_out.names},
-            "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
-        }
-        arrays: sievefile.Arrays = {
-            "scores": held_out.scores,
-            "relevant": held_out.relevant.astype(np.uint8),
-        }
-        sievefile.write(Path(folder), sievefile.Saved(manifest, self.encoder.head.arrays(), arrays))
+        storage.write(Path(folder), vars(self))
 
     @classmethod
     def load(cls, folder: str | Path) -> Sieve:
@@ -336,55 +385,4 @@ class Sieve:
             If it is missing, damaged, altered, made by a newer version, or its cut was tuned for
             other weights than those found.
         """
-        folder = Path(folder)
-        saved = sievefile.read(folder)
-        manifest, held_out = saved.manifest, saved.out_of_fold
-        try:
-            sieve = cls(
-                encoder=load_encoder(manifest["encoder"]).with_head(Head(**saved.head)),
-                labels={str(label): int(count) for label, count in manifest["labels"].items()},
-                recipe=Recipe(**manifest["recipe"]),
-                seed=int(manifest["seed"]),
-                tuning=Tuning.from_dict(manifest["tuning"]),
-                out_of_fold=OutOfFold(
-                    scores=held_out["scores"],
-                    relevant=held_out["relevant"].astype(bool),
-                    groups=tuple(manifest["out_of_fold"]["groups"]),
-                    names=tuple(manifest["out_of_fold"]["names"]),
-                ),
-                seconds=float(manifest["seconds"]),
-            )
-        except (
-            KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
-        ) as error:  # fmt: skip
-            raise SieveError(
-                f"{folder / sievefile.MANIFEST}: the file is damaged ({error!r}); train again"
-            ) from None
-        if sieve.encoder.fingerprint != manifest["fingerprint"]:
-            raise SieveError(
-                f"{folder}: the cut was tuned for other weights than those found here "
-                "(another version of the encoder's packages?); train again"
-            )
-        return sieve
-
-
-def _score_out_of_fold(
-    start: Head, data: Prepared, recipe: Recipe, seed: int, progress: Progress
-) -> OutOfFold:
-    """Score every training photo by a head that did not see its building."""
-    from photosieve.training.fit import out_of_fold
-
-    # A single photo cannot be held out: its own score is all there is.
-    folds = data.dataset.folds(seed=seed)
-    scores = (
-        out_of_fold(data, start, recipe, folds, seed=seed, progress=progress)
-        if folds
-        else data.scores(start).astype(np.float64)
-    )
-    return OutOfFold(scores, data.targets, data.dataset.groups, _names(data.dataset))
-
-
-def _names(dataset: Dataset) -> tuple[str, ...]:
-    return tuple(
-        f"{group}/{path.name}" for group, path in zip(dataset.groups, dataset.photos, strict=True)
-    )
+        return cls(**storage.read(Path(folder)))

@@ -1,8 +1,10 @@
 """The folder that a sieve is saved as: written whole or not at all, and verified when read.
 
-``sieve.json`` describes it, ``head.safetensors`` holds the trained weights and
-``out_of_fold.safetensors`` what the cut was tuned on. The description names the hash of both
-files, so that a cut is never used with other weights than its own.
+``sieve.json`` describes it, ``head.safetensors`` holds the trained weights,
+``background.safetensors`` the embedded photos that words are normalised against, and
+``out_of_fold.safetensors`` and ``hidden_words.safetensors`` what calibration and cut were learned
+from. The description names the hash of each, so that a cut is never used with other weights than
+its own.
 """
 
 from __future__ import annotations
@@ -23,21 +25,20 @@ from safetensors.numpy import load_file, save_file
 from photosieve.errors import SieveError, UsageError
 
 MANIFEST = "sieve.json"
-HEAD = "head.safetensors"
-OUT_OF_FOLD = "out_of_fold.safetensors"
-FORMAT = 1
+FORMAT = 2
 """Version of the saved form; a newer one is refused."""
+
+TABLES = ("head", "background", "out_of_fold", "hidden_words")
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What is in the folder: a description in plain JSON values, and arrays by name."""
+    """What is in the folder: a description in plain JSON values, and tables of arrays by name."""
 
     manifest: Mapping[str, Any]
-    head: Arrays
-    out_of_fold: Arrays
+    tables: Mapping[str, Arrays]
 
 
 def check_target(folder: Path) -> None:
@@ -70,9 +71,11 @@ def write(folder: Path, saved: Saved) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sieve-") as scratch:
             draft = Path(scratch) / "new"
             draft.mkdir()
-            _save_arrays(saved.head, draft / HEAD)
-            _save_arrays(saved.out_of_fold, draft / OUT_OF_FOLD)
-            files = {name: _hash(draft / name) for name in (HEAD, OUT_OF_FOLD)}
+            files = {}
+            for name, arrays in saved.tables.items():
+                file = draft / f"{name}.safetensors"
+                save_file({key: np.ascontiguousarray(arrays[key]) for key in arrays}, file)
+                files[file.name] = _hash(file)
             manifest = {"format": FORMAT, **saved.manifest, "files": files}
             text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
             (draft / MANIFEST).write_text(text + "\n", "utf-8")
@@ -102,21 +105,21 @@ def read(folder: Path) -> Saved:
         If it is missing, damaged, altered or written by a newer version.
     """
     manifest = _read_manifest(folder)
-    arrays = []
-    for name in (HEAD, OUT_OF_FOLD):
-        path = folder / name
+    tables = {}
+    for name in TABLES:
+        path = folder / f"{name}.safetensors"
         try:
-            if _hash(path) != manifest["files"][name]:
+            if _hash(path) != manifest["files"][path.name]:
                 raise SieveError(
                     f"{path}: the file was altered after the sieve was saved, so its cut no "
                     "longer holds; train again, or copy the original back"
                 )
-            arrays.append(load_file(path))
+            tables[name] = load_file(path)
         except FileNotFoundError:
             raise SieveError(f"{path}: the file is missing; train again, or copy it back") from None
         except (KeyError, TypeError, OSError, SafetensorError) as error:
             raise SieveError(f"{path}: cannot be read ({error}); train again") from None
-    return Saved(manifest, *arrays)
+    return Saved(manifest, tables)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -137,11 +140,12 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: this sieve was saved by a newer photosieve; "
             "update with: pip install --upgrade photosieve"
         )
+    if manifest["format"] < FORMAT:
+        raise SieveError(
+            f"{folder}: this sieve was saved by an older photosieve, without probabilities; "
+            "train again"
+        )
     return manifest
-
-
-def _save_arrays(arrays: Arrays, path: Path) -> None:
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
 
 def _hash(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,37 +75,41 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
     return {
         "sieve": str(folder),
         "labels": len(sieve.labels),
-        "photos": len(sieve.out_of_fold.names),
+        "photos": len(sieve.evidence.names),
         "skipped": len(sieve.skipped),
         "seconds": round(sieve.seconds, 3),
         "objective": tuning["objective"],
         "rule": tuning["member"],
         "out_of_fold": tuning["figures"],
         "cut": tuning["cut"],
+        "calibration": tuning["calibration"],
+        "guarantee": sieve.guarantee.to_dict() if sieve.guarantee else None,
     }
 
 
 def print_training(sieve: Sieve, folder: Path) -> None:
     """Say what was learned and how well it does on held-out photos."""
     figures = sieve.tuning.figures
-    buildings = len(dict.fromkeys(sieve.out_of_fold.groups))
+    buildings = len(dict.fromkeys(sieve.evidence.groups))
     typer.echo(
-        f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.out_of_fold.names)} photos "
+        f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
         f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s\n"
         f"cut: {sieve.cut.describe()}\n"
         f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
         f"recall {figures['recall']:.3f}, tuned for {sieve.tuning.objective}"
     )
+    if sieve.guarantee:
+        typer.echo(f"promise: {sieve.guarantee.describe()}")
 
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
     """Print what matches, and always what was left out."""
     for hit in result.hits:
         path = hit.path.relative_to(relative_to) if relative_to else hit.path
-        typer.echo(f"{hit.score:z6.3f}  {path}")
+        typer.echo(f"{hit.probability:.3f}  {path}")
     total = len(result.hits) + len(result.hidden)
     left_out = (
-        f"{len(result.hidden)} left out, the best of them at {result.best_hidden:z.3f}"
+        f"{len(result.hidden)} left out, the best of them at {result.hidden[0].probability:.3f}"
         if result.hidden
         else "none left out"
     )
@@ -113,6 +117,40 @@ def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
         typer.echo(f"{len(result.hits)} of {total} photos match; {left_out}")
     else:
         typer.echo(f"nothing matches; {left_out}")
+
+
+def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
+    """Say how each term of a query was understood, and what decided about each photo."""
+    from rich.console import Console
+    from rich.table import Table
+
+    for reading in result.readings:
+        background = reading.background
+        known = (
+            f"a label, trained on {trained[reading.label]} photos"
+            if reading.label is not None
+            else f'no label; nearest is "{reading.nearest}" (cosine {reading.affinity:.2f})'
+        )
+        typer.echo(
+            f"{reading.term}: {known}; "
+            f"background score {background.mean:z.3f} +- {background.deviation:.3f}"
+        )
+    typer.echo(f"rule: {result.cut.describe()}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    terms = [str(reading.term) for reading in result.readings]
+    for heading in ("", "probability", "score", *(terms if len(terms) > 1 else ()), "photo", "why"):
+        table.add_column(heading, justify="left" if heading in ("", "photo", "why") else "right")
+    for hit in (*result.hits, *result.hidden):
+        table.add_row(
+            "+" if hit in result.hits else "-",
+            f"{hit.probability:.3f}",
+            f"{hit.score:z.3f}",
+            *(f"{value:.3f}" for value in (hit.terms if len(terms) > 1 else ())),
+            hit.path.name,
+            hit.reason,
+        )
+    Console(file=sys.stdout, width=120, highlight=False).print(table)
+    typer.echo("")
 
 
 def print_comparison(found: Comparison) -> None:

@@ -3,12 +3,15 @@
 import csv
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
 import openpyxl
-import pytest
 
+from photosieve.encoders import embed_photos
+from photosieve.photos import find
+from photosieve.sieve import Sieve
 from tests.e2e.conftest import SAMPLES, Run
 
 BUILDING = SAMPLES / "test" / "fountain-square-3"
@@ -74,7 +77,7 @@ def test_evaluation_reaches_what_the_readme_says(sieve: Path, run: Run, tmp_path
 
 def test_evaluation_as_text(sieve: Path, run: Run) -> None:
     done = run("evaluate", sieve, BUILDING)
-    assert "9 photos of 1 buildings, 39 labels asked in each" in done.out
+    assert "9 photos of 1 building, 39 labels asked in each" in done.out
     assert '"none" was right' in done.out
 
 
@@ -86,6 +89,7 @@ def test_search_gives_only_what_matches(sieve: Path, run: Run) -> None:
     assert {Path(hit["path"]).name for hit in found["hits"]} == right
     assert found["hidden"] == len(labels) - len(right)
     assert found["best_hidden"] < min(hit["score"] for hit in found["hits"])
+    assert all(hit["probability"] > 0.5 for hit in found["hits"])
 
 
 def test_search_for_what_is_not_there_is_empty(sieve: Path, run: Run) -> None:
@@ -95,6 +99,64 @@ def test_search_for_what_is_not_there_is_empty(sieve: Path, run: Run) -> None:
     found = run("search", "giraffe", BUILDING, "--sieve", sieve, "--json").json
     assert found["hits"] == []
     assert found["hidden"] == 9
+
+
+def test_search_explains_itself(sieve: Path, run: Run) -> None:
+    done = run("search", "sofa -window", BUILDING, "--sieve", sieve, "--explain")
+    assert "sofa: a label, trained on 10 photos" in done.out
+    assert "rule: keep a photo when its probability is above" in done.out
+    found = run("search", "couch", BUILDING, "--sieve", sieve, "--explain", "--json").json
+    assert plain_numbers(found)
+    (term,) = found["terms"]
+    assert (term["label"], term["nearest"]) == (None, "sofa")
+    assert [photo["kept"] for photo in found["photos"]] == [True] + [False] * 8
+    assert found["photos"][0]["reason"].startswith("above 0.")
+    assert found["hits"][0].keys() == {"path", "score", "probability"}
+
+
+def test_words_from_far_away_get_no_answer(sieve: Path) -> None:
+    """And words that nobody labelled get one where a label of the same photos says so."""
+    loaded, folder = Sieve.load(sieve), SAMPLES / "test"
+    vectors = embed_photos(loaded.encoder, paths := find(folder, recursive=True)).features
+    groups = [path.parent.name for path in paths]
+
+    def answered(word: str) -> set[str]:
+        readings = loaded.scorer.read(word)
+        kept = loaded.scorer.cut(readings, loaded.cut).keep_by_group(
+            loaded.scorer.probabilities(readings, vectors), groups
+        )
+        return {group for group, keep in zip(groups, kept[:, 0], strict=True) if keep}
+
+    far = ["submarine", "giraffe", "violin", "glacier", "octopus", "rocket", "tiger", "volcano"]
+    assert sum(len(answered(word)) for word in far) <= 1  # of 64 questions
+    for word, label in (("couch", "sofa"), ("fridge", "refrigerator"), ("pool", "swimming pool")):
+        assert len(answered(word) & answered(label)) >= 2, word
+
+
+def test_a_promise_that_cannot_be_made_is_refused(sieve: Path, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(sieve, tmp_path / "sieve")
+    before = (tmp_path / "sieve" / "sieve.json").read_bytes()
+    done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--guarantee", "recall>=0.9")
+    done.assert_one_sentence(1, "6 buildings", "too few to promise", "takes 22")
+    assert (tmp_path / "sieve" / "sieve.json").read_bytes() == before
+    done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--guarantee", "recall > 0.9")
+    done.assert_one_sentence(2, "cannot be promised")
+
+
+def test_a_promise_that_can_be_made_is_kept_with_the_sieve(
+    sieve: Path, run: Run, tmp_path: Path
+) -> None:
+    shutil.copytree(sieve, tmp_path / "sieve")
+    done = run(
+        "tune", tmp_path / "sieve", SAMPLES / "test", "--guarantee", "recall>=0.6",
+        "--confidence", "0.8", "--json",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    promise = done.json["guarantee"]
+    assert (promise["metric"], promise["least"], promise["buildings"]) == ("recall", 0.6, 8)
+    assert promise["observed"] >= 0.6
+    assert done.json["cut"]["floor"] == promise["threshold"]
+    assert Sieve.load(tmp_path / "sieve").guarantee is not None
 
 
 def test_search_top_and_page(sieve: Path, run: Run, tmp_path: Path) -> None:
@@ -111,8 +173,6 @@ def test_search_looks_into_every_building(sieve: Path, run: Run) -> None:
 
 
 def test_tuning_again_needs_no_photo(sieve: Path, run: Run, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(sieve, tmp_path / "sieve")
     before = json.loads((tmp_path / "sieve" / "sieve.json").read_text())
     done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--objective", "recall>=0.95")
@@ -140,14 +200,6 @@ def test_compare_prints_a_leaderboard(run: Run) -> None:
     rows = {row["name"]: row for row in done.json["rows"]}
     assert rows["balanced"]["macro_f1"]["value"] > rows["zero-shot"]["macro_f1"]["value"] + 0.3
     assert plain_numbers(done.json)
-
-
-@pytest.mark.slow
-def test_demo(run: Run, tmp_path: Path) -> None:
-    done = run("demo", "--out", tmp_path / "demo", cwd=tmp_path)
-    assert done.status == 0, done.err
-    assert (tmp_path / "demo" / "report.html").exists()
-    assert str(tmp_path / "demo" / "report.html") in done.out
 
 
 def test_version_and_help(run: Run) -> None:

@@ -169,13 +169,55 @@ def test_numbers_that_make_no_sense(numbers: tuple[float, float, float]) -> None
 @pytest.mark.parametrize(
     ("cut", "words"),
     [
-        (Cut.threshold(0.25), "keep a photo when its score is above 0.250"),
+        (Cut.threshold(0.25), "keep a photo when its probability is above 0.250"),
         (
             NOTEBOOK,
-            "answer only if the best score is at least 0.230; then keep photos above 0.220; "
-            "a list ends where the score falls by more than 4.0%",
+            "answer only if the best probability is at least 0.230; then keep photos above 0.220; "
+            "a list ends where it falls by more than 4.0%",
         ),
     ],
 )
 def test_it_says_what_it_does(cut: Cut, words: str) -> None:
     assert cut.describe() == words
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_explanations_agree_with_the_answer(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    floor, gate = np.sort(rng.uniform(0, 1, 2))
+    cut = Cut(gate, floor, rng.choice([0.1, 0.5, math.inf]))
+    values = rng.uniform(0, 1, 12)
+    groups = ["a", "b", "c"] * 4
+    verdicts = cut.explain(values, groups)
+    assert [v.kept for v in verdicts] == cut.keep_by_group(values[:, None], groups)[:, 0].tolist()
+    for value, group, verdict in zip(values, groups, verdicts, strict=True):
+        best = max(v for v, g in zip(values, groups, strict=True) if g == group)
+        match verdict.reason.split(",")[0].split()[0], verdict.kept:
+            case "above", kept:
+                assert kept
+                assert value > cut.floor
+            case "not", kept:
+                assert not kept
+                assert value <= cut.floor
+            case "the", True:
+                assert value == best
+                assert value <= cut.floor
+            case "the", False if "gate" in verdict.reason:
+                assert best < cut.gate
+            case _:
+                assert "the list ends at a fall of" in verdict.reason
+                assert value < best
+
+
+def test_explanations_name_the_number_that_decided() -> None:
+    cut = Cut(gate=0.5, floor=0.6, drop=0.4)
+    reasons = [v.reason for v in cut.explain([0.9, 0.85, 0.5, 0.4], ["a"] * 4)]
+    assert reasons == ["above 0.600"] * 2 + ["the list ends at a fall of 41% to 0.500"] * 2
+    assert (
+        cut.explain([0.55, 0.54], ["a"] * 2)[0].reason == "the best, and it reaches the gate 0.500"
+    )
+    assert cut.explain([0.55, 0.54], ["a"] * 2)[1].reason == "not above 0.600"
+    assert cut.explain([0.4, 0.3], ["a"] * 2)[1].reason == (
+        "the best here, 0.400, is below the gate 0.500"
+    )
+    assert cut.explain([], []) == []

@@ -21,19 +21,24 @@ ROOT = Path(photosieve.__file__).parent
 LAYERS = (
     "__main__",
     "cli",
-    "terminal",
+    "terminal options",
+    "demo",
     "compare",
     "sieve report",
     "report.page report.table",
     "report.files report.plots",
+    "hits storage",
+    "scoring evidence",
     "training.fit",
-    "training.trunk training.losses",
+    "training.trunk training.losses training.parallel",
     "encoders",
     "encoders.starter encoders.hub",
     "encoders.feed encoders.inputs",
     "encoders.runtime encoders.checkpoint",
-    "tune evaluate hits",
-    "metrics cut labels check",
+    "tune",
+    "pairs evaluate guarantee",
+    "objective",
+    "metrics cut labels check calibrate queries",
     "labelfiles",
     "photos sievefile",
     "progress training training.recipes",
@@ -48,12 +53,14 @@ ALLOWED_UPWARD = {
 
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
-    "sievefile", "report", "errors", "progress", "cli", "terminal",
+    "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
+    "guarantee", "storage",
+    "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
     # Only training needs torch; a search should not wait for it to load.
-    "sieve", "compare",
+    "sieve", "compare", "demo",
 )  # fmt: skip
 HEAVY = ("torch", "transformers")
-MOST_LINES = 410
+MOST_LINES = 405
 
 
 @functools.cache

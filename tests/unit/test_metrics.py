@@ -10,6 +10,7 @@ from sklearn import metrics as sklearn
 from photosieve.metrics import (
     Counts,
     Interval,
+    Reliability,
     average_precision,
     bootstrap_weights,
     mean,
@@ -165,3 +166,47 @@ def test_interval_covers_the_truth_as_often_as_it_says() -> None:
         interval = percentile_interval(0.7, (weights @ found) / (weights @ support))
         covered += interval.low <= 0.7 <= interval.high
     assert 0.91 <= covered / 400 <= 0.98
+
+
+def test_reliability_by_hand() -> None:
+    found = Reliability.of([[0.1, 0.2, 0.4], [0.6, 0.8, 1.0]], [[0, 0, 1], [1, 1, 0]], bins=2)
+    assert_array_equal(found.counts, [3, 3])
+    assert_allclose(found.predicted, [0.7 / 3, 0.8])
+    assert_allclose(found.observed, [1 / 3, 2 / 3])
+    assert found.error == pytest.approx((0.3 / 3 + 0.4 / 3) / 2)
+
+
+def test_reliability_of_the_ends_and_of_empty_bins() -> None:
+    found = Reliability.of([0.0, 0.5, 1.0], [False, True, True])
+    assert_array_equal(found.counts, [1, 0, 0, 0, 0, 1, 0, 0, 0, 1])
+    assert isnan(found.predicted[1])
+    assert isnan(found.observed[1])
+    assert found.error == pytest.approx(0.5 / 3)
+    assert Reliability.of([0.0, 1.0], [False, True]).error == 0.0
+    assert Reliability.of([0.0, 1.0], [True, False]).error == 1.0
+
+
+def test_reliability_of_nothing_is_undefined() -> None:
+    assert isnan(Reliability.of([], []).error)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_calibration_error_is_the_mean_gap_of_a_decision(seed: int) -> None:
+    """Decision by decision: how far its bin's mean probability is from its bin's outcome."""
+    rng = np.random.default_rng(seed)
+    probabilities = rng.beta(0.4, 1.0, 60)
+    relevant = rng.random(60) < probabilities**2
+    gaps = []
+    for probability in probabilities:
+        low = next(k for k in reversed(range(10)) if k / 10 <= probability)
+        together = [n for n, p in enumerate(probabilities) if low / 10 <= p < (low + 1) / 10]
+        gaps.append(abs(sum(probabilities[together]) - sum(relevant[together])) / len(together))
+    assert Reliability.of(probabilities, relevant).error == pytest.approx(sum(gaps) / 60)
+
+
+def test_probabilities_that_are_true_have_a_small_error() -> None:
+    rng = np.random.default_rng(0)
+    probabilities = rng.random(100_000)
+    relevant = rng.random(100_000) < probabilities
+    assert Reliability.of(probabilities, relevant).error < 0.01
+    assert Reliability.of(probabilities**2, relevant).error == pytest.approx(1 / 6, abs=0.01)

@@ -1,8 +1,12 @@
 """Reports say what the evaluation says, and hostile text stays text."""
 
 import csv
+import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openpyxl
@@ -15,9 +19,39 @@ from photosieve.errors import UsageError
 from photosieve.evaluate import ComparisonRow, Evaluation, evaluate
 from photosieve.metrics import Interval
 from photosieve.photos import Skipped
+from photosieve.report.page import decisions
 
 SCRIPT = "<script>alert('x')</script>"
 FORMULA = '=HYPERLINK("http://evil")'
+CUT_JS = Path(report.__file__).parent.joinpath("templates", "cut.js").read_text("utf-8")
+
+
+def without_scripts(page: str) -> str:
+    """The page as it is with JavaScript off; it has two scripts: the decisions and its own code."""
+    assert page.count("<script") == page.count("</script>") == 2
+    return re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+
+
+def decisions_in(page: str) -> dict[str, Any]:
+    """What the page's script is fed."""
+    found = re.search(r'<script type="application/json" id="decisions">(.*?)</script>', page)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def node(code: str, given: object) -> Any:
+    """What JavaScript makes of something: `code` is an expression of `given`, after cut.js."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("node, which runs the page's script outside a browser, is not installed")
+    read = 'const given = JSON.parse(require("fs").readFileSync(0, "utf-8"));'
+    done = subprocess.run(
+        [program, "-e", f"{CUT_JS}\n{read}\nprocess.stdout.write(JSON.stringify({code}));"],
+        input=json.dumps(given), capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -41,7 +75,8 @@ def evaluation(tmp_path: Path) -> Evaluation:
     return evaluate(
         scores,
         relevant,
-        cut=Cut(gate=0.25, floor=0.2, drop=0.8),
+        probabilities=1 / (1 + np.exp(-10 * (scores - 0.2))),
+        cut=Cut(gate=0.6, floor=0.5, drop=0.3),
         photos=photos,
         groups=["north", "north", "north", "<b>", "<b>", "<b>"],
         labels=labels,
@@ -99,8 +134,12 @@ def test_excel_takes_no_text_for_a_formula(evaluation: Evaluation, tmp_path: Pat
 def test_excel_lists_every_answer(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "r.xlsx"
     report.write_excel(evaluation, path)
-    sheet = openpyxl.load_workbook(path)["Answers"]
-    verdicts = [row[6] for row in sheet.iter_rows(min_row=2, values_only=True)]
+    header, *rows = openpyxl.load_workbook(path)["Answers"].iter_rows(values_only=True)
+    verdicts = [row[header.index("verdict")] for row in rows]
+    at = header.index("probability")
+    first = [float(str(row[at])) for row in rows if row[:2] == rows[0][:2]]
+    assert first == sorted(first, reverse=True)
+    assert max(first) == evaluation.probabilities[:3, 0].max()
     total = evaluation.counts.sum()
     assert verdicts.count("found") == total.tp
     assert verdicts.count("wrong") == total.fp
@@ -110,11 +149,12 @@ def test_excel_lists_every_answer(evaluation: Evaluation, tmp_path: Path) -> Non
 def test_page_is_whole_and_safe(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "r.html"
     report.write_html(evaluation, path, queries=evaluation.labels)
-    page = path.read_text("utf-8")
-    assert "<script" not in page
+    whole = path.read_text("utf-8")
+    page = without_scripts(whole)
     assert "<b>" not in page.split("<h2>Building by building")[1]
     assert "&lt;script&gt;" in page
-    assert not re.search(r"(src|href)=|@import|url\((?!data:)", page)
+    assert not re.search(r"(src|href)=|@import|url\((?!data:)", whole)
+    assert "default-src 'none'" in page
     assert f"{evaluation.macro['f1']:.3f}" in page
     assert f"{evaluation.empty.right} of {evaluation.empty.asked}" in page
     assert "no picture" in page
@@ -125,7 +165,7 @@ def test_page_is_whole_and_safe(evaluation: Evaluation, tmp_path: Path) -> None:
 def test_page_marks_what_is_found_wrong_and_missed(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "r.html"
     report.write_html(evaluation, path, queries=evaluation.labels)
-    page = path.read_text("utf-8")
+    page = without_scripts(path.read_text("utf-8"))
     total = evaluation.counts.sum()
     assert page.count("✓ found") == total.tp
     assert page.count("✕ wrong") == total.fp
@@ -149,13 +189,118 @@ def test_page_shows_a_comparison(evaluation: Evaluation, tmp_path: Path) -> None
     page = path.read_text("utf-8")
     assert "Beside other methods" in page
     assert page.count("0.800") >= 2
-    assert "<script" not in page
+    assert SCRIPT not in without_scripts(page)
+
+
+def test_page_shows_probabilities(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path, queries=["sofa"])
+    page = path.read_text("utf-8")
+    for row, photo in enumerate(evaluation.photos):
+        probability, score = evaluation.probabilities[row, 0], evaluation.scores[row, 0]
+        name = photo.name.replace("&", "&amp;")
+        assert f'title="{name}: probability {probability:.4f}, score {score:.3f}"' in page
+        assert f"<figcaption>{probability:.2f}\n" in page
+    assert f"{evaluation.calibration_error:.3f} apart on average" in page
+
+
+def test_page_gives_its_script_numbers_only(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path, queries=evaluation.labels)
+    page = path.read_text("utf-8")
+    assert CUT_JS.strip() in page
+    data = decisions_in(page)
+    assert data["buildings"] == [0, 0, 0, 1, 1, 1]
+    assert data["probabilities"] == evaluation.probabilities.T.tolist()
+    assert data["relevant"] == evaluation.relevant.T.tolist()
+    assert data["cut"] == {"gate": 0.6, "floor": 0.5, "drop": 0.3}
+    listed = dict.fromkeys(re.findall(r'class="photos" data-label="(\d+)"', page))
+    assert list(listed) == ["0", "1", "2", "3", "4"]
+
+
+def assert_same_figures(found: dict[str, Any], evaluation: Evaluation) -> None:
+    """The script's figures, those of each label too, are the evaluation's."""
+    saved = evaluation.to_dict()
+    for row, label in zip(found["labels"], evaluation.labels, strict=True):
+        assert row == pytest.approx({name: saved["labels"][label][name] for name in row})
+    assert found["macro"] == pytest.approx(saved["macro"])
+    assert found["micro"] == pytest.approx(saved["micro"])
+    assert found["empty"] == saved["empty"]
+
+
+def test_script_of_the_page_agrees_with_the_page(evaluation: Evaluation, tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    report.write_html(evaluation, path)
+    code = "measure(askAll(given), given.cut)"
+    assert_same_figures(node(code, decisions_in(path.read_text("utf-8"))), evaluation)
+
+
+def test_script_cuts_and_counts_as_python_does(tmp_path: Path) -> None:
+    """Many worlds, cut in many ways: at a photo's own probability, with ties, zeros and ones."""
+    rng = np.random.default_rng(0)
+    evaluations, given = [], []
+    for world in range(400):
+        photos, labels = rng.integers(1, 15), rng.integers(1, 5)
+        probabilities = rng.beta(0.3, 0.5, (photos, labels))
+        if world % 2:
+            probabilities = probabilities.round(1)
+        gate, floor = rng.choice([-np.inf, *rng.random(3), *probabilities.ravel()], 2)
+        drop = rng.choice([0.0, 1 / 3, 0.5, 1.0, np.inf, rng.random()])
+        evaluation = evaluate(
+            probabilities,
+            rng.random((photos, labels)) < rng.uniform(0, 0.6, labels),
+            cut=Cut(gate, gate if world % 3 == 0 else floor, drop),
+            photos=[tmp_path / str(n) for n in range(photos)],
+            groups=[f"building {n}" for n in rng.integers(0, 3, photos)],
+            labels=[f"label {n}" for n in range(labels)],
+            trained={},
+        )
+        evaluations.append(evaluation)
+        given.append(decisions(evaluation))
+    found = node(
+        """given.map((data) => {
+          const cut = { ...data.cut, drop: data.cut.drop ?? Infinity };
+          const questions = askAll(data);
+          const kept = (q) => q.photos.slice(0, countKept(q.probabilities, cut));
+          return {
+            kept: questions.flatMap((q) => kept(q).map((photo) => [photo, q.label])),
+            ...measure(questions, cut),
+          };
+        })""",
+        given,
+    )
+    for evaluation, answer in zip(evaluations, found, strict=True):
+        assert sorted(answer["kept"]) == np.argwhere(evaluation.kept).tolist()
+        assert_same_figures(answer, evaluation)
+    kept = sum(int(evaluation.kept.sum()) for evaluation in evaluations)
+    assert 0.2 < kept / sum(evaluation.kept.size for evaluation in evaluations) < 0.8
+
+
+def test_script_prints_as_python_does() -> None:
+    values = [top / bottom for bottom in range(1, 65) for top in range(bottom + 1)]
+    for digits in (2, 3):
+        printed = node(f"given.map((value) => print(value, {digits}))", values)
+        assert printed == [f"{value:.{digits}f}" for value in values]
+    assert node("print(given, 2)", None) == "-"
+
+
+def test_a_cut_beyond_all_probabilities(tmp_path: Path) -> None:
+    """JSON has no infinity, yet a page can be made of a rule that answers nothing."""
+    nothing = evaluate(
+        np.array([[0.3]]), np.array([[True]]), probabilities=np.array([[1.0]]),
+        cut=Cut.threshold(np.inf),
+        photos=[tmp_path / "a.png"], groups=["g"], labels=["x"], trained={},
+    )  # fmt: skip
+    report.write_html(nothing, tmp_path / "r.html")
+    data = decisions_in((tmp_path / "r.html").read_text("utf-8"))
+    assert node("measure(askAll(given), given.cut).empty.wrong", data) == 1
 
 
 def test_page_of_a_single_photo(tmp_path: Path) -> None:
     Image.new("RGB", (1, 700), "red").save(tmp_path / "a.png")
     one = evaluate(
-        np.array([[0.3]]), np.array([[False]]), cut=Cut.threshold(0.5),
+        np.array([[0.3]]), np.array([[False]]), probabilities=np.array([[0.4]]),
+        cut=Cut.threshold(0.5),
         photos=[tmp_path / "a.png"], groups=["g"], labels=["x"], trained={},
     )  # fmt: skip
     for write in (report.write_html, report.write_excel, report.write_csv):

@@ -21,7 +21,6 @@ from photosieve.sievefile import MANIFEST
 from photosieve.training.fit import fit, out_of_fold
 from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared
-from photosieve.tune import tune
 
 RECIPE = get_recipe("balanced", {"epochs": "30"})
 
@@ -40,7 +39,8 @@ def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
             return encoder
         raise EncoderError(f'there is no encoder called "{name}"')
 
-    monkeypatch.setattr("photosieve.sieve.load_encoder", load)
+    for module in ("sieve", "storage"):
+        monkeypatch.setattr(f"photosieve.{module}.load_encoder", load)
 
 
 @pytest.fixture
@@ -69,8 +69,8 @@ def with_cut(sieve: Sieve, cut: Cut) -> Sieve:
 def test_fit_says_what_it_was_trained_on(sieve: Sieve) -> None:
     assert sieve.labels == {"red": 12, "blue": 8, "garden": 4}
     assert sieve.recipe == RECIPE
-    assert sieve.out_of_fold.scores.shape == (24, 3)
-    assert sieve.out_of_fold.names[:2] == ("house-0/red.png", "house-0/red-too.png")
+    assert sieve.evidence.scores.shape == (24, 3)
+    assert sieve.evidence.names[:2] == ("house-0/red.png", "house-0/red-too.png")
     assert sieve.skipped == ()
 
 
@@ -88,12 +88,12 @@ def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -
     head = fit(prepared, encoder.head, small, seed=3)
     assert sieve.seed == 3
     assert sieve.encoder.head.fingerprint() == head.fingerprint()
-    assert_array_equal(sieve.out_of_fold.scores, held_out)
+    assert_array_equal(sieve.evidence.scores, held_out)
 
 
 def test_the_cut_is_tuned_on_held_out_scores(sieve: Sieve, listings: Path) -> None:
-    held_out = sieve.out_of_fold
-    assert sieve.tuning == tune(held_out.scores, held_out.relevant, held_out.groups)
+    held_out = sieve.evidence
+    assert sieve.tuning == held_out.tune(tuple(sieve.labels), "f1")
     seen = sieve.evaluate(listings / "train").scores
     assert np.abs(held_out.scores - seen).min() > 0  # no score by the head that saw the photo
 
@@ -103,14 +103,14 @@ def test_a_broken_training_photo_is_skipped(train: Path, encoder: Encoder) -> No
     sieve = Sieve.fit(Dataset.load(train), encoder, recipe=RECIPE)
     assert [skip.path.name for skip in sieve.skipped] == ["red.png"]
     assert sieve.labels["red"] == 11
-    assert len(sieve.out_of_fold.names) == len(sieve.out_of_fold.scores) == 23
+    assert len(sieve.evidence.names) == len(sieve.evidence.scores) == 23
 
 
 def test_one_building_and_one_photo_are_enough(train: Path, encoder: Encoder) -> None:
     house = Dataset.load(train / "house-0")
-    assert np.isfinite(Sieve.fit(house, encoder, recipe=RECIPE).out_of_fold.scores).all()
+    assert np.isfinite(Sieve.fit(house, encoder, recipe=RECIPE).evidence.scores).all()
     single = Sieve.fit(house.select([0]), encoder, recipe=RECIPE)
-    assert single.out_of_fold.scores.shape == (1, 1)
+    assert single.evidence.scores.shape == (1, 1)
     assert names(single.search("red", train / "house-0")) >= {"red.png", "red-too.png"}
 
 
@@ -133,10 +133,10 @@ def test_saved_and_loaded_it_answers_the_same(sieve: Sieve, saved: Path, listing
     assert loaded.encoder.fingerprint == sieve.encoder.fingerprint
     assert (loaded.labels, loaded.recipe, loaded.seed) == (sieve.labels, sieve.recipe, sieve.seed)
     assert loaded.tuning == sieve.tuning
-    assert_array_equal(loaded.out_of_fold.scores, sieve.out_of_fold.scores)
-    assert_array_equal(loaded.out_of_fold.relevant, sieve.out_of_fold.relevant)
-    assert loaded.out_of_fold.names == sieve.out_of_fold.names
-    assert loaded.out_of_fold.groups == sieve.out_of_fold.groups
+    assert_array_equal(loaded.evidence.scores, sieve.evidence.scores)
+    assert_array_equal(loaded.evidence.relevant, sieve.evidence.relevant)
+    assert loaded.evidence.names == sieve.evidence.names
+    assert loaded.evidence.groups == sieve.evidence.groups
     for query in ("red", "garden", "something else"):
         assert loaded.search(query, listings / "test") == sieve.search(query, listings / "test")
 
@@ -155,7 +155,7 @@ def edit(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (edit(labels=["red"]), "damaged"),
         (edit(labels={"red": 1e400}), "damaged"),
         (edit(tuning={}), "damaged"),
-        (edit(out_of_fold=None), "damaged"),
+        (edit(evidence=None), "damaged"),
         (lambda m: m | {"tuning": m["tuning"] | {"cut": {}}}, "the saved cut is damaged"),
         (lambda m: {k: v for k, v in m.items() if k != "seed"}, "damaged .*seed"),
     ],
@@ -197,7 +197,8 @@ def test_search_can_answer_none(sieve: Sieve, listings: Path) -> None:
     result = sieve.search("blue", listings / "test" / "house-9")
     assert len(result) == 0
     assert len(result.hidden) == 4
-    assert result.best_hidden == result.hidden[0].score < sieve.cut.gate
+    assert result.best_hidden == result.hidden[0].score
+    assert result.hidden[0].probability < sieve.cut.gate
 
 
 def test_hits_and_hidden_are_all_photos_best_first(sieve: Sieve, listings: Path) -> None:
@@ -341,14 +342,14 @@ def test_tuning_again_with_corrected_labels(sieve: Sieve, train: Path) -> None:
     corrected = json.loads(labels.read_text()) | {"grey.png": ["RED"], "blue.png": []}
     labels.write_text(json.dumps(dict(reversed(corrected.items()))))  # in another order, too
     again = sieve.retune(Dataset.load(train))
-    assert sorted(again.out_of_fold.names) == sorted(sieve.out_of_fold.names)
+    assert sorted(again.evidence.names) == sorted(sieve.evidence.names)
     for name, scores, relevant in zip(
-        again.out_of_fold.names, again.out_of_fold.scores, again.out_of_fold.relevant, strict=True
+        again.evidence.names, again.evidence.scores, again.evidence.relevant, strict=True
     ):
-        row = sieve.out_of_fold.names.index(name)
-        assert_array_equal(scores, sieve.out_of_fold.scores[row])
+        row = sieve.evidence.names.index(name)
+        assert_array_equal(scores, sieve.evidence.scores[row])
         expected = {"house-2/grey.png": [1, 0, 0], "house-2/blue.png": [0, 0, 0]}
-        assert_array_equal(relevant, expected.get(name, sieve.out_of_fold.relevant[row]))
+        assert_array_equal(relevant, expected.get(name, sieve.evidence.relevant[row]))
     assert again.tuning.figures["f1"] < sieve.tuning.figures["f1"]
 
 
@@ -360,7 +361,7 @@ def test_tuning_again_on_other_photos_scores_them_anew(
     dataset = Dataset.load(train)
     again = sieve.retune(dataset)
     fresh = Sieve.fit(dataset, encoder, recipe=RECIPE)
-    assert_array_equal(again.out_of_fold.scores, fresh.out_of_fold.scores)
+    assert_array_equal(again.evidence.scores, fresh.evidence.scores)
     assert again.tuning == fresh.tuning
     assert again.encoder is sieve.encoder
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from photosieve import sievefile
 from photosieve.errors import SieveError, UsageError
-from photosieve.sievefile import HEAD, MANIFEST, OUT_OF_FOLD, Saved, check_target, read, write
+from photosieve.sievefile import MANIFEST, TABLES, Saved, check_target, read, write
+
+HEAD, OUT_OF_FOLD = "head.safetensors", "out_of_fold.safetensors"
 
 ARRAYS: dict[str, NDArray[Any]] = {
     "scores": np.eye(3)[:, ::-1],
@@ -21,7 +23,11 @@ ARRAYS: dict[str, NDArray[Any]] = {
 
 
 def saved(note: str = "first") -> Saved:
-    return Saved({"note": note}, {"photo": np.arange(6, dtype=np.float32).reshape(2, 3).T}, ARRAYS)
+    head = {"photo": np.arange(6, dtype=np.float32).reshape(2, 3).T}
+    return Saved(
+        {"note": note},
+        {"head": head, "background": {}, "out_of_fold": ARRAYS, "hidden_words": {}},
+    )
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -42,14 +48,16 @@ def sieve(tmp_path: Path) -> Path:
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folders" / "sieve"
     write(folder, saved())
-    assert sorted(path.name for path in folder.iterdir()) == sorted([MANIFEST, HEAD, OUT_OF_FOLD])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [MANIFEST, *(f"{name}.safetensors" for name in TABLES)]
+    )
     back = read(folder)
     assert back.manifest["note"] == "first"
-    assert_array_equal(back.head["photo"], saved().head["photo"])
-    assert back.out_of_fold.keys() == ARRAYS.keys()
+    assert_array_equal(back.tables["head"]["photo"], saved().tables["head"]["photo"])
+    assert back.tables["out_of_fold"].keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        assert_array_equal(back.out_of_fold[name], array)
-        assert back.out_of_fold[name].dtype == array.dtype
+        assert_array_equal(back.tables["out_of_fold"][name], array)
+        assert back.tables["out_of_fold"][name].dtype == array.dtype
 
 
 def test_an_older_sieve_is_replaced(sieve: Path) -> None:
@@ -114,7 +122,7 @@ def test_a_save_that_fails_leaves_the_old_sieve_and_no_litter(
         case "interrupted":
             monkeypatch.setattr(sievefile, "save_file", interrupted)
         case "description":
-            new = Saved({"note": float("nan")}, new.head, new.out_of_fold)
+            new = Saved({"note": float("nan")}, new.tables)
         case "exchange":
             monkeypatch.setattr(Path, "rename", second_rename_fails(Path.rename))
     expected = {"interrupted": KeyboardInterrupt, "description": ValueError}
@@ -152,7 +160,8 @@ def with_matching_hash(path: Path, data: bytes) -> None:
         (lambda f: (f / MANIFEST).write_text("[" * 10**5), "sieve.json: the file is damaged"),
         (lambda f: (f / MANIFEST).write_text("[]"), "this is not the description of a sieve"),
         (lambda f: change_manifest(f, format="1"), "this is not the description of a sieve"),
-        (lambda f: change_manifest(f, format=2), "saved by a newer photosieve; update with"),
+        (lambda f: change_manifest(f, format=3), "saved by a newer photosieve; update with"),
+        (lambda f: change_manifest(f, format=1), "saved by an older photosieve"),
         (lambda f: change_manifest(f, files={}), "head.safetensors: cannot be read"),
         (lambda f: change_manifest(f, files=[]), "head.safetensors: cannot be read"),
         (lambda f: with_matching_hash(f / HEAD, b""), "head.safetensors: cannot be read"),

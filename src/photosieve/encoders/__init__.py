@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -35,11 +35,14 @@ class PhotoFeatures:
         Which of the photos they belong to.
     skipped : tuple of Skipped
         The photos that could not be read.
+    more_views : array (kept, v, p)
+        Features of further views of each photo, for training; v is 0 unless they were asked for.
     """
 
     features: Floats
     kept: NDArray[np.intp]
     skipped: tuple[Skipped, ...]
+    more_views: Floats
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Head:
     text: Floats
 
     def project_photos(self, features: Floats) -> Floats:
-        """Embed photos, (n, p), as unit vectors, (n, d)."""
+        """Embed photos, (..., p), as unit vectors, (..., d)."""
         return unit((features - self.photo_mean) @ self.photo)
 
     def project_texts(self, features: Floats) -> Floats:
@@ -102,10 +105,14 @@ class Encoder(Protocol):
         self,
         paths: Sequence[Path],
         *,
+        more_views: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
-        """Decode photos and run the trunk's image side, each once; unreadable ones are skipped."""
+        """Decode photos and run the trunk's image side, each once; unreadable ones are skipped.
+
+        With `more_views`, on those of `photosieve.photos.more_views` too.
+        """
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the trunk's text side: (m, q)."""
@@ -126,7 +133,8 @@ def embed_photos(
 ) -> PhotoFeatures:
     """Embed photos as unit vectors, (kept, d), in the form of `Encoder.photo_features`."""
     found = encoder.photo_features(paths, max_pixels=max_pixels, progress=progress)
-    return PhotoFeatures(encoder.head.project_photos(found.features), found.kept, found.skipped)
+    project = encoder.head.project_photos
+    return replace(found, features=project(found.features), more_views=project(found.more_views))
 
 
 def embed_texts(encoder: Encoder, texts: Sequence[str]) -> Floats:

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from photosieve.encoders import Floats, PhotoFeatures
 from photosieve.encoders.runtime import Tower
 from photosieve.errors import PhotoError
-from photosieve.photos import Skipped
+from photosieve.photos import MORE_VIEWS, Skipped, decode, more_views
 from photosieve.progress import Progress
 
 Item = TypeVar("Item")
@@ -27,11 +28,14 @@ TEXT_BATCH = 64
 
 def photo_features(
     tower: Tower,
-    read: Callable[[Path], Arrays],
+    prepare: Callable[[Image.Image], Arrays],
     paths: Sequence[Path],
     *,
     width: int,
+    more: bool,
+    max_pixels: int,
     progress: Progress,
+    shortest_side: int | None = None,
     batch: int = 1,
 ) -> PhotoFeatures:
     """Decode photos and run an image tower, each once.
@@ -42,23 +46,33 @@ def photo_features(
     Parameters
     ----------
     tower : Tower
-    read : callable
-        Turns a photo file into the tower's inputs, each (1, ...); a `PhotoError` skips the photo.
+    prepare : callable
+        Turns a photo into the tower's inputs, each (1, ...).
     paths : sequence of Path
     width : int
         How many numbers the tower gives for a photo.
+    more : bool
+        Whether to run it on further views of each photo.
+    max_pixels : int
+        Larger photos are skipped.
     progress : Progress
+    shortest_side : int, optional
+        How large the tower needs a photo, if decoding a smaller copy will do.
     batch : int
         How many photos the tower takes at once.
     """
     kept: list[int] = []
     skipped: list[Skipped] = []
 
-    def attempt(path: Path) -> Arrays | Skipped:
+    side = shortest_side and shortest_side * (1 + more)  # corners are enlarged
+
+    def attempt(path: Path) -> list[Arrays] | Skipped:
         try:
-            return read(path)
+            photo = decode(path, shortest_side=side, max_pixels=max_pixels)
         except PhotoError as error:
             return Skipped.from_error(error)
+        views = [photo, *more_views(photo)] if more else [photo]
+        return [prepare(view) for view in views]
 
     def readable() -> Iterator[Arrays]:
         for index, result in enumerate(_ahead(attempt, paths)):
@@ -66,15 +80,17 @@ def photo_features(
                 skipped.append(result)
             else:
                 kept.append(index)
-                yield result
+                yield from result
 
     tables = [np.zeros((0, width), np.float32)]
+    views = 1 + MORE_VIEWS * more
     done = 0
-    for rows in tower(_stacked(readable(), batch)):
+    for rows in tower(_batches(readable(), batch)):
         tables.append(rows)
         done += len(rows)
-        progress("reading photos", done + len(skipped), len(paths))
-    return PhotoFeatures(np.concatenate(tables), np.array(kept, np.intp), tuple(skipped))
+        progress("reading photos", done // views + len(skipped), len(paths))
+    table = np.concatenate(tables).reshape(len(kept), views, width)
+    return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
 
 
 def text_features(
@@ -86,7 +102,7 @@ def text_features(
     return np.concatenate([np.zeros((0, width), np.float32), *tower(batches)])
 
 
-def _stacked(inputs: Iterator[Arrays], batch: int) -> Iterator[Arrays]:
+def _batches(inputs: Iterator[Arrays], batch: int) -> Iterator[Arrays]:
     while group := list(itertools.islice(inputs, batch)):
         yield [np.concatenate(arrays) for arrays in zip(*group, strict=True)]
 

@@ -25,7 +25,7 @@ from photosieve.encoders.checkpoint import Checkpoint, one_line
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
 from photosieve.encoders.runtime import Tower, open_tower, torch_tower
 from photosieve.errors import EncoderError
-from photosieve.photos import DEFAULT_MAX_PIXELS, decode
+from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -76,19 +76,18 @@ class Hub:
         self,
         paths: Sequence[Path],
         *,
+        more_views: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
         """Decode photos and run the image tower, each once: (kept, p)."""
-
-        def read(path: Path) -> Arrays:
-            return self.trunk.prepare(decode(path, max_pixels=max_pixels))
-
         return feed.photo_features(
             self.trunk.photos,
-            read,
+            self.trunk.prepare,
             paths,
             width=len(self.head.photo_mean),
+            more=more_views,
+            max_pixels=max_pixels,
             progress=progress,
             batch=self.trunk.batch,
         )

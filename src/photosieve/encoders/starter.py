@@ -24,7 +24,7 @@ from PIL import Image
 from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
 from photosieve.encoders.runtime import Tower, open_tower
 from photosieve.errors import EncoderError
-from photosieve.photos import DEFAULT_MAX_PIXELS, decode
+from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -80,15 +80,21 @@ class Starter:
         self,
         paths: Sequence[Path],
         *,
+        more_views: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
         """Decode photos and run the image tower, each once: (kept, 1280)."""
-
-        def read(path: Path) -> tuple[NDArray[np.uint8]]:
-            return (pixels(path, max_pixels=max_pixels),)
-
-        return feed.photo_features(image_tower(), read, paths, width=1280, progress=progress)
+        return feed.photo_features(
+            image_tower(),
+            pixels,
+            paths,
+            width=1280,
+            shortest_side=SIDE,
+            more=more_views,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the text tower: (m, 384), of length 1."""
@@ -132,11 +138,10 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     return np.asarray((inside + 6 * ndtr(-high)).numpy())
 
 
-def pixels(path: Path, *, max_pixels: int) -> NDArray[np.uint8]:
-    """Decode one photo as the image tower wants it: (1, SIDE, SIDE, 3)."""
-    photo = decode(path, shortest_side=SIDE, max_pixels=max_pixels)
+def pixels(photo: Image.Image) -> tuple[NDArray[np.uint8]]:
+    """Scale one photo as the image tower wants it: (1, SIDE, SIDE, 3)."""
     square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return np.asarray(square, np.uint8)[None]
+    return (np.array(square, np.uint8)[None],)
 
 
 def _tokens(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

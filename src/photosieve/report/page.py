@@ -1,7 +1,9 @@
 """Pages for people: an evaluation, or the answer to one search, each as one HTML file.
 
-A page holds everything it shows, pictures included, asks nothing of the network, and runs no
-script. Each photo is embedded once, as the background of a style class.
+A page holds everything it shows, pictures included, and its own security policy forbids it the
+network. Each photo is embedded once, as the background of a style class. An evaluation's page
+carries one script of its own, which lets the reader move the cut; it is fed numbers alone, and
+without it the page shows the learned cut. A search's page has no script.
 """
 
 from __future__ import annotations
@@ -31,7 +33,18 @@ THUMBNAIL = (168, 126)
 QUERIES = 6
 BUILDINGS_OPEN = 3
 HIDDEN_SHOWN = 3
+LISTED = 12
+"""Photos of each list in the page, at the least: the reader may move the cut over them."""
 NEAREST_SHOWN = 12
+
+VERDICTS = {
+    (True, True): "found",
+    (True, False): "wrong",
+    (False, True): "missed",
+    (False, False): "",
+}
+"""By whether a photo was kept and is right."""
+VERDICT_TEXTS = {"found": "✓ found", "wrong": "✕ wrong", "missed": "! missed"}
 
 
 def write_html(
@@ -59,17 +72,50 @@ def write_html(
     """
     shown = [q for q in (queries or _telling(evaluation)) if q in evaluation.labels]
     answers = [_answer(evaluation, label) for label in shown]
-    used = {photo.index for a in answers for b in a.buildings for photo in (*b.kept, *b.out)}
+    used = {photo.index for a in answers for b in a.buildings for photo in b.photos}
     _write(
         "report.html.j2",
         path,
         evaluation=evaluation,
         labels=_label_rows(evaluation),
+        reliability=plots.reliability(
+            evaluation.reliability,
+            f"Fraction of photos that are right against their probability; expected calibration "
+            f"error {evaluation.calibration_error:.3f}",
+        ),
         comparison=comparison or (),
         widest=max((row.macro_f1.high for row in comparison or ()), default=1.0),
         answers=answers,
+        decisions=decisions(evaluation),
+        verdicts=VERDICT_TEXTS,
         pictures={index: _thumbnail(evaluation.photos[index]) for index in sorted(used)},
     )
+
+
+def decisions(evaluation: Evaluation) -> dict[str, Any]:
+    """Say in JSON what the page's script needs to move the cut.
+
+    Returns
+    -------
+    dict
+        buildings (photos,), probabilities and relevant (labels, photos), the cut, and what the page
+        shows of a list. Numbers and fixed words: no text from outside gets into a script.
+    """
+    number = {name: i for i, name in enumerate(evaluation.buildings)}
+    cut = evaluation.cut
+    return {
+        "buildings": [number[group] for group in evaluation.groups],
+        "probabilities": evaluation.probabilities.T.tolist(),
+        "relevant": evaluation.relevant.T.astype(int).tolist(),
+        # JSON knows no infinity; beyond 0 and 1 a gate or floor is as good as any other there.
+        "cut": {
+            "gate": min(max(cut.gate, -1.0), 2.0),
+            "floor": min(max(cut.floor, -1.0), 2.0),
+            "drop": cut.to_dict()["drop"],
+        },
+        "hiddenShown": HIDDEN_SHOWN,
+        "verdicts": VERDICT_TEXTS,
+    }
 
 
 def write_contact_sheet(
@@ -85,7 +131,7 @@ def write_contact_sheet(
     ----------
     path : Path
     query : str
-    hits, hidden : sequences of (photo, score)
+    hits, hidden : sequences of (photo, probability)
         Best first.
     cut : Cut
 
@@ -99,10 +145,10 @@ def write_contact_sheet(
         "search.html.j2",
         path,
         query=query,
-        hits=[(index, photo, score) for index, (photo, score) in enumerate(hits)],
+        hits=[(index, photo, probability) for index, (photo, probability) in enumerate(hits)],
         hidden=[
-            (index, photo, score)
-            for index, (photo, score) in enumerate(hidden[:NEAREST_SHOWN], start=len(hits))
+            (index, photo, probability)
+            for index, (photo, probability) in enumerate(hidden[:NEAREST_SHOWN], start=len(hits))
         ],
         hidden_count=len(hidden),
         cut=cut,
@@ -112,32 +158,38 @@ def write_contact_sheet(
 
 @dataclass(frozen=True)
 class _Photo:
-    """One thumbnail: which photo, its score, and how the answer did on it."""
+    """One thumbnail: which photo, what was thought of it, and how the answer did on it."""
 
     index: int
     name: str
+    probability: float
     score: float
+    relevant: bool
     kept: bool
     verdict: str
 
 
 @dataclass(frozen=True)
 class _Building:
-    """One building's list for one query, on both sides of the cut."""
+    """One building's list for one query, best first, on both sides of the cut."""
 
+    number: int
     name: str
     matches: int
     mistakes: int
-    kept: list[_Photo]
-    out: list[_Photo]
-    more: int
-    """How many further photos were left out and are not shown."""
+    photos: list[_Photo]
+    kept: int
+    """The first so many photos are the result."""
+    shown: int
+    """The first so many are to be seen; the others wait for the cut to move."""
+    total: int
 
 
 @dataclass(frozen=True)
 class _Answer:
     """One query's lists; the first `open` of them are shown at once."""
 
+    number: int
     label: str
     counts: Counts
     buildings: list[_Building]
@@ -166,7 +218,7 @@ def _answer(evaluation: Evaluation, label: str) -> _Answer:
     without = [b for b in lists if not b.matches][:1]
     first = [b for b in lists if b not in without][: BUILDINGS_OPEN - len(without)] + without
     rest = [b for b in lists if b not in first]
-    return _Answer(label, evaluation.per_label[j], first + rest, len(first))
+    return _Answer(j, label, evaluation.per_label[j], first + rest, len(first))
 
 
 def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
@@ -177,37 +229,32 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
         _Photo(
             index=n,
             name=evaluation.photos[n].name,
+            probability=float(evaluation.probabilities[n, j]),
             score=float(evaluation.scores[n, j]),
+            relevant=bool(evaluation.relevant[n, j]),
             kept=bool(evaluation.kept[n, j]),
-            verdict=_VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
+            verdict=VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
         )
-        for n in sorted(rows, key=lambda n: (-evaluation.scores[n, j], n))
+        for n in sorted(rows, key=lambda n: (-evaluation.probabilities[n, j], n))
     ]
-    out = [photo for photo in ranked if not photo.kept]
-    last_missed = max((n for n, photo in enumerate(out) if photo.verdict == "missed"), default=-1)
-    shown = max(HIDDEN_SHOWN, last_missed + 1)
+    kept = sum(photo.kept for photo in ranked)
+    last_right = max((n for n, photo in enumerate(ranked) if photo.relevant), default=-1)
+    shown = min(max(kept + HIDDEN_SHOWN, last_right + 1), len(ranked))
     counts = evaluation.counts[i, j]
     return _Building(
+        number=i,
         name=name,
         matches=int(counts.support),
         mistakes=int(counts.fp + counts.fn),
-        kept=[photo for photo in ranked if photo.kept],
-        out=out[:shown],
-        more=len(out[shown:]),
+        photos=ranked[: max(shown, LISTED)],
+        kept=kept,
+        shown=shown,
+        total=len(ranked),
     )
-
-
-_VERDICTS = {
-    (True, True): "found",
-    (True, False): "wrong",
-    (False, True): "missed",
-    (False, False): "",
-}
 
 
 def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Figures and plots of each label, best F1 first."""
-    low, high = float(evaluation.scores.min()), float(evaluation.scores.max())
     lines = [("floor", evaluation.cut.floor)]
     if evaluation.cut.gate != evaluation.cut.floor:
         lines.append(("gate", evaluation.cut.gate))
@@ -226,6 +273,7 @@ def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "recall": float(counts.recall),
                 "f1": float(counts.f1),
                 "average_precision": float(evaluation.average_precision[j]),
+                "calibration_error": float(evaluation.calibration_errors[j]),
                 "curve": plots.curve(
                     scores,
                     relevant,
@@ -235,7 +283,10 @@ def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 if relevant.any()
                 else None,
                 "strip": plots.strip(
-                    scores, relevant, (low, high), lines, f"Scores of all photos for {label}"
+                    evaluation.probabilities[:, j],
+                    relevant,
+                    lines,
+                    f"Probabilities of all photos for {label}",
                 ),
             }
         )

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from photosieve import metrics
+from photosieve.metrics import Reliability
 
 Floats = NDArray[np.float64]
 
@@ -47,29 +48,25 @@ def curve(
 
 
 def strip(
-    scores: Floats,
+    probabilities: Floats,
     relevant: NDArray[np.bool_],
-    ends: tuple[float, float],
     lines: Sequence[tuple[str, float]],
     label: str,
 ) -> Markup:
-    """Draw every photo's score on one axis: right ones above, others below, the cut as lines.
+    """Draw every photo's probability from 0 to 1: right ones above, others below, the cut as lines.
 
     Parameters
     ----------
-    scores : array (photos,)
+    probabilities : array (photos,)
     relevant : array of bool (photos,)
-    ends : tuple of float
-        Scores at the left and right end.
-    lines : sequence of (name, score)
-        Where the cut's numbers lie.
+    lines : sequence of (name, probability)
+        Where the cut's numbers lie; what is not between 0 and 1 is not drawn.
     label : str
         What it is about, for those who cannot see it.
     """
-    low, high = ends
 
-    def x(score: float) -> float:
-        return 1 + 98 * (score - low) / max(high - low, 1e-9)  # per cent of the width
+    def x(probability: float) -> float:
+        return 1 + 98 * probability  # per cent of the width
 
     parts = [
         Markup(
@@ -80,17 +77,75 @@ def strip(
     for right, row, name in ((False, 19, "no"), (True, 7, "yes")):
         parts += [
             Markup('<circle cx="{x:.2f}%" cy="{y}" r="3.6" class="{name}"/>').format(
-                x=x(score), y=row, name=name
+                x=x(probability), y=row, name=name
             )
-            for score in scores[relevant == right].tolist()
+            for probability in probabilities[relevant == right].tolist()
         ]
-    for name, score in lines:
-        if low <= score <= high:
+    for name, probability in lines:
+        if 0 <= probability <= 1:
             parts.append(
                 Markup('<line x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="26" class="{name}"/>').format(
-                    x=x(score), name=name
+                    x=x(probability), name=name
                 )
             )
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
+def reliability(bins: Reliability, label: str) -> Markup:
+    """Draw what came true against what was promised, with the number of decisions in each bin.
+
+    Parameters
+    ----------
+    bins : Reliability
+    label : str
+        What it is about, for those who cannot see it.
+    """
+    left, top, side, height = 46, 12, 370, 240
+    width = side / len(bins.counts)
+
+    def x(probability: float) -> float:
+        return left + side * probability
+
+    def y(fraction: float) -> float:
+        return top + height * (1 - fraction)
+
+    parts = [
+        Markup('<svg viewBox="0 0 424 316" role="img" aria-label="{label}">').format(label=label)
+    ]
+    for number, (observed, count) in enumerate(zip(bins.observed, bins.counts, strict=True)):
+        middle = left + width * (number + 0.5)
+        if count:
+            parts.append(
+                Markup(
+                    '<rect x="{x:.1f}" y="{y:.1f}" width="{w:.1f}" height="{h:.1f}" class="bar"/>'
+                ).format(x=middle - width / 2 + 2, y=y(observed), w=width - 4, h=height * observed)
+            )
+        parts.append(
+            Markup('<text x="{x:.1f}" y="302" class="count">{count}</text>').format(
+                x=middle, count=f"{count:.0f}" if count < 10_000 else f"{count / 1000:.0f}k"
+            )
+        )
+    parts += [
+        Markup(
+            '<text x="{x:.1f}" y="{below:.1f}" class="count">{tick:g}</text>'
+            '<text x="{left}" y="{y:.1f}" class="tick">{tick:g}</text>'
+        ).format(x=x(tick), y=y(tick) + 4, below=top + height + 18, left=left - 8, tick=tick)
+        for tick in (0, 0.2, 0.4, 0.6, 0.8, 1)
+    ]
+    parts.append(
+        Markup(
+            '<line x1="{x0}" y1="{y0}" x2="{x1}" y2="{y1}" class="ideal"/>'
+            '<rect x="{x0}" y="{y1}" width="{side}" height="{height}" class="frame"/>'
+            '<text x="{end}" y="302" class="tick">count</text>'
+        ).format(x0=x(0), y0=y(0), x1=x(1), y1=y(1), side=side, height=height, end=left - 4)
+    )
+    parts += [
+        Markup('<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="at"/>').format(
+            x=x(predicted), y=y(observed)
+        )
+        for predicted, observed in zip(bins.predicted, bins.observed, strict=True)
+        if not np.isnan(predicted)
+    ]
     return Markup("").join([*parts, Markup("</svg>")])
 
 

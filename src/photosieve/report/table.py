@@ -64,7 +64,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
     _add_sheet(
         book,
         "Labels",
-        ["label", *names, "average precision"],
+        ["label", *names, "average precision", "calibration error"],
         (
             [
                 label,
@@ -72,6 +72,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
                 int(evaluation.per_label[j].support),
                 *_cells(evaluation.per_label[j]),
                 _number(evaluation.average_precision[j]),
+                _number(evaluation.calibration_errors[j]),
             ]
             for j, label in enumerate(evaluation.labels)
         ),
@@ -94,7 +95,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
     _add_sheet(
         book,
         "Answers",
-        ["building", "label", "photo", "score", "labelled", "returned", "verdict"],
+        ["building", "label", "photo", "probability", "score", "labelled", "returned", "verdict"],
         _answers(evaluation),
     )
     _add_sheet(
@@ -160,6 +161,7 @@ def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
     for name, interval in evaluation.intervals.items():
         ends = [_number(interval.low), _number(interval.high)]
         yield [name.replace("_", " "), _number(interval.value), *ends]
+    yield ["calibration error", _number(evaluation.calibration_error), None, None]
     empty = evaluation.empty
     yield ['"none" was right', empty.right, None, None]
     yield ["questions that nothing answers", empty.asked, None, None]
@@ -170,21 +172,26 @@ def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
 
 
 def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
-    """Every photo that was returned or should have been, best score first within each question."""
+    """Every photo that was returned or should have been, the likeliest first in each question."""
     for building in evaluation.buildings:
         rows = [i for i, group in enumerate(evaluation.groups) if group == building]
         for j, label in enumerate(evaluation.labels):
-            for i in sorted(rows, key=lambda i: -evaluation.scores[i, j]):
+            for i in sorted(rows, key=lambda i: -evaluation.probabilities[i, j]):
                 labelled, returned = bool(evaluation.relevant[i, j]), bool(evaluation.kept[i, j])
                 if labelled or returned:
                     verdict = (
                         "found" if labelled and returned else "wrong" if returned else "missed"
                     )
-                    score = float(evaluation.scores[i, j])
-                    photo = evaluation.photos[i].name
                     yield [
-                        building, label, photo, score, int(labelled), int(returned), verdict,
-                    ]  # fmt: skip
+                        building,
+                        label,
+                        evaluation.photos[i].name,
+                        float(evaluation.probabilities[i, j]),
+                        float(evaluation.scores[i, j]),
+                        int(labelled),
+                        int(returned),
+                        verdict,
+                    ]
 
 
 def _cells(counts: Counts) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,12 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from photosieve.calibrate import AFFINITY, HiddenWords, average_background, background
 from photosieve.encoders import Floats, Head
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training.losses import anchor_term, balanced_sigmoid, diagonal_softmax
+from photosieve.training.parallel import run_all
 from photosieve.training.recipes import Recipe
 from photosieve.training.trunk import Prepared
+
+HIDDEN_PARTS = 3
+"""Parts that labels are split into, one of which each fold hides."""
+
+GENERAL_WORDS = 100
+"""How many general words are asked for in each fold."""
 
 SCALAR_LEARNING_RATE = 1e-2
 """Of the scale and the bias, which have further to go than the maps."""
@@ -39,7 +48,7 @@ def fit(
         The pretrained head: where training starts and where the anchors hold.
     recipe : Recipe
     seed : int
-        Decides the order of batches.
+        Decides the order of batches and which view of a photo each of them sees.
     progress : Progress
         Told of each epoch.
 
@@ -55,7 +64,10 @@ def fit(
     if recipe.epochs == 0 or not data.targets.any():  # nothing to do, or nothing to learn from
         return start
     generator = torch.Generator().manual_seed(seed)
-    features = torch.from_numpy(data.photos - start.photo_mean)  # (n, p)
+    views = data.photos[:, None]
+    if recipe.more_views:
+        views = np.concatenate([views, data.more_views], axis=1)
+    features = torch.from_numpy(views - start.photo_mean)  # (n, views, p)
     targets = torch.from_numpy(data.targets).float()  # (n, labels)
     texts = torch.from_numpy(data.texts - start.text_mean)  # (labels, q)
     pairs = targets.nonzero()  # (pairs, 2): row, label
@@ -78,13 +90,14 @@ def fit(
     words = torch.from_numpy(_free_words_removed(data, start, recipe))  # (words, q)
     with torch.no_grad():
         labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)  # (labels|words, d)
-        pretrained = _unit(features @ photo_map) @ anchors.T  # (n, words)
+        pretrained = _unit(features @ photo_map) @ anchors.T  # (n, views, words)
 
     items = len(pairs) if recipe.loss == "diagonal_softmax" else len(features)
     for epoch in range(recipe.epochs):
         for batch in _batches(items, recipe.batch_size, generator):
             rows = pairs[batch, 0] if recipe.loss == "diagonal_softmax" else batch
-            photos = _unit(features[rows] @ photo_map)  # (batch, d)
+            view = torch.randint(features.shape[1], rows.shape, generator=generator)  # (batch,)
+            photos = _unit(features[rows, view] @ photo_map)  # (batch, d)
             if recipe.trains_text:
                 labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)
             logits = log_scale.exp() * photos @ labels.T  # (batch, labels)
@@ -94,7 +107,7 @@ def fit(
                 loss = balanced_sigmoid(logits + bias, targets[rows], positives, len(features))
             if len(words):
                 scores = photos @ anchors.T  # (batch, words)
-                loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows])
+                loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows, view])
             if not torch.isfinite(loss):
                 raise TrainingError(
                     f"the loss stopped being a number in epoch {epoch + 1}; "
@@ -137,13 +150,80 @@ def out_of_fold(
     -------
     array (n, labels)
     """
-    scores = np.full(data.targets.shape, np.nan)
     everything = np.arange(len(data.photos))
-    for number, held_out in enumerate(folds):
-        head = fit(data.rows(np.setdiff1d(everything, held_out)), start, recipe, seed=seed)
-        scores[held_out] = data.rows(held_out).scores(head)
-        progress("scoring held-out buildings", number + 1, len(folds))
+
+    def score(held_out: NDArray[np.intp], progress: Progress) -> Floats:
+        seen = data.rows(np.setdiff1d(everything, held_out))
+        return data.rows(held_out).scores(fit(seen, start, recipe, seed=seed, progress=progress))
+
+    jobs = [functools.partial(score, held_out) for held_out in folds]
+    scores = np.full(data.targets.shape, np.nan)
+    found = run_all(jobs, "scoring held-out buildings", progress)
+    for held_out, rows in zip(folds, found, strict=True):
+        scores[held_out] = rows
     return scores
+
+
+def hidden_words(
+    data: Prepared,
+    start: Head,
+    recipe: Recipe,
+    folds: Sequence[NDArray[np.intp]],
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> HiddenWords:
+    """Score words that training did not see, on photos that it did not see.
+
+    For each fold a head is trained without its photos and without a third of the labels, which are
+    then asked for on those photos as a user asks for words that nobody labelled. General words that
+    are not close to any label are asked for as well, taken to be on no photo.
+
+    Parameters
+    ----------
+    folds : sequence of arrays of int
+        Rows held out together, each fold of whole buildings where there are several.
+    """
+    order = np.random.default_rng(seed).permutation(len(data.labels))
+    parts = min(HIDDEN_PARTS, len(order))
+
+    def ask(number: int, progress: Progress) -> HiddenWords:
+        hidden = np.sort(order[number % parts :: parts])
+        shown = np.setdiff1d(order, hidden)
+        held_out = folds[number]
+        seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), held_out))
+        head = fit(seen.columns(shown), start, recipe, seed=seed, progress=progress)
+        labels = head.project_texts(data.texts[shown])
+        words = head.project_texts(data.words)
+        remote = np.flatnonzero(_affinity(words, labels) <= AFFINITY)
+        generator = np.random.default_rng((seed, number))
+        remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
+        asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])  # (k, d)
+        photos = head.project_photos(data.photos[held_out])  # (m, d)
+        behind = head.project_photos(seen.photos)
+        average = average_background(behind, words)
+        normal = [background(behind @ t, average).normalise(photos @ t) for t in asked]
+        right = np.zeros((len(photos), len(asked)), bool)
+        right[:, : len(hidden)] = data.targets[np.ix_(held_out, hidden)]
+        _, building = np.unique(np.array(data.dataset.groups)[held_out], return_inverse=True)
+        word = np.arange(len(asked))
+        return HiddenWords(
+            normal=np.array(normal).ravel(),  # (k * m,), word by word
+            affinity=np.repeat(_affinity(asked, labels), len(photos)),
+            relevant=right.T.ravel(),
+            general=np.repeat(word >= len(hidden), len(photos)),
+            question=(word[:, None] * (building.max() + 1) + building).ravel(),
+        )
+
+    jobs = [functools.partial(ask, number) for number in range(len(folds))]
+    return HiddenWords.join(run_all(jobs, "asking for hidden labels", progress))
+
+
+def _affinity(texts: Floats, labels: Floats) -> NDArray[np.float64]:
+    """Cosine of each text, (n, d), to the nearest label, (labels, d)."""
+    if not len(labels):
+        return np.zeros(len(texts))
+    return np.asarray((texts @ labels.T).max(1), np.float64)
 
 
 def _free_words_removed(data: Prepared, start: Head, recipe: Recipe) -> Floats:

@@ -23,6 +23,8 @@ class Recipe:
         See `photosieve.training.losses`.
     trains_text : bool
         Whether the text side moves as well as the photo side.
+    more_views : bool
+        Whether each step sees one random view of each photo: itself, its mirror image or a corner.
     batch_size : int
         Photos a step for `balanced_sigmoid`, (photo, label) pairs a step for `diagonal_softmax`.
     epochs : int
@@ -35,6 +37,9 @@ class Recipe:
         How strongly the scores of general words are held where the pretrained model had them.
     anchor_free_cosine : float
         General words whose cosine to a label exceeds this are left free to move with it.
+    usual_slope, usual_intercept : float
+        Log odds of a match as a line of the score, as found on sets of very different size: for
+        sets too small to learn it from. A slope of 0 says that there is no such line.
     """
 
     name: str
@@ -42,12 +47,15 @@ class Recipe:
     caveat: str
     loss: Literal["balanced_sigmoid", "diagonal_softmax"]
     trains_text: bool
+    more_views: bool
     batch_size: int
     epochs: int
     learning_rate: float
     scale: float
     anchor_weight: float
     anchor_free_cosine: float
+    usual_slope: float
+    usual_intercept: float
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name."""
@@ -63,12 +71,15 @@ _TABLE = (
         caveat="",
         loss="balanced_sigmoid",
         trains_text=False,
+        more_views=True,
         batch_size=512,
         epochs=150,
         learning_rate=1e-3,
         scale=5.0,
         anchor_weight=30.0,
         anchor_free_cosine=0.5,
+        usual_slope=23.0,
+        usual_intercept=-3.5,
     ),
     Recipe(
         name="notebook",
@@ -79,12 +90,15 @@ _TABLE = (
         ),
         loss="diagonal_softmax",
         trains_text=True,
+        more_views=False,
         batch_size=16,
         epochs=30,
         learning_rate=1e-4,
         scale=10.0,
         anchor_weight=0.0,
         anchor_free_cosine=1.0,
+        usual_slope=0.0,
+        usual_intercept=0.0,
     ),
     Recipe(
         name="zero-shot",
@@ -92,12 +106,15 @@ _TABLE = (
         caveat="knows nothing of your labels; only the cut is learned",
         loss="balanced_sigmoid",
         trains_text=False,
+        more_views=False,
         batch_size=1,
         epochs=0,
         learning_rate=0.0,
         scale=1.0,
         anchor_weight=0.0,
         anchor_free_cosine=1.0,
+        usual_slope=0.0,
+        usual_intercept=0.0,
     ),
 )
 
@@ -154,6 +171,7 @@ def _parse(key: str, text: str, kind: type) -> bool | int | float:
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
         raise UsageError(f'{key} must be {wanted}, not "{text}"') from None
-    if not 0 <= value < float("inf"):
+    least = float("-inf") if key == "usual_intercept" else 0.0
+    if not least <= value < float("inf"):
         raise UsageError(f"{key} must be 0 or more and finite, not {text}")
     return value

@@ -25,6 +25,8 @@ class Prepared:
         The photos that could be read, in the order of the rows below.
     photos : array (n, p)
         Features of the photos.
+    more_views : array (n, v, p)
+        Features of further views of them, for training; v may be 0.
     targets : array of bool (n, labels)
     labels : tuple of str (labels,)
     texts : array (labels, q)
@@ -37,6 +39,7 @@ class Prepared:
 
     dataset: Dataset
     photos: Floats
+    more_views: Floats
     targets: NDArray[np.bool_]
     labels: tuple[str, ...]
     texts: Floats
@@ -49,7 +52,17 @@ class Prepared:
             self,
             dataset=self.dataset.select(index),
             photos=self.photos[index],
+            more_views=self.more_views[index],
             targets=self.targets[index],
+        )
+
+    def columns(self, index: NDArray[np.intp]) -> Prepared:
+        """Return all of the photos with some of the labels."""
+        return replace(
+            self,
+            targets=self.targets[:, index],
+            labels=tuple(self.labels[column] for column in index),
+            texts=self.texts[index],
         )
 
     def scores(self, head: Head) -> Floats:
@@ -62,6 +75,7 @@ def prepare(
     dataset: Dataset,
     *,
     labels: Sequence[str] | None = None,
+    more_views: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
 ) -> Prepared:
@@ -73,6 +87,8 @@ def prepare(
     dataset : Dataset
     labels : sequence of str, optional
         What is asked; the dataset's own vocabulary by default.
+    more_views : bool
+        Whether to train on the photos, with a recipe that uses further views of them.
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
@@ -87,7 +103,9 @@ def prepare(
         raise TrainingError(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
         )
-    found = encoder.photo_features(dataset.photos, max_pixels=max_pixels, progress=progress)
+    found = encoder.photo_features(
+        dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
+    )
     if not len(found.kept):
         raise TrainingError(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
@@ -97,6 +115,7 @@ def prepare(
     return Prepared(
         dataset=dataset,
         photos=found.features,
+        more_views=found.more_views,
         targets=dataset.matrix(labels),
         labels=labels,
         texts=encoder.text_features(labels),

@@ -1,0 +1,89 @@
+"""What a cut is tuned for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve import metrics
+from photosieve.errors import UsageError
+from photosieve.metrics import Counts, Floats
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a cut is tuned for, macro-averaged over labels.
+
+    ``f1``, ``f2`` and ``f0.5`` are F scores; ``accuracy`` counts true negatives;
+    ``recall>=0.9`` is the best precision among cuts whose recall is at least 0.9, and
+    ``precision>=0.9`` the best recall among cuts whose precision is.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not (_F_SCORE.fullmatch(self.name) or self.name == "accuracy" or self._bound):
+            raise UsageError(
+                f'there is no objective "{self.name}"; choose f1, f2, f0.5, accuracy, '
+                "or a bound such as recall>=0.9 or precision>=0.9"
+            )
+
+    @property
+    def _bound(self) -> tuple[str, float] | None:
+        match = _BOUND.fullmatch(self.name)
+        return (match[1], float(match[2])) if match else None
+
+    def value(self, counts: Counts, axis: int = 0) -> Floats:
+        """Macro value, higher is better, of counts whose `axis` is that of labels.
+
+        For a bound, cuts that keep it rank above all that do not: 1 + the other ratio. What is
+        undefined for every label is worth nothing: 0.
+        """
+        if self._bound:
+            name, least = self._bound
+            other = "precision" if name == "recall" else "recall"
+            bounded = metrics.mean(getattr(counts, name), axis)
+            value = np.where(
+                bounded >= least, 1 + metrics.mean(getattr(counts, other), axis), bounded
+            )
+        elif self.name == "accuracy":
+            value = metrics.mean(counts.accuracy, axis)
+        else:
+            value = metrics.mean(counts.f_beta(float(self.name[1:])), axis)
+        return np.nan_to_num(value)
+
+    def threshold(self, probabilities: Floats, relevant: NDArray[np.bool_]) -> float:
+        """Find the threshold on probabilities of single decisions that serves the objective.
+
+        For an F score that is F* / (1 + beta^2), F* being the best F score that any threshold
+        reaches (Lipton, Elkan and Naryanaswamy 2014, arXiv:1402.1892, theorem 1 for beta = 1):
+        steadier than the best threshold itself. For the accuracy it is one half. For a bound the
+        best threshold is searched.
+
+        Parameters
+        ----------
+        probabilities : array (n,)
+        relevant : array of bool (n,)
+            Some of them True.
+        """
+        if self.name == "accuracy":
+            return 0.5
+        order = np.argsort(-probabilities, kind="stable")
+        tp = np.cumsum(relevant[order]).astype(np.float64)
+        kept = np.arange(1, len(order) + 1)
+        positives = tp[-1]
+        counts = Counts(tp, kept - tp, positives - tp, len(order) - kept - positives + tp)
+        if self._bound:
+            values = self.value(counts[None])  # (n,), as if it were a single label
+            found = float(probabilities[order][int(values.argmax())])
+        else:
+            beta = float(self.name[1:])
+            found = float(counts.f_beta(beta).max()) / (1 + beta**2)
+        return min(max(found, 0.01), 0.99)
+
+
+_F_SCORE = re.compile(r"f(1|2|0\.5)")
+_BOUND = re.compile(r"(recall|precision)>=(0?\.\d+|1|1\.0)")

@@ -1,0 +1,84 @@
+"""Queries as people write them: ``sofa -window``, ``kitchen + island``, ``TV|television``.
+
+::
+
+    query     = [sign] term { sign term }
+    sign      = "+" | "-"        with white space before it, or at the start
+    term      = phrasing { "|" phrasing }
+    phrasing  = words, or anything in double quotes
+
+A hyphen inside a word is a hyphen. A photo matches when it matches every term with a plus and none
+with a minus: its probability is the smallest of theirs (Zadeh 1965, "Fuzzy sets"), a minus turning
+p into 1 - p. Several phrasings of one term are averaged as vectors (prompt ensembling; Radford et
+al. 2021, arXiv:2103.00020, section 3.1.4).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from photosieve.errors import UsageError
+
+_PIECES = re.compile(
+    r'"(?P<quoted>[^"]*)"|(?P<sign>(?:^|(?<=\s))[+-])|(?P<bar>\|)|(?P<word>[^\s"|]+)'
+)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One condition of a query.
+
+    Parameters
+    ----------
+    phrasings : tuple of str
+        At least one.
+    negative : bool
+        Whether photos that match it are unwanted.
+    """
+
+    phrasings: tuple[str, ...]
+    negative: bool = False
+
+    def __str__(self) -> str:
+        return ("-" if self.negative else "") + "|".join(self.phrasings)
+
+
+def parse(query: str) -> tuple[Term, ...]:
+    """Read a query.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to look for: no words, a sign or bar without words, or only negatives.
+    """
+    terms: list[Term] = []
+    phrasings: list[list[str]] = [[]]
+    negative = False
+
+    def finish() -> None:
+        if not all(phrasings):
+            raise UsageError(
+                f'the query "{query}" has a "+", "-" or "|" without words; '
+                "write words on both sides, such as: sofa -window"
+            )
+        terms.append(Term(tuple(" ".join(words) for words in phrasings), negative))
+
+    for piece in _PIECES.finditer(query):
+        if piece["sign"]:
+            if terms or phrasings != [[]]:
+                finish()
+            phrasings, negative = [[]], piece["sign"] == "-"
+        elif piece["bar"]:
+            phrasings.append([])
+        elif text := (piece["quoted"] or piece["word"] or "").strip():
+            phrasings[-1].append(text)
+    if not query.strip():
+        raise UsageError("the query is empty; say what to look for, such as: kitchen")
+    finish()
+    if all(term.negative for term in terms):
+        raise UsageError(
+            f'the query "{query}" says only what is unwanted; '
+            "add what to look for, such as: sofa -window"
+        )
+    return tuple(terms)

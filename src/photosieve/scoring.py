@@ -1,0 +1,144 @@
+"""What a query says about photos: its terms, understood, and the probability of each photo."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.calibrate import Background, Calibration, background
+from photosieve.cut import Cut
+from photosieve.encoders import Encoder, Floats, embed_texts, unit
+from photosieve.labelfiles import label_key
+from photosieve.queries import Term, parse
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one term of a query is understood.
+
+    Parameters
+    ----------
+    term : Term
+    vector : array (d,)
+        Of length 1.
+    label : str or None
+        The label that it is; None for any other word.
+    nearest : str
+        The label that is nearest in meaning.
+    affinity : float
+        Cosine to that label.
+    background : Background
+        Its scores over the background photos.
+    """
+
+    term: Term
+    vector: Floats = field(compare=False)
+    label: str | None
+    nearest: str
+    affinity: float
+    background: Background
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a form for JSON, without the vector."""
+        return {
+            "term": str(self.term),
+            "negative": self.term.negative,
+            "label": self.label,
+            "nearest": self.nearest,
+            "affinity": self.affinity,
+            "background": asdict(self.background),
+        }
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Turns queries and embedded photos into probabilities.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Trained.
+    labels : tuple of str
+        What it was trained on.
+    calibration : Calibration
+    background : array (n, d)
+        Embedded background photos.
+    average : Background
+        Of general words over them.
+    """
+
+    encoder: Encoder
+    labels: tuple[str, ...]
+    calibration: Calibration
+    background: Floats
+    average: Background
+
+    @functools.cached_property
+    def _label_vectors(self) -> Floats:
+        return embed_texts(self.encoder, self.labels)
+
+    def read(self, query: str) -> tuple[Reading, ...]:
+        """Understand a query: a label as it is written, or what `photosieve.queries` describes.
+
+        Raises
+        ------
+        UsageError
+            If it has nothing to look for.
+        """
+        known = {label_key(label): label for label in self.labels}
+        whole = " ".join(query.split())
+        terms = (Term((whole,)),) if label_key(whole) in known else parse(query)
+        return tuple(self._read(term, known) for term in terms)
+
+    def _read(self, term: Term, known: dict[str, str]) -> Reading:
+        # A label is embedded as it was in training, however a user writes it.
+        texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
+        vector = unit(embed_texts(self.encoder, texts).mean(0))  # (d,)
+        cosines = self._label_vectors @ vector  # (labels,)
+        nearest = int(cosines.argmax())
+        return Reading(
+            term=term,
+            vector=vector,
+            label=known.get(label_key(texts[0])) if len(texts) == 1 else None,
+            nearest=self.labels[nearest],
+            affinity=float(cosines[nearest]),
+            background=background(self.background @ vector, self.average),
+        )
+
+    def scores(self, readings: tuple[Reading, ...], photos: Floats) -> Floats:
+        """Cosines of photos, (n, d), and a query: its terms added, the negative ones taken away."""
+        signed = [-r.vector if r.term.negative else r.vector for r in readings]
+        return np.asarray(photos @ unit(np.sum(signed, axis=0)), np.float32)
+
+    def probabilities(self, readings: tuple[Reading, ...], photos: Floats) -> NDArray[np.float64]:
+        """Probability that each photo, (n, d), matches each term, (n, terms)."""
+        columns = []
+        for reading in readings:
+            scores = photos @ reading.vector
+            if reading.label is not None:
+                column = self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
+            else:
+                normal = reading.background.normalise(scores)
+                column = self.calibration.words(normal, reading.affinity)
+            columns.append(column)
+        return np.stack(columns, axis=1)
+
+    def cut(self, readings: tuple[Reading, ...], learned: Cut) -> Cut:
+        """Return the rule for a query: the learned one, or for words that are no labels theirs."""
+        wanted = [reading for reading in readings if not reading.term.negative]
+        if all(reading.label is not None for reading in wanted):
+            return learned
+        words = self.calibration.word_threshold
+        if any(reading.label is not None for reading in wanted):
+            return replace(learned, gate=max(learned.gate, words), floor=max(learned.floor, words))
+        return Cut.threshold(words)
+
+
+def matches(terms: tuple[Term, ...], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability that photos match a query, (n,), from that of each term, (n, terms)."""
+    negative = np.array([term.negative for term in terms])
+    return np.asarray(np.where(negative, 1 - probabilities, probabilities).min(1))

@@ -1,0 +1,90 @@
+"""A sieve's fields as a folder, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from photosieve import sievefile
+from photosieve.calibrate import Background
+from photosieve.encoders import Head, load_encoder
+from photosieve.errors import EncoderError, SieveError
+from photosieve.evidence import Evidence
+from photosieve.guarantee import Guarantee
+from photosieve.training.recipes import Recipe
+from photosieve.tune import Tuning
+
+
+def write(folder: Path, fields: Mapping[str, Any]) -> None:
+    """Write the fields of a `photosieve.sieve.Sieve`, by name: all of it or nothing.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be written, or holds something else than a sieve.
+    """
+    encoder, evidence, promised = fields["encoder"], fields["evidence"], fields["guarantee"]
+    manifest = {
+        "encoder": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "labels": dict(fields["labels"]),
+        "recipe": fields["recipe"].to_dict(),
+        "seed": fields["seed"],
+        "seconds": round(fields["seconds"], 3),
+        "tuning": fields["tuning"].to_dict(),
+        "evidence": {"groups": evidence.groups, "names": evidence.names},
+        "guarantee": promised.to_dict() if promised else None,
+        "average_background": asdict(fields["average"]),
+        "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
+    }
+    tables: dict[str, sievefile.Arrays] = {
+        "head": encoder.head.arrays(),
+        "background": {"photos": fields["background"]},
+        **evidence.tables(),
+    }
+    sievefile.write(folder, sievefile.Saved(manifest, tables))
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read the fields again, each checked.
+
+    Raises
+    ------
+    SieveError
+        If the folder is missing, damaged, altered, made by another version, or its cut was tuned
+        for other weights than those found.
+    """
+    saved = sievefile.read(folder)
+    manifest = saved.manifest
+    try:
+        recipe, promised = Recipe(**manifest["recipe"]), manifest["guarantee"]
+        fields: dict[str, Any] = {
+            "encoder": load_encoder(manifest["encoder"]).with_head(Head(**saved.tables["head"])),
+            "labels": {str(label): int(count) for label, count in manifest["labels"].items()},
+            "recipe": recipe,
+            "seed": int(manifest["seed"]),
+            "tuning": Tuning.from_dict(manifest["tuning"]),
+            "evidence": Evidence.from_tables(saved.tables, recipe, **manifest["evidence"]),
+            "background": saved.tables["background"]["photos"],
+            "average": Background(
+                **{k: float(v) for k, v in manifest["average_background"].items()}
+            ),
+            "seconds": float(manifest["seconds"]),
+            "guarantee": Guarantee.from_dict(promised) if promised else None,
+        }
+        fingerprint = manifest["fingerprint"]
+    except (
+        KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
+    ) as error:  # fmt: skip
+        raise SieveError(
+            f"{folder / sievefile.MANIFEST}: the file is damaged ({error!r}); train again"
+        ) from None
+    if fields["encoder"].fingerprint != fingerprint:
+        raise SieveError(
+            f"{folder}: the cut was tuned for other weights than those found here "
+            "(another version of the encoder's packages?); train again"
+        )
+    return fields

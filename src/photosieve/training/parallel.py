@@ -1,0 +1,65 @@
+"""Trainings side by side: one processor each, as heads are too small to share one out."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+
+from photosieve.errors import TrainingError
+from photosieve.progress import Progress
+
+Result = TypeVar("Result")
+
+
+def run_all(
+    jobs: Sequence[Callable[[Progress], Result]], stage: str, progress: Progress
+) -> list[Result]:
+    """Run jobs, in any order, and return their results in order.
+
+    If one fails, or the user interrupts, the others are stopped at their next report of progress.
+
+    Parameters
+    ----------
+    jobs : sequence of callable
+        Each takes a `Progress`, which it calls every now and then.
+    stage : str
+        What the whole is called.
+    progress : Progress
+        Told of each job that is done.
+    """
+    stop = threading.Event()
+
+    def watch(*_: object) -> None:
+        if stop.is_set():
+            raise TrainingError("the training was stopped")
+
+    progress(stage, 0, len(jobs))
+    results = []
+    with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting = [pool.submit(job, watch) for job in jobs]
+        try:
+            for done, future in enumerate(waiting, start=1):
+                results.append(future.result())
+                progress(stage, done, len(jobs))
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return results
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let torch use one thread for each that calls it: more wait for one another than they help."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

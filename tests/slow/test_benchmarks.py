@@ -1,0 +1,36 @@
+"""The scripts behind the README's figures run, and what they print supports what it says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.slow
+def test_quality() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/quality.py", "--seeds", "2", "--houses", "none"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(r"^\| ([\w, -]+?) \| (0\.\d+) \[", done.stdout, re.M)
+    f1 = {name: float(value) for name, value in rows}
+    assert f1["balanced"] >= f1["notebook, cut by hand"] + 0.10
+    assert f1["balanced"] == max(f1.values())
+    before, after = map(float, re.findall(r"\| 26 \| ([\d.]+) \| ([\d.]+) ", done.stdout)[0])
+    assert after >= before
+    assert "houses left out: there is no folder none" in done.stdout
+
+
+@pytest.mark.slow
+def test_speed() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/speed.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^ratio +[\d.]+$", done.stdout, re.M)) == 2
+    assert "cosine to float32" in done.stdout

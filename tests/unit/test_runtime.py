@@ -1,0 +1,124 @@
+"""Towers: the converted form agrees with torch, and a broken cache costs time, not results."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from photosieve.encoders import runtime
+
+Batches = list[tuple[NDArray[np.float32]]]
+
+
+class Small(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = torch.nn.Linear(4, 3)
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.layer(rows).tanh()
+        return result
+
+
+def counted() -> tuple[Callable[[], torch.nn.Module], list[Small]]:
+    """How to build the module, and all that were built."""
+    built: list[Small] = []
+
+    def build() -> torch.nn.Module:
+        built.append(Small())
+        return built[-1].eval()
+
+    return build, built
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path / "cache")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def batches() -> Batches:
+    """More than there are requests, of sizes that vary."""
+    rng = np.random.default_rng(0)
+    return [(rng.normal(size=(1 + i % 3, 4)).astype(np.float32),) for i in range(40)]
+
+
+def open_small(fingerprint: str = "a") -> tuple[runtime.Tower, int]:
+    """The tower, and how many modules had to be built for it."""
+    build, built = counted()
+    example = (np.zeros((1, 4), np.float32),)
+    tower = runtime.open_tower("small", fingerprint, build, example, ((-1, 4),))
+    return tower, len(built)
+
+
+def run(batches: Batches) -> NDArray[np.float32]:
+    tower, _ = open_small()
+    return np.concatenate(list(tower(batches)))
+
+
+def plain(batches: Batches) -> NDArray[np.float32]:
+    with torch.no_grad():
+        rows = [Small()(torch.from_numpy(batch)).numpy() for (batch,) in batches]
+    return np.concatenate(rows)
+
+
+def test_outputs_are_those_of_torch_in_order(batches: Batches) -> None:
+    np.testing.assert_allclose(run(batches), plain(batches), atol=1e-5)
+    tower, _ = open_small()
+    assert list(tower([])) == []
+
+
+def test_the_converted_form_is_kept(cache: Path, batches: Batches) -> None:
+    assert [open_small("a")[1], open_small("a")[1], open_small("b")[1]] == [1, 0, 1]
+    np.testing.assert_allclose(run(batches), plain(batches), atol=1e-5)
+    assert sorted(path.suffix for path in cache.iterdir()) == [".bin", ".bin", ".xml", ".xml"]
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".bin"])
+@pytest.mark.parametrize("damage", ["empty", "cut short", "gone"])
+def test_a_damaged_cache_is_made_again(
+    cache: Path, batches: Batches, suffix: str, damage: str
+) -> None:
+    open_small()
+    (file,) = cache.glob(f"*{suffix}")
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[: {"empty": 0, "cut short": 20}[damage]])
+    tower, built = open_small()
+    assert built == 1
+    np.testing.assert_allclose(np.concatenate(list(tower(batches))), plain(batches), atol=1e-5)
+    assert open_small()[1] == 0
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path, batches: Batches) -> None:
+    cache.write_text("a file where the folder should be")
+    np.testing.assert_allclose(run(batches), plain(batches), atol=1e-5)
+
+
+def test_without_openvino_torch_does_it(
+    cache: Path, batches: Batches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    np.testing.assert_allclose(run(batches), plain(batches), atol=1e-6)
+    assert not cache.exists()
+
+
+def test_inputs_are_taken_as_they_are_needed(batches: Batches) -> None:
+    """A million photos must not lie in memory because the tower is slower than the disk."""
+    taken: list[int] = []
+
+    def stream() -> Iterator[tuple[NDArray[np.float32]]]:
+        for number, batch in enumerate(batches):
+            taken.append(number)
+            yield batch
+
+    tower, _ = open_small()
+    next(tower(stream()))
+    assert len(taken) < len(batches)
