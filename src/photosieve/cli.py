@@ -354,9 +354,7 @@ def search(
             query, *folders, top=top, max_pixels=_pixels(max_megapixels), progress=progress
         )
         if html is not None:
-            hits = [(hit.path, hit.probability) for hit in result.hits]
-            hidden = [(hit.path, hit.probability) for hit in result.hidden]
-            report.write_contact_sheet(html, query, hits, hidden, result.cut)
+            report.write_contact_sheet(result, html)
     print_skipped(result.skipped)
     if as_json:
         print_json(result.explain() if explain else result.to_dict())

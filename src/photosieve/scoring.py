@@ -42,6 +42,15 @@ class Reading:
     affinity: float
     background: Background
 
+    def describe(self) -> str:
+        """Say how the term is understood."""
+        if self.label is not None:
+            known = "a label"
+        else:
+            known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
+        behind = self.background
+        return f"{known}; background score {behind.mean:z.3f} +- {behind.deviation:.3f}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON, without the vector."""
         return {

@@ -125,16 +125,8 @@ def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
     from rich.table import Table
 
     for reading in result.readings:
-        background = reading.background
-        known = (
-            f"a label, trained on {trained[reading.label]} photos"
-            if reading.label is not None
-            else f'no label; nearest is "{reading.nearest}" (cosine {reading.affinity:.2f})'
-        )
-        typer.echo(
-            f"{reading.term}: {known}; "
-            f"background score {background.mean:z.3f} +- {background.deviation:.3f}"
-        )
+        photos = f", trained on {trained[reading.label]} photos" if reading.label else ""
+        typer.echo(f"{reading.term}: {reading.describe()}{photos}")
     typer.echo(f"rule: {result.cut.describe()}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     terms = [str(reading.term) for reading in result.readings]

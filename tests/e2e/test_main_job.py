@@ -103,7 +103,8 @@ def test_search_for_what_is_not_there_is_empty(sieve: Path, run: Run) -> None:
 
 def test_search_explains_itself(sieve: Path, run: Run) -> None:
     done = run("search", "sofa -window", BUILDING, "--sieve", sieve, "--explain")
-    assert "sofa: a label, trained on 10 photos" in done.out
+    assert "sofa: a label; background score 0." in done.out
+    assert "trained on 10 photos" in done.out
     assert "rule: keep a photo when its probability is above" in done.out
     found = run("search", "couch", BUILDING, "--sieve", sieve, "--explain", "--json").json
     assert plain_numbers(found)

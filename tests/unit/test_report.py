@@ -14,12 +14,16 @@ import pytest
 from PIL import Image
 
 from photosieve import report
+from photosieve.calibrate import Background
 from photosieve.cut import Cut
 from photosieve.errors import UsageError
 from photosieve.evaluate import ComparisonRow, Evaluation, evaluate
+from photosieve.hits import Hit, SearchResult
 from photosieve.metrics import Interval
 from photosieve.photos import Skipped
+from photosieve.queries import Term
 from photosieve.report.page import decisions
+from photosieve.scoring import Reading
 
 SCRIPT = "<script>alert('x')</script>"
 FORMULA = '=HYPERLINK("http://evil")'
@@ -311,13 +315,25 @@ def test_page_of_a_single_photo(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("found", [2, 0])
 def test_contact_sheet(evaluation: Evaluation, tmp_path: Path, found: int) -> None:
-    ranked = [(path, 0.5 - 0.1 * n) for n, path in enumerate(evaluation.photos)]
+    ranked = [
+        Hit(path, 0.5 - 0.1 * n, 0.9 - 0.1 * n, reason=f"reason {n} {SCRIPT}")
+        for n, path in enumerate(evaluation.photos)
+    ]
+    reading = Reading(
+        Term((SCRIPT,)), np.ones(2, np.float32), None, SCRIPT, 0.25, Background(0.1, 0.2)
+    )
+    result = SearchResult(
+        SCRIPT, (reading,), tuple(ranked[:found]), tuple(ranked[found:]), Cut.threshold(0.35)
+    )
     path = tmp_path / "s.html"
-    report.write_contact_sheet(path, SCRIPT, ranked[:found], ranked[found:], Cut.threshold(0.35))
+    report.write_contact_sheet(result, path)
     page = path.read_text("utf-8")
     assert "<script" not in page
     assert ("Nothing matches; the nearest were" in page) == (found == 0)
     assert f"{6 - found} left out" in page
+    assert "(cosine 0.25); background score 0.100 +- 0.200" in page
+    assert "keep a photo when its probability is above 0.350" in page
+    assert all(f"reason {n} " in page for n in range(6))
 
 
 def test_a_failed_write_keeps_the_old_report(evaluation: Evaluation, tmp_path: Path) -> None:

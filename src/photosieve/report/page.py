@@ -19,9 +19,9 @@ import jinja2
 import numpy as np
 from PIL import Image
 
-from photosieve.cut import Cut
 from photosieve.errors import PhotoError
 from photosieve.evaluate import ComparisonRow, Evaluation
+from photosieve.hits import SearchResult
 from photosieve.metrics import Counts
 from photosieve.photos import decode
 from photosieve.report import plots
@@ -118,41 +118,24 @@ def decisions(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def write_contact_sheet(
-    path: Path,
-    query: str,
-    hits: Sequence[tuple[Path, float]],
-    hidden: Sequence[tuple[Path, float]],
-    cut: Cut,
-) -> None:
+def write_contact_sheet(result: SearchResult, path: Path) -> None:
     """Write the page of one search: what matches, and behind the cut the nearest of the rest.
-
-    Parameters
-    ----------
-    path : Path
-    query : str
-    hits, hidden : sequences of (photo, probability)
-        Best first.
-    cut : Cut
 
     Raises
     ------
     UsageError
         If the file cannot be written.
     """
-    photos = [*hits, *hidden[:NEAREST_SHOWN]]
+    nearest = result.hidden[:NEAREST_SHOWN]
+    pictures = {hit.path: _thumbnail(hit.path) for hit in (*result.hits, *nearest)}
+    number = {photo: index for index, photo in enumerate(pictures)}
     _write(
         "search.html.j2",
         path,
-        query=query,
-        hits=[(index, photo, probability) for index, (photo, probability) in enumerate(hits)],
-        hidden=[
-            (index, photo, probability)
-            for index, (photo, probability) in enumerate(hidden[:NEAREST_SHOWN], start=len(hits))
-        ],
-        hidden_count=len(hidden),
-        cut=cut,
-        pictures={index: _thumbnail(photo) for index, (photo, _) in enumerate(photos)},
+        result=result,
+        nearest=nearest,
+        number=number,
+        pictures={number[photo]: picture for photo, picture in pictures.items()},
     )
 
 

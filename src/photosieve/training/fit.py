@@ -48,7 +48,7 @@ def fit(
         The pretrained head: where training starts and where the anchors hold.
     recipe : Recipe
     seed : int
-        Decides the order of batches and which view of a photo each of them sees.
+        Decides the order of batches and which of its views each photo shows first.
     progress : Progress
         Told of each epoch.
 
@@ -92,11 +92,13 @@ def fit(
         labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)  # (labels|words, d)
         pretrained = _unit(features @ photo_map) @ anchors.T  # (n, views, words)
 
+    # Each photo shows its views in turn, all equally often, and not all photos the same one.
+    first_view = torch.randint(features.shape[1], (len(features),), generator=generator)  # (n,)
     items = len(pairs) if recipe.loss == "diagonal_softmax" else len(features)
     for epoch in range(recipe.epochs):
         for batch in _batches(items, recipe.batch_size, generator):
             rows = pairs[batch, 0] if recipe.loss == "diagonal_softmax" else batch
-            view = torch.randint(features.shape[1], rows.shape, generator=generator)  # (batch,)
+            view = (first_view[rows] + epoch) % features.shape[1]  # (batch,)
             photos = _unit(features[rows, view] @ photo_map)  # (batch, d)
             if recipe.trains_text:
                 labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)

@@ -24,7 +24,7 @@ class Recipe:
     trains_text : bool
         Whether the text side moves as well as the photo side.
     more_views : bool
-        Whether each step sees one random view of each photo: itself, its mirror image or a corner.
+        Whether each epoch sees another view of each photo: itself, its mirror image, a corner.
     batch_size : int
         Photos a step for `balanced_sigmoid`, (photo, label) pairs a step for `diagonal_softmax`.
     epochs : int
