@@ -13,6 +13,7 @@ from photosieve.errors import PhotosieveError, UsageError
 from photosieve.options import (
     Buildings,
     Confidence,
+    Encoder,
     Json,
     MaxMegapixels,
     Objective,
@@ -134,7 +135,7 @@ def check(
 def train(
     train: Train,
     out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder to save the sieve in.")],
-    encoder: Annotated[str, typer.Option(metavar="NAME", help="The model.")] = "starter",
+    encoder: Encoder = "starter",
     recipe: Annotated[
         str, typer.Option(metavar="NAME", help="balanced, notebook or zero-shot.")
     ] = "balanced",
@@ -266,7 +267,7 @@ def evaluate(
 def compare(
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="Labelled photos to train on.")],
     buildings: Buildings,
-    encoder: Annotated[str, typer.Option(metavar="NAME", help="The model.")] = "starter",
+    encoder: Encoder = "starter",
     recipes: Annotated[
         str, typer.Option(metavar="NAMES", help="Recipes, separated by commas.")
     ] = "zero-shot,notebook,balanced",

@@ -21,6 +21,13 @@ Train = Annotated[
     list[str],
     typer.Argument(metavar="TRAIN...", help="Folders with photos and a train_labels.json."),
 ]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="starter, or a CLIP, ALIGN or SigLIP model: a folder, or an id on the hub.",
+    ),
+]
 Objective = Annotated[
     str,
     typer.Option(
