@@ -303,18 +303,24 @@ def _add(parts: Sequence[Counts]) -> Counts:
 
 
 def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str:
-    """Pick the first member whose value is within two standard errors of the best.
+    """Pick the first member that the best one does not beat with 95 % confidence.
 
-    The error is that of the difference between the two over bootstrap draws of units (the rule of
-    Breiman et al., 1984, section 3.4.3, which takes one error; with a handful of buildings that
-    lets a drop in by luck). With one unit the figures are not honest, and the simplest is taken.
+    The error of the difference between two is taken over bootstrap draws of units, and held
+    against Student's t, because a handful of buildings tells little about its own noise, with
+    Bonferroni's correction, because the best is the best of several. With one unit the figures are
+    not honest, and the simplest member is taken.
     """
+    from scipy.special import stdtrit
+
     simplest = MEMBERS[0]
     units = len(judged[simplest].tp)
     if units < 2:
         return simplest
     values = {member: float(goal.value(counts.sum(0))) for member, counts in judged.items()}
     best = max(values, key=lambda member: values[member])
+    # Draws of n units out of n show sqrt((n - 1) / n) of the deviation.
+    confidence = 1 - 0.05 / max(len(judged) - 1, 1)
+    noise = float(stdtrit(units - 1, confidence)) * math.sqrt(units / (units - 1))
     weights = metrics.bootstrap_weights(units, draws=1000, seed=0)  # (draws, units)
 
     def draws(member: str) -> Floats:
@@ -324,7 +330,7 @@ def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str
 
     for member in judged:
         error = float(np.std(draws(best) - draws(member)))
-        if values[member] >= values[best] - 2 * error:
+        if values[member] >= values[best] - noise * error:
             return member
     return best
 
