@@ -13,6 +13,7 @@ from PIL import Image
 
 from photosieve import photos
 from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures
+from photosieve.encoders.linear import LinearHead
 from photosieve.errors import PhotoError
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
@@ -28,9 +29,9 @@ CELLS = 4
 WIDTH = 3 * CELLS**2
 
 
-def identity_head() -> Head:
+def identity_head() -> LinearHead:
     middle, same = np.full(WIDTH, 0.5, np.float32), np.eye(WIDTH, dtype=np.float32)
-    return Head(photo_mean=middle, photo=same, text_mean=middle, text=same)
+    return LinearHead(photo_mean=middle, photo=same, text_mean=middle, text=same)
 
 
 @dataclass(frozen=True)

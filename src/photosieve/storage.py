@@ -10,7 +10,8 @@ from typing import Any
 
 from photosieve import sievefile
 from photosieve.calibrate import Background
-from photosieve.encoders import Head, load_encoder
+from photosieve.encoders import load_encoder
+from photosieve.encoders.linear import LinearHead
 from photosieve.errors import EncoderError, SieveError
 from photosieve.evidence import Evidence
 from photosieve.guarantee import Guarantee
@@ -62,7 +63,9 @@ def read(folder: Path) -> dict[str, Any]:
     try:
         recipe, promised = Recipe(**manifest["recipe"]), manifest["guarantee"]
         fields: dict[str, Any] = {
-            "encoder": load_encoder(manifest["encoder"]).with_head(Head(**saved.tables["head"])),
+            "encoder": load_encoder(manifest["encoder"]).with_head(
+                LinearHead(**saved.tables["head"])
+            ),
             "labels": {str(label): int(count) for label, count in manifest["labels"].items()},
             "recipe": recipe,
             "seed": int(manifest["seed"]),

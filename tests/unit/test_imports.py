@@ -33,7 +33,7 @@ LAYERS = (
     "training.trunk training.losses training.parallel",
     "encoders",
     "encoders.starter encoders.hub",
-    "encoders.feed encoders.inputs",
+    "encoders.feed encoders.inputs encoders.linear",
     "encoders.runtime encoders.checkpoint",
     "tune",
     "pairs evaluate guarantee",
@@ -49,6 +49,7 @@ ALLOWED_UPWARD = {
     ("encoders.starter", "encoders"),
     ("encoders.hub", "encoders"),
     ("encoders.feed", "encoders"),
+    ("encoders.linear", "encoders"),
 }
 
 WITHOUT_TORCH = (

@@ -175,7 +175,12 @@ def test_a_description_that_does_not_fit_is_refused(
 def test_a_head_of_another_sieve_is_refused(sieve: Sieve, saved: Path, tmp_path: Path) -> None:
     """The cut of one and the weights of another would be a silent mistake."""
     start = sieve.encoder.head
-    other = replace(sieve, encoder=sieve.encoder.with_head(replace(start, photo=2 * start.photo)))
+    other = replace(
+        sieve,
+        encoder=sieve.encoder.with_head(
+            start.with_arrays(start.arrays() | {"photo": 2 * start.arrays()["photo"]})
+        ),
+    )
     other.save(tmp_path / "other")
     shutil.copy(tmp_path / "other" / "head.safetensors", saved)
     with pytest.raises(SieveError, match=r"head\.safetensors: the file was altered"):

@@ -83,7 +83,7 @@ def test_progress_counts_every_photo(encoder: Starter, photos: list[Path]) -> No
 def test_the_fingerprint_is_of_the_weights(encoder: Starter) -> None:
     assert encoder.fingerprint == Starter().fingerprint
     head = encoder.head
-    moved = type(head)(head.photo_mean, head.photo * 2, head.text_mean, head.text)
+    moved = head.with_arrays(head.arrays() | {"photo": 2 * head.arrays()["photo"]})
     assert encoder.with_head(moved).fingerprint != encoder.fingerprint
 
 

@@ -8,18 +8,20 @@ start from them.
 from __future__ import annotations
 
 import functools
-import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import torch
 
 Floats = NDArray[np.float32]
 
@@ -45,45 +47,42 @@ class PhotoFeatures:
     more_views: Floats
 
 
-@dataclass(frozen=True)
-class Head:
-    """The trainable part of both towers: affine maps from features into the common space.
-
-    A photo's embedding is ``normalise((features - photo_mean) @ photo)``, a text's
-    ``normalise((features - text_mean) @ text)``.
-
-    Parameters
-    ----------
-    photo_mean : array (p,)
-    photo : array (p, d)
-    text_mean : array (q,)
-    text : array (q, d)
-    """
-
-    photo_mean: Floats
-    photo: Floats
-    text_mean: Floats
-    text: Floats
+class Head(Protocol):
+    """The trainable part of both towers, from features to embeddings."""
 
     def project_photos(self, features: Floats) -> Floats:
         """Embed photos, (..., p), as unit vectors, (..., d)."""
-        return unit((features - self.photo_mean) @ self.photo)
 
     def project_texts(self, features: Floats) -> Floats:
         """Embed texts, (m, q), as unit vectors, (m, d)."""
-        return unit((features - self.text_mean) @ self.text)
 
     def arrays(self) -> dict[str, Floats]:
-        """Return the four arrays by name, for saving."""
-        return asdict(self)
+        """Return all that training may change, by name."""
+
+    def with_arrays(self, arrays: Mapping[str, Floats]) -> Self:
+        """Return the same kind of head with these numbers."""
 
     def fingerprint(self) -> str:
         """Hash of all numbers and shapes."""
-        digest = hashlib.sha256()
-        for name, array in self.arrays().items():
-            digest.update(f"{name}{array.shape}{array.dtype}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+
+    def student(self, *, trains_text: bool) -> Student:
+        """Return a copy to train: of the photo side alone, or of both."""
+
+
+class Student(Protocol):
+    """A head in training: the same maps on tensors, with gradients."""
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Return the tensors that training moves."""
+
+    def photos(self, features: torch.Tensor) -> torch.Tensor:
+        """Map photos, (n, p), to vectors of any length, (n, d)."""
+
+    def texts(self, features: torch.Tensor) -> torch.Tensor:
+        """Map texts, (m, q), to vectors of any length, (m, d)."""
+
+    def arrays(self) -> dict[str, Floats]:
+        """Return a copy of what has become of `Head.arrays`."""
 
 
 class Encoder(Protocol):

@@ -23,6 +23,7 @@ from PIL import Image
 from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
 from photosieve.encoders.checkpoint import Checkpoint, one_line
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
+from photosieve.encoders.linear import LinearHead
 from photosieve.encoders.runtime import Tower, open_tower, torch_tower
 from photosieve.errors import EncoderError
 from photosieve.photos import DEFAULT_MAX_PIXELS
@@ -85,7 +86,7 @@ class Hub:
             self.trunk.photos,
             self.trunk.prepare,
             paths,
-            width=len(self.head.photo_mean),
+            width=self.trunk.photo_width,
             more=more_views,
             max_pixels=max_pixels,
             progress=progress,
@@ -102,7 +103,7 @@ class Hub:
         """
         self.trunk.tokens.warn_of_long(texts)
         return feed.text_features(
-            self.trunk.texts, self.trunk.tokens, texts, width=len(self.head.text_mean)
+            self.trunk.texts, self.trunk.tokens, texts, width=self.trunk.text_width
         )
 
 
@@ -120,6 +121,8 @@ class Trunk:
         Turns texts into the text tower's inputs.
     photos, texts : Tower
         The towers.
+    photo_width, text_width : int
+        How many numbers they give for a photo and a text.
     batch : int
         How many photos the image tower takes at once.
     """
@@ -129,6 +132,8 @@ class Trunk:
     tokens: Tokens
     photos: Tower
     texts: Tower
+    photo_width: int
+    text_width: int
     batch: int
 
 
@@ -161,7 +166,16 @@ def open_hub(name: str) -> Hub:
         photos = _photo_tower(fingerprint, load, names, photo, device)
         texts = _text_tower(fingerprint, load, words, device)
         head = _head(checkpoint, next(photos([photo])).shape, next(texts([words])).shape)
-    trunk = Trunk(fingerprint, prepare, tokens, photos, texts, GPU_BATCH if device else 1)
+    trunk = Trunk(
+        fingerprint,
+        prepare,
+        tokens,
+        photos,
+        texts,
+        photo_width=len(head.photo),
+        text_width=len(head.text),
+        batch=GPU_BATCH if device else 1,
+    )
     return Hub(checkpoint.name, trunk, head)
 
 
@@ -263,7 +277,7 @@ def _projection(tensors: dict[str, torch.Tensor], side: str) -> torch.Tensor | N
 
 def _head(
     checkpoint: Checkpoint, photo_shape: tuple[int, ...], text_shape: tuple[int, ...]
-) -> Head:
+) -> LinearHead:
     """The pretrained head for features of these shapes, (1, p) and (2, q)."""
     tensors = checkpoint.tensors()
     maps = []
@@ -278,7 +292,7 @@ def _head(
             "give a CLIP, ALIGN, SigLIP or similar model"
         )
     zeros = [np.zeros(len(matrix), np.float32) for matrix in maps]
-    return Head(photo_mean=zeros[0], photo=photo, text_mean=zeros[1], text=text)
+    return LinearHead(photo_mean=zeros[0], photo=photo, text_mean=zeros[1], text=text)
 
 
 def _photo_tower(

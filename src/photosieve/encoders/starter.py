@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
+from photosieve.encoders.linear import LinearHead
 from photosieve.encoders.runtime import Tower, open_tower
 from photosieve.errors import EncoderError
 from photosieve.photos import DEFAULT_MAX_PIXELS
@@ -100,7 +101,7 @@ class Starter:
         """Run the text tower: (m, 384), of length 1."""
         return feed.text_features(_text_tower(), _tokens, texts, width=384)
 
-    def _join(self) -> Head:
+    def _join(self) -> LinearHead:
         """Fit the head in closed form: ridge regression from classifier rows to class names."""
         weights = _image_weights()
         text = self.text_features(self.general_words()).astype(np.float64)  # (1000, 384)
@@ -110,7 +111,7 @@ class Starter:
         gram = rows.T @ rows  # (1280, 1280)
         gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
         photo = np.linalg.solve(gram, rows.T @ text)  # (1280, 384)
-        return Head(
+        return LinearHead(
             photo_mean=_mean_feature(weights).astype(np.float32),
             photo=photo.astype(np.float32),
             text_mean=text_mean.astype(np.float32),

@@ -67,20 +67,18 @@ def fit(
     views = data.photos[:, None]
     if recipe.more_views:
         views = np.concatenate([views, data.more_views], axis=1)
-    features = torch.from_numpy(views - start.photo_mean)  # (n, views, p)
+    features = torch.from_numpy(views)  # (n, views, p)
     targets = torch.from_numpy(data.targets).float()  # (n, labels)
-    texts = torch.from_numpy(data.texts - start.text_mean)  # (labels, q)
+    texts = torch.from_numpy(data.texts)  # (labels, q)
     pairs = targets.nonzero()  # (pairs, 2): row, label
     positives = targets.sum(0)  # (labels,)
 
-    photo_map = torch.tensor(start.photo, requires_grad=True)  # (p, d)
-    text_map = torch.tensor(start.text, requires_grad=recipe.trains_text)  # (q, d)
+    student = start.student(trains_text=recipe.trains_text)
     log_scale = torch.tensor(float(np.log(recipe.scale)), requires_grad=True)
     bias = torch.tensor(-1.0, requires_grad=True)
-    maps = [photo_map, text_map] if recipe.trains_text else [photo_map]
     optimizer = torch.optim.AdamW(
         [
-            {"params": maps, "lr": recipe.learning_rate},
+            {"params": student.parameters(), "lr": recipe.learning_rate},
             {"params": [log_scale, bias], "lr": SCALAR_LEARNING_RATE},
         ],
         fused=True,
@@ -89,8 +87,8 @@ def fit(
 
     words = torch.from_numpy(_free_words_removed(data, start, recipe))  # (words, q)
     with torch.no_grad():
-        labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)  # (labels|words, d)
-        pretrained = _unit(features @ photo_map) @ anchors.T  # (n, views, words)
+        labels, anchors = _unit(student.texts(texts)), _unit(student.texts(words))
+        pretrained = _unit(student.photos(features)) @ anchors.T  # (n, views, words)
 
     # Each photo shows its views in turn, all equally often, and not all photos the same one.
     first_view = torch.randint(features.shape[1], (len(features),), generator=generator)  # (n,)
@@ -99,9 +97,9 @@ def fit(
         for batch in _batches(items, recipe.batch_size, generator):
             rows = pairs[batch, 0] if recipe.loss == "diagonal_softmax" else batch
             view = (first_view[rows] + epoch) % features.shape[1]  # (batch,)
-            photos = _unit(features[rows, view] @ photo_map)  # (batch, d)
+            photos = _unit(student.photos(features[rows, view]))  # (batch, d)
             if recipe.trains_text:
-                labels, anchors = _unit(texts @ text_map), _unit(words @ text_map)
+                labels, anchors = _unit(student.texts(texts)), _unit(student.texts(words))
             logits = log_scale.exp() * photos @ labels.T  # (batch, labels)
             if recipe.loss == "diagonal_softmax":
                 loss = diagonal_softmax(logits[:, pairs[batch, 1]])  # (batch, batch)
@@ -119,17 +117,12 @@ def fit(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         progress("training", epoch + 1, recipe.epochs)
-    if not all(torch.isfinite(values.square().sum()) for values in maps):
+    if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
         raise TrainingError(  # the length of an embedding would overflow
             "the weights grew out of all bounds; "
             f"lower the learning rate (now {recipe.learning_rate:g})"
         )
-    return Head(
-        photo_mean=start.photo_mean,
-        photo=photo_map.detach().numpy(),
-        text_mean=start.text_mean,
-        text=text_map.detach().numpy(),
-    )
+    return start.with_arrays(student.arrays())
 
 
 def out_of_fold(
@@ -229,12 +222,12 @@ def _affinity(texts: Floats, labels: Floats) -> NDArray[np.float64]:
 
 
 def _free_words_removed(data: Prepared, start: Head, recipe: Recipe) -> Floats:
-    """Features of the general words that are to be held: those not close to any label, centred."""
+    """Features of the general words that are to be held: those not close to any label."""
     if not recipe.anchor_weight:
         return data.words[:0]
     cosines = start.project_texts(data.words) @ start.project_texts(data.texts).T
     held = cosines.max(1) <= recipe.anchor_free_cosine
-    return np.asarray(data.words[held] - start.text_mean, np.float32)
+    return np.asarray(data.words[held], np.float32)
 
 
 def _batches(items: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
