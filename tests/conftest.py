@@ -81,6 +81,15 @@ class FakeEncoder:
     def with_head(self, head: Head) -> "FakeEncoder":
         return replace(self, head=head)
 
+    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> "FakeEncoder":
+        assert (blocks, lora_rank) == (0, 0)
+        assert isinstance(trains_text, bool)
+        return self
+
+    def export(self, folder: Path) -> "FakeEncoder":
+        assert folder.is_dir()
+        return self
+
     def general_words(self) -> tuple[str, ...]:
         return tuple(f"word {number}" for number in range(30))
 

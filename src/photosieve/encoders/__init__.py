@@ -122,6 +122,34 @@ class Encoder(Protocol):
     def general_words(self) -> tuple[str, ...]:
         """About a thousand words from all over, whose scores training should not move."""
 
+    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Encoder:
+        """Return the same model with a head of more than the projections.
+
+        Its embeddings are the same to rounding; its features are what enters the head, in rows
+        that only the head can read.
+
+        Parameters
+        ----------
+        blocks : int
+            How many of the last blocks of each tower belong to the head; -1 for all.
+        lora_rank : int
+            If above 0, the head is everything, and training adds changes of this rank.
+        trains_text : bool
+            Whether the text tower is opened too.
+
+        Raises
+        ------
+        EncoderError
+            If this model has no blocks to train, or fewer.
+        """
+
+    def export(self, folder: Path) -> Encoder:
+        """Write what the product does not bring along, and return the encoder that loads from it.
+
+        A model of the `transformers` library is written so that the library can load it, trained
+        as it is; the built-in encoder writes nothing.
+        """
+
 
 def embed_photos(
     encoder: Encoder,

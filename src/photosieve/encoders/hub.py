@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
+from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures, feed, general_words
 from photosieve.encoders.checkpoint import Checkpoint, one_line
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
 from photosieve.encoders.linear import LinearHead
@@ -72,6 +72,14 @@ class Hub:
     def general_words(self) -> tuple[str, ...]:
         """ImageNet's class names: common things, and nothing that belongs to one model."""
         return general_words()
+
+    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Encoder:
+        """Return the same model with a head of more than the projections."""
+        raise NotImplementedError(f"{blocks}, {lora_rank}, {trains_text}")
+
+    def export(self, folder: Path) -> Encoder:
+        """Write the model as the `transformers` library does."""
+        raise NotImplementedError(folder)
 
     def photo_features(
         self,

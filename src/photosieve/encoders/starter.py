@@ -77,6 +77,25 @@ class Starter:
         """Names of the 1000 classes that the image tower was trained on, in their order."""
         return general_words()
 
+    def opened(
+        self,
+        blocks: int,
+        lora_rank: int,
+        *,
+        trains_text: bool,  # noqa: ARG002
+    ) -> Starter:
+        """Return itself if only the head is wanted: nothing else of it can be trained."""
+        if blocks or lora_rank:
+            raise EncoderError(
+                "of the starter only the head can be trained; choose a recipe without blocks "
+                "and LoRA, or another encoder"
+            )
+        return self
+
+    def export(self, folder: Path) -> Starter:  # noqa: ARG002
+        """Write nothing: the towers come with the product."""
+        return self
+
     def photo_features(
         self,
         paths: Sequence[Path],

@@ -8,6 +8,12 @@ from typing import Any, Literal
 
 from photosieve.errors import UsageError
 
+ALL = -1
+"""Number of blocks that stands for all, with what comes before them."""
+
+OF_PAIRS = ("diagonal_softmax", "margin_of_pairs")
+"""Losses whose batches are made of (photo, label) pairs."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,24 +25,49 @@ class Recipe:
         What it is called and what it does, in a line.
     caveat : str
         What is known to be wrong with it; empty if nothing is.
-    loss : {"balanced_sigmoid", "diagonal_softmax"}
-        See `photosieve.training.losses`.
-    trains_text : bool
-        Whether the text side moves as well as the photo side.
-    more_views : bool
-        Whether each epoch sees another view of each photo: itself, its mirror image, a corner.
+    loss : str
+        A function of `photosieve.training.losses`.
     batch_size : int
-        Photos a step for `balanced_sigmoid`, (photo, label) pairs a step for `diagonal_softmax`.
+        Photos a step, or (photo, label) pairs a step for the losses in `OF_PAIRS`.
     epochs : int
         Passes over the training photos or pairs; 0 leaves the pretrained head as it is.
     learning_rate : float
-        Of AdamW, for the maps.
+        Of AdamW.
+    weight_decay : float
+        Of AdamW.
+    schedule : {"constant", "plateau"}
+        Whether the learning rate falls to a tenth when the loss has not fallen for 5 epochs.
     scale : float
-        Factor from cosine to logit at the start; it is learned too (1 / temperature).
+        Factor from cosine to logit at the start (1 / temperature).
+    learns_scale : bool
+        Whether that factor is trained too.
+    normalises : bool
+        Whether the loss sees cosines, or else plain dot products.
+    margin : float
+        Of the margin losses.
+    distinct : bool
+        Whether a batch of pairs holds no two of which one is right for the other.
+    trains_text : bool
+        Whether the text side moves as well as the photo side.
+    blocks : int
+        How many of the last blocks of each tower are trained beside the projections; `ALL` trains
+        everything.
+    lora_rank : int
+        Rank of low-rank changes to all blocks, instead of training them whole; 0 for none.
+    micro_batch : int
+        Photos or texts that go through a tower at once, where blocks are trained. The result is
+        that of the whole batch; a smaller number needs less memory.
+    more_views : bool
+        Whether each epoch sees another view of each photo: itself, its mirror image, a corner.
     anchor_weight : float
         How strongly the scores of general words are held where the pretrained model had them.
     anchor_free_cosine : float
         General words whose cosine to a label exceeds this are left free to move with it.
+    picks_epoch : bool
+        Whether training ends at the epoch that was best on held-out photos.
+    interpolates : bool
+        Whether the weights end somewhere between the pretrained and the trained ones, where it was
+        best on held-out photos (WiSE-FT, Wortsman et al. 2022, arXiv:2109.01903).
     usual_slope, usual_intercept : float
         Log odds of a match as a line of the score, as found on sets of very different size: for
         sets too small to learn it from. A slope of 0 says that there is no such line.
@@ -44,18 +75,40 @@ class Recipe:
 
     name: str
     summary: str
-    caveat: str
-    loss: Literal["balanced_sigmoid", "diagonal_softmax"]
-    trains_text: bool
-    more_views: bool
-    batch_size: int
-    epochs: int
-    learning_rate: float
-    scale: float
-    anchor_weight: float
-    anchor_free_cosine: float
-    usual_slope: float
-    usual_intercept: float
+    caveat: str = ""
+    loss: Literal[
+        "balanced_sigmoid",
+        "multi_positive_softmax",
+        "diagonal_softmax",
+        "margin_to_mean",
+        "margin_of_pairs",
+    ] = "balanced_sigmoid"
+    batch_size: int = 16
+    epochs: int = 30
+    learning_rate: float = 5e-6
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "plateau"] = "constant"
+    scale: float = 1.0
+    learns_scale: bool = True
+    normalises: bool = True
+    margin: float = 0.0
+    distinct: bool = False
+    trains_text: bool = False
+    blocks: int = 0
+    lora_rank: int = 0
+    micro_batch: int = 32
+    more_views: bool = False
+    anchor_weight: float = 0.0
+    anchor_free_cosine: float = 1.0
+    picks_epoch: bool = False
+    interpolates: bool = False
+    usual_slope: float = 0.0
+    usual_intercept: float = 0.0
+
+    @property
+    def opens(self) -> bool:
+        """Whether it trains more than the projections."""
+        return self.blocks != 0 or self.lora_rank > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name."""
@@ -68,14 +121,11 @@ _TABLE = (
     Recipe(
         name="balanced",
         summary="each (photo, label) pair by itself, labels balanced, general words anchored",
-        caveat="",
-        loss="balanced_sigmoid",
-        trains_text=False,
-        more_views=True,
         batch_size=512,
         epochs=150,
         learning_rate=1e-3,
         scale=5.0,
+        more_views=True,
         anchor_weight=30.0,
         anchor_free_cosine=0.5,
         usual_slope=23.0,
@@ -90,31 +140,14 @@ _TABLE = (
         ),
         loss="diagonal_softmax",
         trains_text=True,
-        more_views=False,
-        batch_size=16,
-        epochs=30,
         learning_rate=1e-4,
         scale=10.0,
-        anchor_weight=0.0,
-        anchor_free_cosine=1.0,
-        usual_slope=0.0,
-        usual_intercept=0.0,
     ),
     Recipe(
         name="zero-shot",
         summary="no training: the pretrained encoder as it is",
         caveat="knows nothing of your labels; only the cut is learned",
-        loss="balanced_sigmoid",
-        trains_text=False,
-        more_views=False,
-        batch_size=1,
         epochs=0,
-        learning_rate=0.0,
-        scale=1.0,
-        anchor_weight=0.0,
-        anchor_free_cosine=1.0,
-        usual_slope=0.0,
-        usual_intercept=0.0,
     ),
 )
 
@@ -171,7 +204,7 @@ def _parse(key: str, text: str, kind: type) -> bool | int | float:
     except ValueError:
         wanted = "a whole number" if kind is int else "a number"
         raise UsageError(f'{key} must be {wanted}, not "{text}"') from None
-    least = float("-inf") if key == "usual_intercept" else 0.0
+    least = {"usual_intercept": float("-inf"), "blocks": ALL}.get(key, 0.0)
     if not least <= value < float("inf"):
         raise UsageError(f"{key} must be 0 or more and finite, not {text}")
     return value
