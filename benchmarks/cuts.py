@@ -33,7 +33,7 @@ from photosieve.sieve import Sieve
 from photosieve.training.fit import fit, out_of_fold
 from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared, prepare
-from photosieve.tune import MEMBERS, SHIFTED
+from photosieve.tune import MEMBERS, SHIFTED, choose
 from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 FAR_WORDS = (
@@ -163,11 +163,15 @@ def judge_rules(sieve: Sieve, split: Split) -> dict[str, float]:
     raw_pairs = Pairs.of(held_out.scores, held_out.relevant, held_out.groups)
     found = {
         f"{member}, on probabilities": f1_of(
-            search(pairs, member, F1).keep_by_group(values, groups), relevant
+            choose(pairs, member, F1).keep_by_group(values, groups), relevant
         )
         for member in MEMBERS
         if member != SHIFTED
     }
+    searched = search(pairs, MEMBERS[0], F1)
+    found["threshold that was best out of fold, on probabilities"] = f1_of(
+        searched.keep_by_group(values, groups), relevant
+    )
     raw = search(raw_pairs, "gate + floor + drop", F1)
     found["gate + floor + drop, on plain scores"] = f1_of(
         raw.keep_by_group(scores, groups), relevant

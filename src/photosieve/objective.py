@@ -55,13 +55,27 @@ class Objective:
             value = metrics.mean(counts.f_beta(float(self.name[1:])), axis)
         return np.nan_to_num(value)
 
-    def threshold(self, probabilities: Floats, relevant: NDArray[np.bool_]) -> float:
-        """Find the threshold on probabilities of single decisions that serves the objective.
+    def optimal_threshold(self, best: float) -> float | None:
+        """Threshold on probabilities that is best for this objective, from theory.
 
         For an F score that is F* / (1 + beta^2), F* being the best F score that any threshold
-        reaches (Lipton, Elkan and Naryanaswamy 2014, arXiv:1402.1892, theorem 1 for beta = 1):
-        steadier than the best threshold itself. For the accuracy it is one half. For a bound the
-        best threshold is searched.
+        reaches (Lipton, Elkan and Naryanaswamy 2014, arXiv:1402.1892, theorem 1 for beta = 1). It
+        is far steadier than the threshold at which F* was found. For the accuracy it is one half.
+        None for a bound, which has to be searched.
+
+        Parameters
+        ----------
+        best : float
+            The best value of the objective.
+        """
+        if self._bound:
+            return None
+        if self.name == "accuracy":
+            return 0.5
+        return min(max(best / (1 + float(self.name[1:]) ** 2), 0.01), 0.99)
+
+    def threshold(self, probabilities: Floats, relevant: NDArray[np.bool_]) -> float:
+        """Find the threshold on probabilities of single decisions that serves the objective.
 
         Parameters
         ----------
@@ -69,20 +83,14 @@ class Objective:
         relevant : array of bool (n,)
             Some of them True.
         """
-        if self.name == "accuracy":
-            return 0.5
         order = np.argsort(-probabilities, kind="stable")
         tp = np.cumsum(relevant[order]).astype(np.float64)
         kept = np.arange(1, len(order) + 1)
         positives = tp[-1]
         counts = Counts(tp, kept - tp, positives - tp, len(order) - kept - positives + tp)
-        if self._bound:
-            values = self.value(counts[None])  # (n,), as if it were a single label
-            found = float(probabilities[order][int(values.argmax())])
-        else:
-            beta = float(self.name[1:])
-            found = float(counts.f_beta(beta).max()) / (1 + beta**2)
-        return min(max(found, 0.01), 0.99)
+        values = self.value(counts[None])  # (n,), as if it were a single label
+        optimal = self.optimal_threshold(float(values.max()))
+        return float(probabilities[order][int(values.argmax())]) if optimal is None else optimal
 
 
 _F_SCORE = re.compile(r"f(1|2|0\.5)")

@@ -2,11 +2,12 @@
 
 Scores become probabilities first (`photosieve.calibrate`); the cut looks at those. Its rule has
 several members, from simple to complicated: one threshold; the same with a drop; a gate and a
-floor; all three numbers; one threshold after a shift for each label. Each is searched over the
-values where the result can change, for the objective that the user wants. What a member is really
-worth is measured by nested cross-validation: its numbers are searched on all buildings but some,
-and judged on those. The simplest member that is within the noise of the best one wins, because a
-rule with more numbers always looks better on the scores that it was searched on.
+floor; all three numbers; one threshold after a shift for each label. A threshold follows from the
+best value that the objective reaches (`Objective.optimal_threshold`); the other numbers are
+searched over all values where the result can change. What a member is really worth is measured by
+nested cross-validation: its numbers are chosen on all buildings but some, and judged on those. The
+simplest member that is within the noise of the best one wins, because a rule with more numbers
+always looks better on the scores that they were chosen on.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from photosieve.metrics import Counts, Floats
 from photosieve.objective import Objective
 from photosieve.pairs import Pairs, search
 
+THRESHOLD = "threshold"
 SHIFTED = "threshold + shift per label"
 
-MEMBERS = ("threshold", "threshold + drop", "gate + floor", "gate + floor + drop", SHIFTED)
+MEMBERS = (THRESHOLD, "threshold + drop", "gate + floor", "gate + floor + drop", SHIFTED)
 """The rule's members, simplest first."""
 
 LEAST_REPEATED = 10
@@ -152,12 +154,21 @@ def tune(
         calibration = _fit_words(calibration, hidden, goal)
     return Tuning(
         calibration=calibration,
-        cut=search(table, member, goal),
+        cut=choose(table, member, goal),
         objective=objective,
         member=member,
         figures=_figures(judged[member].sum(0), scores, relevant),
         candidates={name: float(goal.value(counts.sum(0))) for name, counts in judged.items()},
     )
+
+
+def choose(table: Pairs, member: str, goal: Objective) -> Cut:
+    """Choose a member's numbers for a table of probabilities."""
+    cut = search(table, member, goal)
+    if member not in (THRESHOLD, SHIFTED) or len(np.unique(table.relevant)) < 2:
+        return cut
+    optimal = goal.optimal_threshold(float(goal.value(table.counts(cut).sum(0))))
+    return cut if optimal is None else Cut.threshold(optimal)
 
 
 def with_cut(
@@ -188,7 +199,7 @@ def with_cut(
         tuning,
         cut=cut,
         objective=name,
-        member=MEMBERS[0],
+        member=THRESHOLD,
         figures=_figures(counts, values, relevant),
         candidates={},
     )
@@ -214,13 +225,13 @@ def _as_usual(
     """Take the usual curve; of the cut only what a bound asks for is searched."""
     table = Pairs.of(usual.labels(scores, labels), relevant, groups)
     even = Cut.threshold(0.5)
-    cut = search(table, MEMBERS[0], goal) if ">=" in goal.name else even
+    cut = search(table, THRESHOLD, goal) if ">=" in goal.name else even
     counts = table.counts(cut).sum(0)
     return Tuning(
         calibration=usual,
         cut=cut,
         objective=goal.name,
-        member="usual threshold" if cut == even else MEMBERS[0],
+        member="usual threshold" if cut == even else THRESHOLD,
         figures=_figures(counts, scores, relevant),
         candidates={},
     )
@@ -270,9 +281,9 @@ def _judge(
         Of shape (units, labels).
     """
     if not folds:
-        return table.counts(search(table, member, goal))
+        return table.counts(choose(table, member, goal))
     parts = [
-        table.among(held_out).counts(search(table.among(~held_out), member, goal))
+        table.among(held_out).counts(choose(table.among(~held_out), member, goal))
         for held_out in folds
     ]
     return _add(parts)
@@ -294,7 +305,7 @@ def _judge_shifts(
         seen = ~held_out[unit]
         calibration = fit_labels(scores[seen], relevant[seen], labels)
         table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
-        parts.append(table.among(held_out).counts(search(table.among(~held_out), SHIFTED, goal)))
+        parts.append(table.among(held_out).counts(choose(table.among(~held_out), SHIFTED, goal)))
     return _add(parts)
 
 
