@@ -1,12 +1,21 @@
 """Each loss equals its slow, explicit version, and does what it is there for."""
 
+import functools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn.functional import normalize
 from torch.testing import assert_close
 
-from photosieve.training.losses import anchor_term, balanced_sigmoid, diagonal_softmax
+from photosieve.training.losses import (
+    anchor_term,
+    balanced_sigmoid,
+    diagonal_softmax,
+    margin,
+    multi_positive_softmax,
+)
 
 
 def example(seed: int, n: int = 8, labels: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,8 +104,128 @@ def test_diagonal_softmax_pair_by_pair(seed: int) -> None:
     assert_close(diagonal_softmax(logits), torch.tensor(total / 10, dtype=torch.float64))
 
 
-def test_diagonal_softmax_of_one_pair_is_zero() -> None:
-    assert diagonal_softmax(torch.tensor([[-7.0]])) == 0
+def test_diagonal_softmax_of_one_pair_teaches_nothing() -> None:
+    logits = torch.tensor([[-7.0]], requires_grad=True)
+    loss = diagonal_softmax(logits)
+    assert loss == 0
+    assert torch.autograd.grad(loss, logits)[0] == 0
+
+
+def test_diagonal_softmax_works_where_its_logits_are() -> None:
+    assert diagonal_softmax(torch.zeros(3, 3, device="meta")).device.type == "meta"
+
+
+def test_diagonal_softmax_of_plain_cosines_is_never_content() -> None:
+    """Each photo right on its text and opposite to all others, which no vectors can be."""
+    best = 2 * torch.eye(16) - 1
+    assert diagonal_softmax(best) > 1.1
+    assert diagonal_softmax(10 * best) < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_multi_positive_softmax_cell_by_cell(seed: int) -> None:
+    logits, targets = example(seed)
+    targets[3] = 0  # a photo without a label
+    exp, n, labels = logits.exp().tolist(), 8, 4
+    by_photo = [
+        -sum(math.log(exp[i][j] / sum(exp[i])) for j in right) / len(right)
+        for i in range(n)
+        if (right := [j for j in range(labels) if targets[i, j]])
+    ]
+    by_label = [
+        -sum(math.log(exp[i][j] / sum(row[j] for row in exp)) for i in right) / len(right)
+        for j in range(labels)
+        if (right := [i for i in range(n) if targets[i, j]])
+    ]
+    assert (len(by_photo), len(by_label)) == (7, 3)
+    expected = (sum(by_photo) / 7 + sum(by_label) / 3) / 2
+    for these in (targets, targets.bool()):
+        found = multi_positive_softmax(logits, these)
+        assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_multi_positive_softmax_with_one_positive_each_is_the_diagonal_one() -> None:
+    logits = example(3, n=5, labels=5)[0]
+    expected = diagonal_softmax(logits)
+    assert_close(multi_positive_softmax(logits, torch.eye(5, dtype=torch.float64)), expected)
+
+
+def test_multi_positive_softmax_is_content_with_a_shared_label() -> None:
+    """Two photos of a sofa, one of a lamp: the even spread is the best there is, log 2 for two."""
+    targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    logits = (60 * targets - 30).requires_grad_()
+    loss = multi_positive_softmax(logits, targets)
+    assert_close(loss, torch.tensor(math.log(2) / 4))  # one of two labels, half of the loss
+    assert_close(torch.autograd.grad(loss, logits)[0], torch.zeros(3, 2))
+
+
+def test_multi_positive_softmax_pulls_an_outstanding_positive_down() -> None:
+    logits = torch.tensor([[5.0, 0.0, -9.0]], requires_grad=True)
+    loss = multi_positive_softmax(logits, torch.tensor([[1.0, 1.0, 0.0]]))
+    pull = torch.autograd.grad(loss, logits)[0][0]
+    assert pull[0] > 0 > pull[1]
+
+
+def test_multi_positive_softmax_fixes_no_level() -> None:
+    logits, targets = example(4)
+    expected = multi_positive_softmax(logits, targets)
+    assert_close(multi_positive_softmax(logits + 7, targets), expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (0, 2)])
+def test_multi_positive_softmax_without_positives_is_zero(shape: tuple[int, int]) -> None:
+    logits = torch.ones(shape, requires_grad=True)
+    loss = multi_positive_softmax(logits, torch.zeros(shape))
+    assert loss == 0
+    assert (torch.autograd.grad(loss, logits)[0] == 0).all()
+
+
+def test_margin_pair_by_pair() -> None:
+    cosines = [-1.0, 0.1, 0.3, 0.9, 1.0]
+    expected = sum(max(0.0, 0.3 - cosine) for cosine in cosines) / 5
+    assert_close(margin(torch.tensor(cosines), 0.3), torch.tensor(expected))
+
+
+def test_margin_is_content_with_everything_in_one_point() -> None:
+    """Nothing pushes apart; a softmax sees that photos can no longer be told from each other."""
+    assert margin(torch.ones(4), 1.0) == 0
+    assert_close(diagonal_softmax(10 * torch.ones(4, 4)), torch.tensor(math.log(4)))
+
+
+def test_margin_brings_labels_together_that_no_photo_shares() -> None:
+    """Sofa and lamp on one photo, lamp and stove on the next, ...: all end in one point."""
+    targets = torch.tensor([[1.0, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]])
+    photo, label = targets.nonzero(as_tuple=True)
+
+    def first_to_last_label(loss: Callable[[torch.Tensor], torch.Tensor]) -> float:
+        """Their cosine after descent on free vectors; `loss` is of all cosines, (3, 4)."""
+        generator = torch.Generator().manual_seed(0)
+        photos = torch.randn(3, 8, generator=generator, requires_grad=True)
+        texts = torch.randn(4, 8, generator=generator, requires_grad=True)
+        optimizer = torch.optim.Adam([photos, texts], lr=0.05)
+        for _ in range(300):
+            optimizer.zero_grad()
+            loss(normalize(photos) @ normalize(texts).T).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return float(torch.cosine_similarity(texts[0], texts[3], dim=0).detach())
+
+    assert first_to_last_label(lambda cosines: margin(cosines[photo, label], 1.0)) > 0.99
+    assert first_to_last_label(lambda cosines: multi_positive_softmax(10 * cosines, targets)) < 0.3
+
+
+@pytest.mark.parametrize("size", [1e4, 1e30])
+def test_extreme_logits(size: float) -> None:
+    logits = size * example(5, n=4, labels=4)[0].float().sign()
+    targets = torch.eye(4)
+    for loss in (
+        diagonal_softmax,
+        functools.partial(multi_positive_softmax, targets=targets),
+        functools.partial(balanced_sigmoid, targets=targets, positives=targets.sum(0), photos=4),
+    ):
+        given = logits.clone().requires_grad_()
+        found = loss(given)
+        assert torch.isfinite(found)
+        assert torch.isfinite(torch.autograd.grad(found, given)[0]).all()
 
 
 def test_anchor_term_word_by_word() -> None:
@@ -115,4 +244,6 @@ def test_gradients() -> None:
     check = torch.autograd.gradcheck
     assert check(lambda x: balanced_sigmoid(x, targets, targets.sum(0), 8), (logits,))
     assert check(lambda x: diagonal_softmax(x[:4]), (logits,))
+    assert check(lambda x: multi_positive_softmax(x, targets), (logits,))
+    assert check(lambda x: margin(x[0], 0.3), (logits,))
     assert check(lambda x: anchor_term(x, targets), (logits,))

@@ -40,11 +40,55 @@ def balanced_sigmoid(
     return pairs / (len(logits) * (positives > 0).sum().clamp(min=1))
 
 
+def multi_positive_softmax(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Softmax with several right answers: over labels for each photo, over photos for each label.
+
+    Each photo should spread its softmax evenly over the labels that it has, each label over the
+    photos that have it; the loss is the mean of the two directions. A shared label is nobody's
+    negative. The "out" form of supervised contrastive learning, Khosla et al. 2020,
+    arXiv:2004.11362, equation 2.
+
+    The right answers of a photo compete: with k of them the loss cannot fall below log k, and one
+    that stands out is pulled down again. Only differences count: a constant added to all logits
+    changes nothing, so nothing fixes the score above which a photo has a label.
+
+    Parameters
+    ----------
+    logits : tensor (n, labels)
+        Scaled cosines of the photos of one batch.
+    targets : tensor (n, labels)
+        1 where the photo has the label, else 0. Photos without a label, and labels on no photo of
+        the batch, have no right answer: they are wrong answers of the others only.
+
+    Returns
+    -------
+    tensor ()
+        Zero if no photo has a label.
+    """
+    return (_several_right(logits, targets) + _several_right(logits.T, targets.T)) / 2
+
+
+def _several_right(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of each row against the even spread over its targets; mean of such rows."""
+    right = targets.sum(1)  # (n,)
+    rows = -(targets * logits.log_softmax(1)).sum(1) / right.clamp(min=1)  # (n,), 0 if none right
+    return rows.sum() / (right > 0).sum().clamp(min=1)
+
+
 def diagonal_softmax(logits: torch.Tensor) -> torch.Tensor:
     """Symmetric cross-entropy over a batch of pairs, pair i being the only match of row i.
 
-    The loss of CLIP (Radford et al. 2021, arXiv:2103.00020, figure 3) and of the notebooks. With
-    few labels a batch holds the same label several times, and all but one count as mistakes.
+    What the logits are decides whose loss it is:
+
+    - cosines times a learned scale: that of CLIP (Radford et al. 2021, arXiv:2103.00020, figure 3),
+      both ways of InfoNCE (van den Oord et al. 2018, arXiv:1807.03748);
+    - plain cosines, a scale of 1: they differ by 2 at most, so that the softmax stays nearly flat
+      whatever is learned; the loss of 16 pairs is never below 1.1;
+    - dot products of vectors of any length: the lengths are the scale, each vector has its own, and
+      it can grow without bound, while search sees only the cosine.
+
+    With few labels a batch holds the same label several times, and all but one count as mistakes,
+    as do the other labels of a photo; `photosieve.training.batches.distinct` avoids both.
 
     Parameters
     ----------
@@ -54,12 +98,35 @@ def diagonal_softmax(logits: torch.Tensor) -> torch.Tensor:
     Returns
     -------
     tensor ()
-        Zero for a batch of one.
+        Zero for a batch of one, which teaches nothing.
     """
-    targets = torch.arange(len(logits))
+    targets = torch.arange(len(logits), device=logits.device)
     by_photo = functional.cross_entropy(logits, targets)
     by_text = functional.cross_entropy(logits.T, targets)
     return (by_photo + by_text) / 2
+
+
+def margin(cosines: torch.Tensor, margin: float) -> torch.Tensor:
+    """How far matching photos and texts are from a cosine of `margin`, on average.
+
+    It only pulls together: nothing is ever pushed apart, and all photos and texts in one point is a
+    perfect answer, which training goes towards. Hadsell, Chopra and LeCun (2006), "Dimensionality
+    reduction by learning an invariant mapping", have the same pull and say why it needs a push. It
+    is here to compare with, not to use.
+
+    Parameters
+    ----------
+    cosines : tensor (n,)
+        Of the photo and the text of each pair, or of each photo and the mean of the embeddings of
+        its labels.
+    margin : float
+        Cosine from which a match is good enough and teaches nothing more.
+
+    Returns
+    -------
+    tensor ()
+    """
+    return functional.relu(margin - cosines).mean()
 
 
 def anchor_term(scores: torch.Tensor, pretrained: torch.Tensor) -> torch.Tensor:
