@@ -30,7 +30,8 @@ from photosieve.metrics import Counts
 from photosieve.objective import Objective
 from photosieve.pairs import Pairs, search
 from photosieve.sieve import Sieve
-from photosieve.training.fit import fit, out_of_fold
+from photosieve.training.fit import fit
+from photosieve.training.folds import out_of_fold
 from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared, prepare
 from photosieve.tune import MEMBERS, SHIFTED, choose
@@ -269,7 +270,7 @@ def judge_template(encoder: Encoder, split: Split) -> dict[str, float]:
 
     train, test, recipe = prompted(split.train), prompted(split.test), get_recipe()
     folds = train.dataset.folds(seed=split.seed)
-    held_out = out_of_fold(train, encoder.head, recipe, folds, seed=split.seed)
+    held_out, _ = out_of_fold(train, encoder.head, recipe, folds, seed=split.seed)
     pairs = Pairs.of(held_out, train.targets, train.dataset.groups)
     values = test.scores(fit(train, encoder.head, recipe, seed=split.seed))
     return {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,10 @@ from photosieve.training.recipes import Recipe
 from photosieve.training.trunk import Prepared
 from photosieve.tune import Tuning, tune
 
+if TYPE_CHECKING:  # they bring torch, which only training needs
+    from photosieve.training.checkpoints import Checkpoints
+    from photosieve.training.folds import Choice
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -25,6 +30,7 @@ class Evidence:
     Parameters
     ----------
     scores : array (photos, labels)
+        NaN for photos that were not held out.
     relevant : array of bool (photos, labels)
         The labels at the time.
     groups : tuple of str (photos,)
@@ -51,9 +57,11 @@ class Evidence:
         recipe: Recipe,
         *,
         seed: int = 0,
+        folds: int | None = None,
         words: bool = True,
+        checkpoints: Checkpoints | None = None,
         progress: Progress = silent,
-    ) -> Evidence:
+    ) -> tuple[Evidence, Choice]:
         """Train without each building in turn, and score what was left out.
 
         Parameters
@@ -63,20 +71,43 @@ class Evidence:
             Pretrained.
         recipe : Recipe
         seed : int
+        folds : int, optional
+            How many; 1 holds out a third of the buildings and leaves it at that.
         words : bool
             Whether to hide labels too, which takes as long again.
+        checkpoints : Checkpoints, optional
+            Where the trainings go on from.
         progress : Progress
+
+        Returns
+        -------
+        evidence : Evidence
+        choice : Choice
+            How long to train.
         """
-        from photosieve.training.fit import hidden_words, out_of_fold
+        from photosieve.training.folds import Choice, hidden_words, out_of_fold
 
         # A single photo cannot be held out: its own score is all there is.
-        folds = data.dataset.folds(seed=seed)
         scores, hidden = data.scores(start).astype(np.float64), None
-        if folds:
-            scores = out_of_fold(data, start, recipe, folds, seed=seed, progress=progress)
-        if folds and words:
-            hidden = hidden_words(data, start, recipe, folds, seed=seed, progress=progress)
-        return cls(
+        choice = Choice(recipe.epochs)
+        once = folds == 1
+        parts = data.dataset.folds(3 if once else folds, seed=seed)[: 1 if once else None]
+        if parts:
+            scores, choice = out_of_fold(
+                data, start, recipe, parts, seed=seed, checkpoints=checkpoints, progress=progress
+            )
+        if parts and words:
+            hidden = hidden_words(
+                data,
+                start,
+                recipe,
+                parts,
+                choice,
+                seed=seed,
+                checkpoints=checkpoints,
+                progress=progress,
+            )
+        evidence = cls(
             scores=scores,
             relevant=data.targets,
             groups=data.dataset.groups,
@@ -84,6 +115,12 @@ class Evidence:
             usual=_usual(recipe),
             hidden=hidden,
         )
+        return evidence, choice
+
+    def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[str, ...]]:
+        """Return scores, labels and groups of the photos that were held out."""
+        rows = np.flatnonzero(~np.isnan(self.scores).any(1))
+        return self.scores[rows], self.relevant[rows], tuple(self.groups[row] for row in rows)
 
     def relabelled(self, dataset: Dataset, labels: Sequence[str]) -> Evidence | None:
         """Return the same with a dataset's labels; None if these are not the same photos."""
@@ -103,9 +140,7 @@ class Evidence:
     def tune(self, labels: Sequence[str], objective: str) -> Tuning:
         """Learn calibration and cut; see `photosieve.tune.tune`."""
         return tune(
-            self.scores,
-            self.relevant,
-            self.groups,
+            *self.held_out(),
             labels,
             objective,
             usual=self.usual,
@@ -137,6 +172,87 @@ class Evidence:
             _usual(recipe),
             HiddenWords(**hidden) if hidden else None,
         )
+
+
+@dataclass(frozen=True)
+class History:
+    """How a training went.
+
+    Parameters
+    ----------
+    losses : tuple of float (epochs,)
+        Mean loss of each epoch of the final training.
+    held_out_f1 : tuple of tuples of float (epochs, mixes)
+        What the choice of epoch and mix was made from; see `photosieve.training.folds.Choice`.
+    epochs : int
+        How many were chosen.
+    mix : float
+        Share of the trained weights in the result.
+    """
+
+    losses: tuple[float, ...]
+    held_out_f1: tuple[tuple[float, ...], ...]
+    epochs: int
+    mix: float
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> History:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(
+            losses=tuple(map(float, saved["losses"])),
+            held_out_f1=tuple(tuple(map(float, row)) for row in saved["held_out_f1"]),
+            epochs=int(saved["epochs"]),
+            mix=float(saved["mix"]),
+        )
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What came of training: the head, the evidence for the cut, and how it went."""
+
+    head: Head
+    evidence: Evidence
+    history: History
+
+
+def learn(
+    data: Prepared,
+    start: Head,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    folds: int | None = None,
+    words: bool = True,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress = silent,
+) -> Learned:
+    """Collect the evidence, then train on everything; parameters as in `Evidence.collect`."""
+    from photosieve.training.folds import Losses
+    from photosieve.training.parallel import one_thread_each
+
+    evidence, choice = Evidence.collect(
+        data,
+        start,
+        recipe,
+        seed=seed,
+        folds=folds,
+        words=words,
+        checkpoints=checkpoints,
+        progress=progress,
+    )
+    watch = Losses()
+    with nullcontext() if recipe.opens else one_thread_each():
+        head = choice.fit(
+            data,
+            start,
+            recipe,
+            seed=seed,
+            watch=watch,
+            checkpoints=checkpoints,
+            progress=progress,
+        )
+    history = History(tuple(watch.losses), choice.f1, choice.epochs, choice.mix)
+    return Learned(head, evidence, history)
 
 
 def _usual(recipe: Recipe) -> Calibration | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from photosieve.cut import Cut
 from photosieve.encoders import Encoder, Floats, embed_photos, load_encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
-from photosieve.evidence import Evidence
+from photosieve.evidence import Evidence, History, learn
 from photosieve.guarantee import Guarantee, guarantee
 from photosieve.hits import SearchResult, answer
 from photosieve.labelfiles import label_key
@@ -27,6 +28,9 @@ from photosieve.scoring import Scorer
 from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
 from photosieve.training.trunk import Prepared, prepare
 from photosieve.tune import Tuning, with_cut
+
+if TYPE_CHECKING:  # it brings torch, which only training needs
+    from photosieve.training.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Sieve:
         Of general words over them.
     seconds : float
         How long training took.
+    history : History
+        What training and its choices looked like.
     guarantee : Guarantee or None
         What is promised of the cut, if that was asked for.
     skipped : tuple of Skipped
@@ -65,6 +71,7 @@ class Sieve:
     background: Floats = field(repr=False)
     average: Background
     seconds: float
+    history: History
     guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
 
@@ -93,6 +100,9 @@ class Sieve:
         recipe: str | Recipe = DEFAULT,
         objective: str = "f1",
         seed: int = 0,
+        folds: int | None = None,
+        checkpoints: Path | None = None,
+        resume: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> Sieve:
@@ -109,6 +119,14 @@ class Sieve:
         objective : str
             What the cut is tuned for, see `photosieve.tune.Objective`.
         seed : int
+        folds : int, optional
+            How many times a part of the buildings is held out; by default each building once, at
+            most ten times. 1 holds out a third of them and leaves it at that, which is faster and
+            makes calibration, cut and figures rougher.
+        checkpoints : Path, optional
+            A folder to keep the state of the training in, after each epoch.
+        resume : bool
+            Whether to go on from what an interrupted training left there.
         max_pixels : int
             Larger photos are skipped.
         progress : Progress
@@ -118,8 +136,12 @@ class Sieve:
         PhotosieveError
             With one sentence on what cannot be used and what to do.
         """
+        from photosieve.training.checkpoints import Checkpoints
+
         model = load_encoder(encoder) if isinstance(encoder, str) else encoder
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
+        kept = Checkpoints(checkpoints, resume=resume) if checkpoints else None
+        model = _opened(model, chosen)
         data = prepare(
             model,
             dataset,
@@ -128,7 +150,14 @@ class Sieve:
             progress=progress,
         )
         return cls.fit_prepared(
-            model, data, recipe=chosen, objective=objective, seed=seed, progress=progress
+            model,
+            data,
+            recipe=chosen,
+            objective=objective,
+            seed=seed,
+            folds=folds,
+            checkpoints=kept,
+            progress=progress,
         )
 
     @classmethod
@@ -140,37 +169,45 @@ class Sieve:
         recipe: str | Recipe = DEFAULT,
         objective: str = "f1",
         seed: int = 0,
+        folds: int | None = None,
         words: bool = True,
+        checkpoints: Checkpoints | None = None,
         progress: Progress = silent,
     ) -> Sieve:
         """Do what `fit` does on features that are there already; no photo is opened.
 
         Parameters
         ----------
+        encoder : Encoder
+            Opened as far as the recipe trains it.
         words : bool
             Whether to calibrate words that are no labels, which takes as long as all the rest.
         """
-        from photosieve.training.fit import fit
-        from photosieve.training.parallel import one_thread_each
-
         started = time.monotonic()
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        evidence = Evidence.collect(
-            data, encoder.head, chosen, seed=seed, words=words, progress=progress
+        learned = learn(
+            data,
+            encoder.head,
+            chosen,
+            seed=seed,
+            folds=folds,
+            words=words,
+            checkpoints=checkpoints,
+            progress=progress,
         )
-        with one_thread_each():
-            head = fit(data, encoder.head, chosen, seed=seed, progress=progress)
+        head = learned.head
         background = head.project_photos(data.photos)
         return cls(
             encoder=encoder.with_head(head),
             labels=data.dataset.counts(),
             recipe=chosen,
             seed=seed,
-            tuning=evidence.tune(data.labels, objective),
-            evidence=evidence,
+            tuning=learned.evidence.tune(data.labels, objective),
+            evidence=learned.evidence,
             background=background,
             average=average_background(background, head.project_texts(data.words)),
             seconds=time.monotonic() - started,
+            history=learned.history,
             skipped=data.skipped,
         )
 
@@ -202,7 +239,7 @@ class Sieve:
         labels = tuple(self.labels)
         evidence = self.evidence.relabelled(dataset, labels)
         if evidence is None:
-            start = load_encoder(self.encoder.name)
+            start = _opened(load_encoder(self.encoder.name), self.recipe)
             data = prepare(
                 start,
                 dataset,
@@ -211,7 +248,7 @@ class Sieve:
                 max_pixels=max_pixels,
                 progress=progress,
             )
-            evidence = Evidence.collect(
+            evidence, _ = Evidence.collect(
                 data, start.head, self.recipe, seed=self.seed, progress=progress
             )
         return replace(
@@ -251,7 +288,7 @@ class Sieve:
         labels = tuple(self.labels)
         evidence = self.evidence.relabelled(dataset, labels)
         if evidence is not None:
-            scores, relevant, groups = evidence.scores, evidence.relevant, evidence.groups
+            scores, relevant, groups = evidence.held_out()
         else:
             data = prepare(
                 self.encoder, dataset, labels=labels, max_pixels=max_pixels, progress=progress
@@ -386,3 +423,10 @@ class Sieve:
             other weights than those found.
         """
         return cls(**storage.read(Path(folder)))
+
+
+def _opened(encoder: Encoder, recipe: Recipe) -> Encoder:
+    """Open an encoder as far as a recipe trains it."""
+    if not recipe.opens:
+        return encoder
+    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)

@@ -13,7 +13,7 @@ from photosieve.calibrate import Background
 from photosieve.encoders import load_encoder
 from photosieve.encoders.linear import LinearHead
 from photosieve.errors import EncoderError, SieveError
-from photosieve.evidence import Evidence
+from photosieve.evidence import Evidence, History
 from photosieve.guarantee import Guarantee
 from photosieve.training.recipes import Recipe
 from photosieve.tune import Tuning
@@ -37,6 +37,7 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
         "seconds": round(fields["seconds"], 3),
         "tuning": fields["tuning"].to_dict(),
         "evidence": {"groups": evidence.groups, "names": evidence.names},
+        "training": asdict(fields["history"]),
         "guarantee": promised.to_dict() if promised else None,
         "average_background": asdict(fields["average"]),
         "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
@@ -76,6 +77,7 @@ def read(folder: Path) -> dict[str, Any]:
                 **{k: float(v) for k, v in manifest["average_background"].items()}
             ),
             "seconds": float(manifest["seconds"]),
+            "history": History.from_dict(manifest["training"]),
             "guarantee": Guarantee.from_dict(promised) if promised else None,
         }
         fingerprint = manifest["fingerprint"]

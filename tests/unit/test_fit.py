@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from photosieve.encoders import Encoder, Head
 from photosieve.errors import TrainingError
 from photosieve.labels import Dataset
-from photosieve.training.fit import fit, out_of_fold
+from photosieve.training.fit import fit
+from photosieve.training.folds import out_of_fold
 from photosieve.training.recipes import Recipe, get_recipe
 from photosieve.training.trunk import Prepared, prepare
 
@@ -156,7 +157,7 @@ def test_a_held_out_score_does_not_depend_on_the_labels_of_its_building(
     other = prepared.targets.copy()
     other[held_out] = ~other[held_out]
     before, after = (
-        out_of_fold(with_targets(prepared, targets), encoder.head, BATCHES, folds)
+        out_of_fold(with_targets(prepared, targets), encoder.head, BATCHES, folds)[0]
         for targets in (prepared.targets, other)
     )
     assert_array_equal(before[held_out], after[held_out])
@@ -168,7 +169,7 @@ def test_every_photo_is_scored_by_a_head_without_its_fold(
     prepared: Prepared, encoder: Encoder
 ) -> None:
     folds = prepared.dataset.folds()
-    scores = out_of_fold(prepared, encoder.head, BATCHES, folds, seed=3)
+    scores, _ = out_of_fold(prepared, encoder.head, BATCHES, folds, seed=3)
     assert np.isfinite(scores).all()
     rest = prepared.rows(np.setdiff1d(np.arange(len(scores)), folds[2]))
     head = fit(rest, encoder.head, BATCHES, seed=3)

@@ -18,7 +18,8 @@ from photosieve.hits import SearchResult
 from photosieve.labels import Dataset
 from photosieve.sieve import Sieve
 from photosieve.sievefile import MANIFEST
-from photosieve.training.fit import fit, out_of_fold
+from photosieve.training.fit import fit
+from photosieve.training.folds import out_of_fold
 from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared
 
@@ -84,7 +85,7 @@ def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -
     small = replace(RECIPE, epochs=2, batch_size=5)
     sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3)
     folds = prepared.dataset.folds(seed=3)
-    held_out = out_of_fold(prepared, encoder.head, small, folds, seed=3)
+    held_out, _ = out_of_fold(prepared, encoder.head, small, folds, seed=3)
     head = fit(prepared, encoder.head, small, seed=3)
     assert sieve.seed == 3
     assert sieve.encoder.head.fingerprint() == head.fingerprint()

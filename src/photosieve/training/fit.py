@@ -1,32 +1,48 @@
-"""The training loop: one head, from features to weights, read from top to bottom."""
+"""The training loop, read from top to bottom: a head, from features to weights."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Sequence
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from photosieve.calibrate import AFFINITY, HiddenWords, average_background, background
-from photosieve.encoders import Floats, Head
+from photosieve.encoders import Floats, Head, Student
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
-from photosieve.training.losses import anchor_term, balanced_sigmoid, diagonal_softmax
-from photosieve.training.parallel import run_all
-from photosieve.training.recipes import Recipe
+from photosieve.training import losses
+from photosieve.training.batches import distinct, shuffled
+from photosieve.training.checkpoints import Checkpoint
+from photosieve.training.recipes import OF_PAIRS, Recipe
 from photosieve.training.trunk import Prepared
 
-HIDDEN_PARTS = 3
-"""Parts that labels are split into, one of which each fold hides."""
-
-GENERAL_WORDS = 100
-"""How many general words are asked for in each fold."""
-
 SCALAR_LEARNING_RATE = 1e-2
-"""Of the scale and the bias, which have further to go than the maps."""
+"""Of the scale and the bias, which have further to go than the weights."""
+
+ANCHORS_A_STEP = 64
+"""General words that are held in a step where the text tower itself is trained."""
+
+Embed = Callable[[torch.Tensor], torch.Tensor]
+Index = slice | torch.Tensor
+
+
+class Watch(Protocol):
+    """Looks at a training after each epoch."""
+
+    def __call__(self, loss: float, student: Student) -> bool:
+        """Take note; return whether to go on."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has noted, for a checkpoint."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take it back."""
 
 
 def fit(
@@ -35,11 +51,14 @@ def fit(
     recipe: Recipe,
     *,
     seed: int = 0,
+    watch: Watch | None = None,
+    checkpoint: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> Head:
     """Train a head.
 
-    The same data, start, recipe and seed give the same head on the same machine.
+    The same data, start, recipe and seed give the same head on the same machine, in one go or
+    resumed from a checkpoint.
 
     Parameters
     ----------
@@ -49,6 +68,10 @@ def fit(
     recipe : Recipe
     seed : int
         Decides the order of batches and which of its views each photo shows first.
+    watch : Watch, optional
+        Called after each epoch.
+    checkpoint : Checkpoint, optional
+        Where to keep what is needed to go on, and to go on from if something is there.
     progress : Progress
         Told of each epoch.
 
@@ -59,64 +82,37 @@ def fit(
     Raises
     ------
     TrainingError
-        If the loss stops being a number, or the weights grow out of all bounds.
+        If the loss stops being a number, the weights grow out of all bounds, or memory runs out.
     """
     if recipe.epochs == 0 or not data.targets.any():  # nothing to do, or nothing to learn from
         return start
-    generator = torch.Generator().manual_seed(seed)
-    views = data.photos[:, None]
-    if recipe.more_views:
-        views = np.concatenate([views, data.more_views], axis=1)
-    features = torch.from_numpy(views)  # (n, views, p)
-    targets = torch.from_numpy(data.targets).float()  # (n, labels)
-    texts = torch.from_numpy(data.texts)  # (labels, q)
-    pairs = targets.nonzero()  # (pairs, 2): row, label
-    positives = targets.sum(0)  # (labels,)
-
     student = start.student(trains_text=recipe.trains_text)
-    log_scale = torch.tensor(float(np.log(recipe.scale)), requires_grad=True)
-    bias = torch.tensor(-1.0, requires_grad=True)
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": student.parameters(), "lr": recipe.learning_rate},
-            {"params": [log_scale, bias], "lr": SCALAR_LEARNING_RATE},
-        ],
-        fused=True,
-        weight_decay=0.0,  # decay pulls to zero; what should hold the maps is their start
-    )
-
-    words = torch.from_numpy(_free_words_removed(data, start, recipe))  # (words, q)
-    with torch.no_grad():
-        labels, anchors = _unit(student.texts(texts)), _unit(student.texts(words))
-        pretrained = _unit(student.photos(features)) @ anchors.T  # (n, views, words)
-
-    # Each photo shows its views in turn, all equally often, and not all photos the same one.
-    first_view = torch.randint(features.shape[1], (len(features),), generator=generator)  # (n,)
-    items = len(pairs) if recipe.loss == "diagonal_softmax" else len(features)
-    for epoch in range(recipe.epochs):
-        for batch in _batches(items, recipe.batch_size, generator):
-            rows = pairs[batch, 0] if recipe.loss == "diagonal_softmax" else batch
-            view = (first_view[rows] + epoch) % features.shape[1]  # (batch,)
-            photos = _unit(student.photos(features[rows, view]))  # (batch, d)
-            if recipe.trains_text:
-                labels, anchors = _unit(student.texts(texts)), _unit(student.texts(words))
-            logits = log_scale.exp() * photos @ labels.T  # (batch, labels)
-            if recipe.loss == "diagonal_softmax":
-                loss = diagonal_softmax(logits[:, pairs[batch, 1]])  # (batch, batch)
-            else:
-                loss = balanced_sigmoid(logits + bias, targets[rows], positives, len(features))
-            if len(words):
-                scores = photos @ anchors.T  # (batch, words)
-                loss = loss + recipe.anchor_weight * anchor_term(scores, pretrained[rows, view])
-            if not torch.isfinite(loss):
+    run = _Run(data, start, recipe, student, seed)
+    key = _key(data, start, recipe, seed) if checkpoint is not None else ""
+    for epoch in range(_resumed(run, watch, checkpoint, key), recipe.epochs):
+        total = count = 0.0
+        for number, batch in enumerate(run.batches(), start=1):
+            run.optimizer.zero_grad()
+            with _memory_explained(recipe):
+                loss = run.backward(batch, epoch)
+            if not math.isfinite(loss):
                 raise TrainingError(
-                    f"the loss stopped being a number in epoch {epoch + 1}; "
+                    f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
                     f"lower the learning rate (now {recipe.learning_rate:g})"
                 )
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            run.optimizer.step()
+            total, count = total + loss * len(batch), count + len(batch)
+        if recipe.schedule == "plateau":
+            run.plateau.step(total / count)
         progress("training", epoch + 1, recipe.epochs)
+        go_on = watch is None or watch(total / count, student)
+        last = not go_on or epoch + 1 == recipe.epochs
+        if checkpoint is not None and checkpoint.due(last):
+            seen = watch.state_dict() if watch is not None else {}
+            done = recipe.epochs if last else epoch + 1
+            checkpoint.save(key, {"epoch": done, "run": run.state_dict(), "watch": seen})
+        if last:
+            break
     if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
         raise TrainingError(  # the length of an embedding would overflow
             "the weights grew out of all bounds; "
@@ -125,114 +121,229 @@ def fit(
     return start.with_arrays(student.arrays())
 
 
-def out_of_fold(
-    data: Prepared,
-    start: Head,
-    recipe: Recipe,
-    folds: Sequence[NDArray[np.intp]],
-    *,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> NDArray[np.float64]:
-    """Score each training photo by a head that was not trained on its fold.
+class _Run:
+    """A training under way: which items a step sees, their embeddings, the loss, its gradients."""
 
-    Parameters
-    ----------
-    folds : sequence of arrays of int
-        Rows held out together; each row in exactly one of them.
-
-    Returns
-    -------
-    array (n, labels)
-    """
-    everything = np.arange(len(data.photos))
-
-    def score(held_out: NDArray[np.intp], progress: Progress) -> Floats:
-        seen = data.rows(np.setdiff1d(everything, held_out))
-        return data.rows(held_out).scores(fit(seen, start, recipe, seed=seed, progress=progress))
-
-    jobs = [functools.partial(score, held_out) for held_out in folds]
-    scores = np.full(data.targets.shape, np.nan)
-    found = run_all(jobs, "scoring held-out buildings", progress)
-    for held_out, rows in zip(folds, found, strict=True):
-        scores[held_out] = rows
-    return scores
-
-
-def hidden_words(
-    data: Prepared,
-    start: Head,
-    recipe: Recipe,
-    folds: Sequence[NDArray[np.intp]],
-    *,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> HiddenWords:
-    """Score words that training did not see, on photos that it did not see.
-
-    For each fold a head is trained without its photos and without a third of the labels, which are
-    then asked for on those photos as a user asks for words that nobody labelled. General words that
-    are not close to any label are asked for as well, taken to be on no photo.
-
-    Parameters
-    ----------
-    folds : sequence of arrays of int
-        Rows held out together, each fold of whole buildings where there are several.
-    """
-    order = np.random.default_rng(seed).permutation(len(data.labels))
-    parts = min(HIDDEN_PARTS, len(order))
-
-    def ask(number: int, progress: Progress) -> HiddenWords:
-        hidden = np.sort(order[number % parts :: parts])
-        shown = np.setdiff1d(order, hidden)
-        held_out = folds[number]
-        seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), held_out))
-        head = fit(seen.columns(shown), start, recipe, seed=seed, progress=progress)
-        labels = head.project_texts(data.texts[shown])
-        words = head.project_texts(data.words)
-        remote = np.flatnonzero(_affinity(words, labels) <= AFFINITY)
-        generator = np.random.default_rng((seed, number))
-        remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
-        asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])  # (k, d)
-        photos = head.project_photos(data.photos[held_out])  # (m, d)
-        behind = head.project_photos(seen.photos)
-        average = average_background(behind, words)
-        normal = [background(behind @ t, average).normalise(photos @ t) for t in asked]
-        right = np.zeros((len(photos), len(asked)), bool)
-        right[:, : len(hidden)] = data.targets[np.ix_(held_out, hidden)]
-        _, building = np.unique(np.array(data.dataset.groups)[held_out], return_inverse=True)
-        word = np.arange(len(asked))
-        return HiddenWords(
-            normal=np.array(normal).ravel(),  # (k * m,), word by word
-            affinity=np.repeat(_affinity(asked, labels), len(photos)),
-            relevant=right.T.ravel(),
-            general=np.repeat(word >= len(hidden), len(photos)),
-            question=(word[:, None] * (building.max() + 1) + building).ravel(),
+    def __init__(
+        self,
+        data: Prepared,
+        start: Head,
+        recipe: Recipe,
+        student: Student,
+        seed: int,
+    ) -> None:
+        self.data, self.recipe, self.student = data, recipe, student
+        self.generator = torch.Generator().manual_seed(seed)
+        self.device = student.parameters()[0].device
+        self.views = 1 + data.more_views.shape[1] * recipe.more_views
+        self.targets = torch.from_numpy(data.targets).float()  # (n, labels)
+        self.pairs = self.targets.nonzero()  # (pairs, 2): row, label
+        self.positives = self.targets.sum(0).to(self.device)  # (labels,)
+        self.texts = torch.from_numpy(data.texts).to(self.device)  # (labels, q)
+        self.log_scale = torch.tensor(math.log(recipe.scale), device=self.device)
+        self.log_scale.requires_grad_(recipe.learns_scale)
+        self.bias = torch.tensor(-1.0, device=self.device, requires_grad=True)
+        scalars = [self.log_scale, self.bias] if recipe.learns_scale else [self.bias]
+        self.trained = [*student.parameters(), *scalars]
+        self.optimizer = torch.optim.AdamW(
+            [
+                # Decay pulls to zero; what should hold weights is where they came from.
+                {"params": student.parameters(), "weight_decay": recipe.weight_decay},
+                {"params": scalars, "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            fused=self.device.type != "mps",
+        )
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, factor=0.1, patience=5
         )
 
-    jobs = [functools.partial(ask, number) for number in range(len(folds))]
-    return HiddenWords.join(run_all(jobs, "asking for hidden labels", progress))
+        held = _held_words(data, start, recipe)  # (words, q)
+        self.words = torch.from_numpy(held).to(self.device)
+        anchors = start.project_texts(held)
+        seen = [data.photos, *(data.more_views[:, v] for v in range(self.views - 1))]
+        self.pretrained = torch.from_numpy(  # (views, n, words)
+            np.stack([start.project_photos(view) @ anchors.T for view in seen])
+            if len(held)
+            else np.zeros((self.views, len(data.photos), 0), np.float32)
+        )
+        if not recipe.trains_text:
+            with torch.no_grad():
+                self.labels, self.anchors = student.texts(self.texts), student.texts(self.words)
+        # Each photo shows its views in turn, all equally often, and not all photos the same one.
+        size = (len(data.photos),)
+        self.first_view = torch.randint(self.views, size, generator=self.generator)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that changes while it goes on."""
+        return {
+            "weights": [tensor.detach() for tensor in self.trained],
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": self.plateau.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take it back."""
+        with torch.no_grad():
+            for tensor, value in zip(self.trained, state["weights"], strict=True):
+                tensor.copy_(value)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.plateau.load_state_dict(state["plateau"])
+        self.generator.set_state(state["generator"])
+
+    def batches(self) -> Iterator[torch.Tensor]:
+        """Items of one epoch: rows of the table of pairs, or photos."""
+        size = self.recipe.batch_size
+        if self.recipe.loss not in OF_PAIRS:
+            return shuffled(len(self.data.photos), size, self.generator)
+        if self.recipe.distinct:
+            return distinct(self.pairs, self.targets, size, self.generator)
+        return shuffled(len(self.pairs), size, self.generator)
+
+    def backward(self, batch: torch.Tensor, epoch: int) -> float:
+        """Add the gradients of one batch to the weights; return its loss.
+
+        Where blocks are trained, no more than `micro_batch` photos or texts go through a tower at
+        once: all are embedded without gradients, the loss says how each embedding should move, and
+        each part is then embedded again to pass that on (Gao et al. 2021, arXiv:2101.06983). The
+        gradients are those of the whole batch, for any loss.
+        """
+        recipe = self.recipe
+        of_pairs = recipe.loss in OF_PAIRS
+        rows = self.pairs[batch, 0] if of_pairs else batch
+        columns: Index = slice(None)
+        place: Index = slice(None)
+        if of_pairs:  # only the labels of this batch are embedded, each once
+            columns, place = _unique(self.pairs[batch, 1])
+        view = (self.first_view[rows] + epoch) % self.views  # (batch,)
+        held: Index = slice(None)
+        inputs: list[tuple[Embed, torch.Tensor]] = [(self.student.photos, self._photos(rows, view))]
+        if recipe.trains_text:
+            if recipe.opens:
+                order = torch.randperm(len(self.words), generator=self.generator)
+                held = order[:ANCHORS_A_STEP]
+            inputs += [(self.student.texts, self.texts[columns])]
+            inputs += [(self.student.texts, self.words[held])] if len(self.words) else []
+
+        def loss_of(embedded: list[torch.Tensor]) -> torch.Tensor:
+            photos = embedded[0]  # (batch, d), of any length, as all of these
+            labels = embedded[1] if recipe.trains_text else self.labels[columns]
+            loss = self._loss(photos, labels, self.targets[rows].to(self.device), place)
+            if len(self.words):
+                words = embedded[2] if recipe.trains_text else self.anchors
+                scores = _unit(photos) @ _unit(words).T  # (batch, words)
+                before = self.pretrained[view, rows][:, held].to(self.device)
+                loss = loss + recipe.anchor_weight * losses.anchor_term(scores, before)
+            return loss
+
+        size = recipe.micro_batch
+        if not recipe.opens or max(len(features) for _, features in inputs) <= size:
+            loss = loss_of([embed(features) for embed, features in inputs])
+            loss.backward()  # type: ignore[no-untyped-call]
+            return float(loss.detach())
+        parts = [(embed, torch.split(features, size)) for embed, features in inputs]
+        with torch.no_grad():
+            embedded = [torch.cat([embed(chunk) for chunk in chunks]) for embed, chunks in parts]
+        loss = loss_of([vectors.requires_grad_() for vectors in embedded])
+        loss.backward()  # type: ignore[no-untyped-call]
+        for vectors, (embed, chunks) in zip(embedded, parts, strict=True):
+            if vectors.grad is not None:
+                for chunk, gradient in zip(chunks, torch.split(vectors.grad, size), strict=True):
+                    embed(chunk).backward(gradient)  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _loss(
+        self,
+        photos: torch.Tensor,
+        labels: torch.Tensor,
+        targets: torch.Tensor,
+        place: Index,
+    ) -> torch.Tensor:
+        """The recipe's loss of photos, (batch, d), and texts, (labels, d), of any length.
+
+        For losses of pairs `place`, (batch,), says which of the texts belongs to each photo;
+        otherwise the texts are all labels, and `targets`, (batch, labels), says it.
+        """
+        recipe = self.recipe
+        if recipe.normalises:
+            photos, labels = _unit(photos), _unit(labels)
+        scores = photos @ labels.T  # (batch, labels)
+        logits = self.log_scale.exp() * scores
+        match recipe.loss:
+            case "balanced_sigmoid":
+                n = len(self.data.photos)
+                return losses.balanced_sigmoid(logits + self.bias, targets, self.positives, n)
+            case "multi_positive_softmax":
+                return losses.multi_positive_softmax(logits, targets)
+            case "diagonal_softmax":
+                return losses.diagonal_softmax(logits[:, place])  # (batch, batch)
+            case "margin_of_pairs":
+                return losses.margin(scores[:, place].diagonal(), recipe.margin)
+            case "margin_to_mean":
+                means = _unit(targets @ labels)  # (batch, d)
+                cosines = (photos * means).sum(1)[targets.any(1)]
+                return losses.margin(cosines, recipe.margin) if len(cosines) else scores.sum() * 0
+
+    def _photos(self, rows: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
+        """Features of photos, each in one of its views, (batch, p)."""
+        found = self.data.photos[rows.numpy()]
+        other = np.flatnonzero(view.numpy())
+        if len(other):
+            found[other] = self.data.more_views[rows.numpy()[other], view.numpy()[other] - 1]
+        return torch.from_numpy(found).to(self.device)
 
 
-def _affinity(texts: Floats, labels: Floats) -> NDArray[np.float64]:
-    """Cosine of each text, (n, d), to the nearest label, (labels, d)."""
-    if not len(labels):
-        return np.zeros(len(texts))
-    return np.asarray((texts @ labels.T).max(1), np.float64)
+def _resumed(run: _Run, watch: Watch | None, checkpoint: Checkpoint | None, key: str) -> int:
+    """Bring a training to where its checkpoint stands; return how many epochs are done."""
+    kept = checkpoint.load(key) if checkpoint is not None else None
+    if kept is None:
+        return 0
+    run.load_state_dict(kept["run"])
+    if watch is not None:
+        watch.load_state_dict(kept["watch"])
+    return int(kept["epoch"])
 
 
-def _free_words_removed(data: Prepared, start: Head, recipe: Recipe) -> Floats:
+def _key(data: Prepared, start: Head, recipe: Recipe, seed: int) -> str:
+    """Hash of all that decides a training."""
+    digest = hashlib.sha256(f"{seed} {recipe.to_dict()} {start.fingerprint()}".encode())
+    arrays: tuple[NDArray[Any], ...] = (data.photos, data.more_views, data.targets, data.texts)
+    for array in (*arrays, data.words):
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _memory_explained(recipe: Recipe) -> Iterator[None]:
+    """Say which number to lower when memory runs out."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        name = "micro_batch" if recipe.opens else "batch_size"
+        raise TrainingError(
+            f"there is not enough memory for a training step; lower {name} "
+            f"(now {getattr(recipe, name)}), as in: --set {name}={getattr(recipe, name) // 2 or 1}"
+        ) from error
+
+
+def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Floats:
     """Features of the general words that are to be held: those not close to any label."""
     if not recipe.anchor_weight:
         return data.words[:0]
     cosines = start.project_texts(data.words) @ start.project_texts(data.texts).T
-    held = cosines.max(1) <= recipe.anchor_free_cosine
+    held: NDArray[np.bool_] = cosines.max(1) <= recipe.anchor_free_cosine
     return np.asarray(data.words[held], np.float32)
 
 
-def _batches(items: int, batch_size: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """Shuffle, and cut into batches; a last one of fewer items is used too."""
-    return iter(torch.split(torch.randperm(items, generator=generator), batch_size))
+def _unique(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distinct values, ascending, and where each value stands among them."""
+    found: tuple[torch.Tensor, torch.Tensor]
+    found = torch.unique(values, return_inverse=True)
+    return found
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Trainings side by side: one processor each, as heads are too small to share one out."""
+"""Several trainings: small heads side by side with a processor each, large ones in turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ Result = TypeVar("Result")
 
 
 def run_all(
-    jobs: Sequence[Callable[[Progress], Result]], stage: str, progress: Progress
+    jobs: Sequence[Callable[[Progress], Result]],
+    stage: str,
+    progress: Progress,
+    *,
+    side_by_side: bool = True,
 ) -> list[Result]:
     """Run jobs, in any order, and return their results in order.
 
@@ -32,7 +36,17 @@ def run_all(
         What the whole is called.
     progress : Progress
         Told of each job that is done.
+    side_by_side : bool
+        Whether each job has a processor to itself. Otherwise they run one after another, each with
+        all processors and telling of its own progress.
     """
+    if not side_by_side:
+        found = []
+        for done, job in enumerate(jobs):
+            progress(stage, done, len(jobs))
+            found.append(job(progress))
+        progress(stage, len(jobs), len(jobs))
+        return found
     stop = threading.Event()
 
     def watch(*_: object) -> None:
