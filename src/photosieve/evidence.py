@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.calibrate import Calibration, HiddenWords
-from photosieve.encoders import Head
+from photosieve.encoders import Encoder, Head, load_encoder
 from photosieve.labels import Dataset
 from photosieve.progress import Progress, silent
 from photosieve.training.recipes import Recipe
-from photosieve.training.trunk import Prepared
+from photosieve.training.trunk import Prepared, prepare
 from photosieve.tune import Tuning, tune
 
 if TYPE_CHECKING:  # they bring torch, which only training needs
@@ -172,6 +172,36 @@ class Evidence:
             _usual(recipe),
             HiddenWords(**hidden) if hidden else None,
         )
+
+
+def opened(encoder: Encoder, recipe: Recipe) -> Encoder:
+    """Open an encoder as far as a recipe trains it."""
+    if not recipe.opens:
+        return encoder
+    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
+
+
+def collect_anew(
+    encoder: str,
+    recipe: Recipe,
+    dataset: Dataset,
+    labels: Sequence[str],
+    *,
+    seed: int,
+    max_pixels: int,
+    progress: Progress = silent,
+) -> Evidence:
+    """Collect evidence on photos from the start: load the encoder, read the photos, train."""
+    start = opened(load_encoder(encoder), recipe)
+    data = prepare(
+        start,
+        dataset,
+        labels=labels,
+        more_views=recipe.more_views,
+        max_pixels=max_pixels,
+        progress=progress,
+    )
+    return Evidence.collect(data, start.head, recipe, seed=seed, progress=progress)[0]
 
 
 @dataclass(frozen=True)

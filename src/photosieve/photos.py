@@ -6,7 +6,7 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -107,6 +107,23 @@ def find(folder: Path, *, recursive: bool = False) -> list[Path]:
             if _is_regular_inside(path, home):
                 found.append(path)
     return sorted(found)
+
+
+def find_all(folders: Sequence[str | Path]) -> list[Path]:
+    """Photo files of several folders with all their sub-folders, each once.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or a folder cannot be listed.
+    """
+    paths = [path for folder in folders for path in find(Path(folder), recursive=True)]
+    if not paths:
+        raise UsageError(
+            f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
+            "name a folder with jpg, png, webp, bmp, tif or gif files"
+        )
+    return list(dict.fromkeys(paths))
 
 
 MORE_VIEWS = 5

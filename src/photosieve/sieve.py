@@ -17,7 +17,7 @@ from photosieve.cut import Cut
 from photosieve.encoders import Encoder, Floats, embed_photos, load_encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
-from photosieve.evidence import Evidence, History, learn
+from photosieve.evidence import Evidence, History, collect_anew, learn, opened
 from photosieve.guarantee import Guarantee, guarantee
 from photosieve.hits import SearchResult, answer
 from photosieve.labelfiles import label_key
@@ -101,8 +101,7 @@ class Sieve:
         objective: str = "f1",
         seed: int = 0,
         folds: int | None = None,
-        checkpoints: Path | None = None,
-        resume: bool = False,
+        checkpoints: Checkpoints | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> Sieve:
@@ -123,10 +122,8 @@ class Sieve:
             How many times a part of the buildings is held out; by default each building once, at
             most ten times. 1 holds out a third of them and leaves it at that, which is faster and
             makes calibration, cut and figures rougher.
-        checkpoints : Path, optional
-            A folder to keep the state of the training in, after each epoch.
-        resume : bool
-            Whether to go on from what an interrupted training left there.
+        checkpoints : Checkpoints, optional
+            Where the state of the training is kept after each epoch, and gone on from.
         max_pixels : int
             Larger photos are skipped.
         progress : Progress
@@ -136,12 +133,8 @@ class Sieve:
         PhotosieveError
             With one sentence on what cannot be used and what to do.
         """
-        from photosieve.training.checkpoints import Checkpoints
-
-        model = load_encoder(encoder) if isinstance(encoder, str) else encoder
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        kept = Checkpoints(checkpoints, resume=resume) if checkpoints else None
-        model = _opened(model, chosen)
+        model = opened(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
             model,
             dataset,
@@ -156,7 +149,7 @@ class Sieve:
             objective=objective,
             seed=seed,
             folds=folds,
-            checkpoints=kept,
+            checkpoints=checkpoints,
             progress=progress,
         )
 
@@ -239,17 +232,14 @@ class Sieve:
         labels = tuple(self.labels)
         evidence = self.evidence.relabelled(dataset, labels)
         if evidence is None:
-            start = _opened(load_encoder(self.encoder.name), self.recipe)
-            data = prepare(
-                start,
+            evidence = collect_anew(
+                self.encoder.name,
+                self.recipe,
                 dataset,
-                labels=labels,
-                more_views=self.recipe.more_views,
+                labels,
+                seed=self.seed,
                 max_pixels=max_pixels,
                 progress=progress,
-            )
-            evidence, _ = Evidence.collect(
-                data, start.head, self.recipe, seed=self.seed, progress=progress
             )
         return replace(
             self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
@@ -380,16 +370,7 @@ class Sieve:
         readings = self.scorer.read(query)
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        paths = list(
-            dict.fromkeys(
-                p for folder in folders for p in photos.find(Path(folder), recursive=True)
-            )
-        )
-        if not paths:
-            raise UsageError(
-                f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
-                "name a folder with jpg, png, webp, bmp, tif or gif files"
-            )
+        paths = photos.find_all(folders)
         found = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,
@@ -423,10 +404,3 @@ class Sieve:
             other weights than those found.
         """
         return cls(**storage.read(Path(folder)))
-
-
-def _opened(encoder: Encoder, recipe: Recipe) -> Encoder:
-    """Open an encoder as far as a recipe trains it."""
-    if not recipe.opens:
-        return encoder
-    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
