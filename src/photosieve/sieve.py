@@ -230,17 +230,15 @@ class Sieve:
                 f"({len(unknown)} such labels); train again on {dataset.root}"
             )
         labels = tuple(self.labels)
-        evidence = self.evidence.relabelled(dataset, labels)
-        if evidence is None:
-            evidence = collect_anew(
-                self.encoder.name,
-                self.recipe,
-                dataset,
-                labels,
-                seed=self.seed,
-                max_pixels=max_pixels,
-                progress=progress,
-            )
+        evidence = self.evidence.relabelled(dataset, labels) or collect_anew(
+            self.encoder.name,
+            self.recipe,
+            dataset,
+            labels,
+            seed=self.seed,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
         return replace(
             self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
         )

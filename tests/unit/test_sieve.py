@@ -40,7 +40,7 @@ def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
             return encoder
         raise EncoderError(f'there is no encoder called "{name}"')
 
-    for module in ("sieve", "storage"):
+    for module in ("sieve", "storage", "evidence"):
         monkeypatch.setattr(f"photosieve.{module}.load_encoder", load)
 
 
