@@ -1,0 +1,226 @@
+"""How fast a model of CLIP's size is trained, against a plain loop in the same run.
+
+    python benchmarks/training.py [--rounds 3] [--long]
+
+The model has the size of CLIP ViT-B/32 and random weights: speed does not depend on their values.
+The plain loop does what the notebooks do: in every epoch it opens each photo, prepares it and runs
+all of the model, whatever is trained. Ours decodes once, runs what is frozen once, and keeps what
+enters the first trained block. Both take batches of 8 (photo, label) pairs of the sample listings
+and the same loss. (1) Seconds of a step and of an epoch, and the most memory, by what is trained;
+(2) photos embedded per second; (3) with --long, a whole training of 100 epochs with the last block.
+Each measurement has a process of its own, the two sides in turn; what counts is the median ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from photosieve.encoders import embed_photos, load_encoder
+from photosieve.labels import Dataset
+from photosieve.training.fit import fit
+from photosieve.training.recipes import ALL, get_recipe
+from photosieve.training.trunk import prepare
+
+ROOT = Path(__file__).resolve().parents[1]
+BATCH = 8
+PARTS = {
+    "the last block of each tower": "clip-freeze-1",
+    "the last 2 blocks": "clip-freeze-2",
+    "everything": "clip-8",
+}
+START, END = 49406, 49407
+"""CLIP's marks around a text, as its configuration has them."""
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--long", action="store_true")
+    options = parser.parse_args()
+    dataset = samples()
+    pairs = int(dataset.matrix().sum())
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    print(f"{len(dataset)} photos, {pairs} (photo, label) pairs, batches of {BATCH}, {device}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        make_model(Path(folder), dataset)
+        print("| trained | plain, s a step | ours, s a step | ratio of epochs "
+              "| plain, GiB | ours, GiB | ours, s before the first epoch |")  # fmt: skip
+        print("|---|---:|---:|---:|---:|---:|---:|")
+        for part, recipe in PARTS.items():
+            ours, theirs = in_turn(train_ours, train_plainly, folder, recipe, options.rounds)
+            steps = [run["step"] for run in ours], [run["step"] for run in theirs]
+            ratio = median(b / a for a, b in zip(*steps, strict=True))
+            print(
+                f"| {part} | {median(steps[1]):.3f} | {median(steps[0]):.3f} | {ratio:.1f} "
+                f"| {max(run['memory'] for run in theirs):.1f} "
+                f"| {max(run['memory'] for run in ours):.1f} "
+                f"| {median(run['before'] for run in ours):.0f} |"
+            )
+        ours, theirs = in_turn(embed_ours, embed_plainly, folder, "", options.rounds)
+        ratio = median(a["rate"] / b["rate"] for a, b in zip(ours, theirs, strict=True))
+        print(f"\nembedding: {median(run['rate'] for run in ours):.1f} photos/s, one at a time "
+              f"in torch {median(run['rate'] for run in theirs):.1f}, ratio {ratio:.1f}")  # fmt: skip
+        if options.long:
+            found = alone(train_long, folder, "clip-freeze-1")
+            print(f"\n100 epochs with the last block: {found['seconds'] / 60:.1f} minutes")
+
+
+def samples() -> Dataset:
+    """All sample listings."""
+    return Dataset.load(ROOT / "samples")
+
+
+def make_model(folder: Path, dataset: Dataset) -> None:
+    """Save a CLIP of random weights, with a tokenizer that knows the labels and general words."""
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    torch.manual_seed(0)
+    transformers.CLIPModel(transformers.CLIPConfig()).save_pretrained(folder)
+    words = sorted({word for label in dataset.vocabulary for word in label.lower().split()})
+    known = {"<unk>": 0} | {word: number for number, word in enumerate(words, start=1)}
+    inner = Tokenizer(models.WordLevel(known | {"<start>": START, "<end>": END}, "<unk>"))
+    inner.normalizer = normalizers.Lowercase()
+    inner.pre_tokenizer = pre_tokenizers.Whitespace()
+    inner.post_processor = processors.TemplateProcessing(
+        single="<start> $A <end>", special_tokens=[("<start>", START), ("<end>", END)]
+    )
+    cast(Any, transformers.PreTrainedTokenizerFast)(
+        tokenizer_object=inner, pad_token="<end>", unk_token="<unk>", model_max_length=77
+    ).save_pretrained(folder)
+    cast(Any, transformers.CLIPImageProcessorPil)().save_pretrained(folder)
+
+
+def train_ours(folder: str, recipe: str) -> dict[str, float]:
+    """Seconds of a step once all is prepared: two trainings, so that a start costs nothing."""
+    started = time.perf_counter()
+    chosen = get_recipe(recipe)
+    encoder = load_encoder(folder).opened(chosen.blocks, chosen.lora_rank, trains_text=True)
+    data = prepare(encoder, samples())
+    before = time.perf_counter() - started
+    if chosen.blocks == ALL:  # an epoch of this takes minutes: a few photos will do
+        data = data.rows(np.arange(10))
+    steps = -(-int(data.targets.sum()) // BATCH)
+    seconds = []
+    for epochs in (1, 2):
+        started = time.perf_counter()
+        fit(data, encoder.head, replace(chosen, epochs=epochs))
+        seconds.append(time.perf_counter() - started)
+    return {"step": (seconds[1] - seconds[0]) / steps, "before": before, "memory": peak()}
+
+
+def train_plainly(folder: str, recipe: str) -> dict[str, float]:
+    """Seconds of a step of the notebooks' loop, after one to warm up."""
+    blocks = get_recipe(recipe).blocks
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = cast(Any, transformers.CLIPModel).from_pretrained(folder).to(device)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    processor = cast(Any, transformers.CLIPImageProcessorPil).from_pretrained(folder)
+    if blocks != ALL:
+        model.requires_grad_(False)
+        layers = [tower.encoder.layers[-blocks:] for tower in (model.vision_model, model.text_model)]
+        for part in (*layers, model.visual_projection, model.text_projection):
+            part.requires_grad_(True)
+    trained = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=5e-6)
+    dataset = samples()
+    rows, columns = np.nonzero(dataset.matrix())
+    order = np.random.default_rng(0).permutation(len(rows))
+    count = 4 if blocks == ALL else 8
+    for step in range(count + 1):
+        if step == 1:
+            started = time.perf_counter()
+        batch = order[BATCH * step : BATCH * (step + 1)]
+        photos = [Image.open(dataset.photos[row]).convert("RGB") for row in rows[batch]]
+        labels = [dataset.vocabulary[column] for column in columns[batch]]
+        inputs = dict(tokenizer(labels, padding=True, return_tensors="pt"))
+        pixels = processor(images=photos, return_tensors="pt")["pixel_values"]
+        keys = ("input_ids", "attention_mask")
+        logits = model(
+            **{key: inputs[key].to(device) for key in keys}, pixel_values=pixels.to(device)
+        ).logits_per_image
+        targets = torch.arange(len(batch), device=device)
+        loss = torch.nn.functional.cross_entropy(logits, targets)
+        loss = (loss + torch.nn.functional.cross_entropy(logits.T, targets)) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        float(loss)  # waits for a graphics card
+    return {"step": (time.perf_counter() - started) / count, "memory": peak()}
+
+
+def train_long(folder: str, recipe: str) -> dict[str, float]:
+    """Seconds of a whole training, from files to weights."""
+    started = time.perf_counter()
+    chosen = get_recipe(recipe)
+    encoder = load_encoder(folder).opened(chosen.blocks, chosen.lora_rank, trains_text=True)
+    fit(prepare(encoder, samples()), encoder.head, chosen)
+    return {"seconds": time.perf_counter() - started}
+
+
+def embed_ours(folder: str, _: str) -> dict[str, float]:
+    """Photos embedded per second, from files."""
+    encoder, photos = load_encoder(folder), list(samples().photos)
+    embed_photos(encoder, photos[:2])
+    started = time.perf_counter()
+    embed_photos(encoder, photos)
+    return {"rate": len(photos) / (time.perf_counter() - started)}
+
+
+def embed_plainly(folder: str, _: str) -> dict[str, float]:
+    """Do the same in torch, one photo at a time."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = cast(Any, transformers.CLIPModel).from_pretrained(folder).to(device).eval()
+    processor = cast(Any, transformers.CLIPImageProcessorPil).from_pretrained(folder)
+    photos = samples().photos[:40]
+    started = time.perf_counter()
+    for path in photos:
+        pixels = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")
+        with torch.no_grad():
+            found = model.get_image_features(pixel_values=pixels["pixel_values"].to(device))
+        found.pooler_output.cpu()
+    return {"rate": len(photos) / (time.perf_counter() - started)}
+
+
+Measure = Callable[[str, str], dict[str, float]]
+
+
+def in_turn(
+    ours: Measure, theirs: Measure, folder: str, recipe: str, rounds: int
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Measure two sides in turn, each time in a new process."""
+    found: tuple[list[dict[str, float]], list[dict[str, float]]] = ([], [])
+    for _ in range(rounds):
+        for measure, runs in zip((ours, theirs), found, strict=True):
+            runs.append(alone(measure, folder, recipe))
+    return found
+
+
+def alone(measure: Measure, folder: str, recipe: str) -> dict[str, float]:
+    """Measure in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, folder, recipe).result()
+
+
+def peak() -> float:
+    """Most memory that this process has held, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+if __name__ == "__main__":
+    main()
