@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import pickle
 import re
 import zipfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,7 @@ _VOCABULARIES = (
     "tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
     "tokenizer.model",
 )  # fmt: skip
-_SMALL_FILES = (
+SMALL_FILES = (
     "config.json", *_SETTINGS, *_VOCABULARIES,
     "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
@@ -78,14 +80,28 @@ class Checkpoint:
         """The files with the weights."""
         return [self.folder / name for name in _weights_among(self._names())]
 
+    @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """Hash of each of the weights, by name."""
+        import torch
+
+        def digest(tensor: torch.Tensor) -> str:
+            found = hashlib.sha256(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            return found.hexdigest()
+
+        tensors = self.tensors()
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(tensors, pool.map(digest, tensors.values()), strict=True))
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights and of all that decides how inputs are prepared."""
         digest = hashlib.sha256()
-        small = [self.folder / name for name in _SMALL_FILES]
-        for path in [*(path for path in small if path.exists()), *self.weights]:
-            with path.open("rb") as file:
-                digest.update(path.name.encode())
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        for path in (self.folder / name for name in SMALL_FILES):
+            if path.exists():
+                digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(json.dumps(self.digests, sort_keys=True).encode())
         return digest.hexdigest()
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -166,7 +182,7 @@ def _fetch(name: str) -> Path:
         there = {file.rfilename for file in files}
         if missing := _missing(there):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
-        wanted = [*_SMALL_FILES, *_weights_among(there)]
+        wanted = [*SMALL_FILES, *_weights_among(there)]
         return Path(snapshot_download(name, allow_patterns=wanted))
     except EncoderError:
         raise
