@@ -375,6 +375,21 @@ class Sieve:
         """
         storage.write(Path(folder), vars(self))
 
+    def push_to_hub(self, name: str) -> str:
+        """Save the sieve as a private model on the Hugging Face hub, and return its address.
+
+        Parameters
+        ----------
+        name : str
+            The model's id there, such as ``"someone/listing-sieve"``; one that exists is replaced.
+
+        Raises
+        ------
+        UsageError
+            If the hub does not take it: for want of a network, a login or a permission.
+        """
+        return storage.publish(name, vars(self))
+
     @classmethod
     def load(cls, folder: str | Path) -> Sieve:
         """Read a saved sieve.

@@ -76,10 +76,10 @@ class Student(Protocol):
         """Return the tensors that training moves."""
 
     def photos(self, features: torch.Tensor) -> torch.Tensor:
-        """Map photos, (n, p), to vectors of any length, (n, d)."""
+        """Map photos, (..., p), to vectors of any length, (..., d), on the features' device."""
 
     def texts(self, features: torch.Tensor) -> torch.Tensor:
-        """Map texts, (m, q), to vectors of any length, (m, d)."""
+        """Map texts, (m, q), to vectors of any length, (m, d), on the features' device."""
 
     def arrays(self) -> dict[str, Floats]:
         """Return a copy of what has become of `Head.arrays`."""

@@ -1,4 +1,7 @@
-"""A model's files: found in a folder or on the Hugging Face hub, and read without trusting them."""
+"""A model's files: found in a folder or on the Hugging Face hub, and read without trusting them.
+
+A folder can be put on the hub, too.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photosieve.errors import EncoderError
+from photosieve.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -142,6 +145,36 @@ class Checkpoint:
                     f"{path} asks to run code that comes with the model, which photosieve never "
                     "does; choose a model that transformers knows by itself"
                 )
+
+
+def publish(folder: Path, name: str) -> str:
+    """Put a folder on the Hugging Face hub as a private model, and return its address.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        The model's id there, such as ``"someone/listing-sieve"``; one that exists is replaced.
+
+    Raises
+    ------
+    UsageError
+        If the hub does not take it.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    try:
+        address = api.create_repo(name, private=True, exist_ok=True)
+        # What an earlier one has and this one has not would be taken for a part of this one.
+        api.upload_folder(repo_id=name, folder_path=folder, delete_patterns="*")
+    except Exception as error:  # each network library and each version raises its own
+        raise UsageError(
+            f'"{name}" cannot be put on the Hugging Face hub ({one_line(error)}); give the id of '
+            'a model of yours such as "you/listing-sieve", log in with "hf auth login", and '
+            "connect to the network"
+        ) from error
+    return str(address)
 
 
 def one_line(error: Exception) -> str:

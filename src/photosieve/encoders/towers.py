@@ -26,6 +26,9 @@ GPU_BATCH = 32
 TOKENS = ("input_ids", "attention_mask")
 """What text towers call their inputs."""
 
+BLOCKS = "layers|layer|blocks"
+"""What encoders call the list of their blocks."""
+
 Example = Mapping[str, NDArray[Any]]
 """One valid input of a tower, by the names of its arguments."""
 
@@ -170,7 +173,7 @@ def blocks_of(model: Any, side: Side) -> tuple[str, torch.nn.ModuleList]:
     found = [
         (name, module)
         for name, module in model.named_modules()
-        if re.fullmatch(rf"{side.tower}\.(\w+\.)*encoder\.(layers|layer|blocks)", name)
+        if re.fullmatch(rf"{side.tower}\.(\w+\.)*encoder\.({BLOCKS})", name)
     ]
     if len(found) != 1 or not isinstance(found[0][1], torch.nn.ModuleList):
         raise EncoderError(
