@@ -107,6 +107,9 @@ def save_model(family: str, folder: Path) -> None:
         # As models start, all inputs look alike to them, and a bias would not be missed.
         if weight.ndim > 1 or "projection.bias" in name:
             torch.nn.init.normal_(weight, std=0.2)
+    for part in model.modules():
+        if isinstance(part, torch.nn.Embedding) and part.padding_idx is not None:
+            part.weight.data[part.padding_idx] = 0  # as training leaves it
     model.save_pretrained(folder)
     save_tokenizer(family, folder)
     getattr(transformers, f"{processor}ImageProcessorPil")(**photos).save_pretrained(folder)
