@@ -133,7 +133,9 @@ def train_plainly(folder: str, recipe: str) -> dict[str, float]:
     processor = cast(Any, transformers.CLIPImageProcessorPil).from_pretrained(folder)
     if blocks != ALL:
         model.requires_grad_(False)
-        layers = [tower.encoder.layers[-blocks:] for tower in (model.vision_model, model.text_model)]
+        layers = [
+            tower.encoder.layers[-blocks:] for tower in (model.vision_model, model.text_model)
+        ]
         for part in (*layers, model.visual_projection, model.text_projection):
             part.requires_grad_(True)
     trained = [weight for weight in model.parameters() if weight.requires_grad]
@@ -158,7 +160,7 @@ def train_plainly(folder: str, recipe: str) -> dict[str, float]:
         loss = torch.nn.functional.cross_entropy(logits, targets)
         loss = (loss + torch.nn.functional.cross_entropy(logits.T, targets)) / 2
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         float(loss)  # waits for a graphics card
     return {"step": (time.perf_counter() - started) / count, "memory": peak()}

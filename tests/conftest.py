@@ -3,22 +3,26 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from photosieve import photos
-from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures
+from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures, runtime
 from photosieve.encoders.linear import LinearHead
 from photosieve.errors import PhotoError
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
 from photosieve.progress import Progress, silent
 from photosieve.training.trunk import Prepared, prepare
+
+if TYPE_CHECKING:  # it brings torch, which most tests do without
+    from tests.zoo import Zoo
 
 # The heads trained here are tiny: a second thread saves nothing, and waits long for a busy core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -143,3 +147,24 @@ def listings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared(listings: Path, encoder: Encoder) -> Prepared:
     """The training photos as features."""
     return prepare(encoder, Dataset.load(listings / "train"))
+
+
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> "Zoo":
+    """Small models of each family, and photos; read only."""
+    from tests.zoo import build
+
+    return build(tmp_path_factory.mktemp("zoo"))
+
+
+@pytest.fixture(scope="session")
+def towers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("towers")
+
+
+@pytest.fixture(scope="module")
+def tower_cache(towers_folder: Path) -> Iterator[None]:
+    """Converted towers are kept in a folder of this run, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime, "cache_folder", lambda: towers_folder)
+        yield

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.errors import LabelsError
+from photosieve.errors import LabelsError, UsageError
 from photosieve.labelfiles import Problem, label_key, scan
 
 _MAX_FOLDS = 10
@@ -39,6 +40,22 @@ class Dataset:
     groups: tuple[str, ...]
     unlisted: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, *sources: str | Path | Self) -> Self:
+        """Return the one dataset that is given, or load what `load` takes.
+
+        Raises
+        ------
+        UsageError
+            If paths and datasets are mixed, or there are several datasets.
+        """
+        datasets = [source for source in sources if isinstance(source, cls)]
+        if not datasets:
+            return cls.load(*(source for source in sources if not isinstance(source, cls)))
+        if len(sources) > 1:
+            raise UsageError("give either paths or one Dataset")
+        return datasets[0]
 
     @classmethod
     def load(cls, *paths: str | Path) -> "Dataset":

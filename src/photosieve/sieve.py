@@ -57,7 +57,7 @@ class Sieve:
     history : History
         What training and its choices looked like.
     guarantee : Guarantee or None
-        What is promised of the cut, if that was asked for.
+        What is promised of the cut.
     skipped : tuple of Skipped
         Training photos that could not be read.
     """
@@ -84,11 +84,7 @@ class Sieve:
     def scorer(self) -> Scorer:
         """What turns queries and embedded photos into probabilities."""
         return Scorer(
-            self.encoder,
-            tuple(self.labels),
-            self.tuning.calibration,
-            self.background,
-            self.average,
+            self.encoder, tuple(self.labels), self.tuning.calibration, self.background, self.average
         )
 
     @classmethod
@@ -119,9 +115,8 @@ class Sieve:
             What the cut is tuned for, see `photosieve.tune.Objective`.
         seed : int
         folds : int, optional
-            How many times a part of the buildings is held out; by default each building once, at
-            most ten times. 1 holds out a third of them and leaves it at that, which is faster and
-            makes calibration, cut and figures rougher.
+            How many times a part of the buildings is held out: each once, or ten times at most. 1
+            holds out a third and leaves it at that, which is faster, and rougher in cut and figures.
         checkpoints : Checkpoints, optional
             Where the state of the training is kept after each epoch, and gone on from.
         max_pixels : int
@@ -136,11 +131,7 @@ class Sieve:
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         model = opened(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
-            model,
-            dataset,
-            more_views=chosen.more_views,
-            max_pixels=max_pixels,
-            progress=progress,
+            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
         )
         return cls.fit_prepared(
             model,
@@ -274,8 +265,7 @@ class Sieve:
             If the wish or the confidence makes no sense.
         """
         labels = tuple(self.labels)
-        evidence = self.evidence.relabelled(dataset, labels)
-        if evidence is not None:
+        if evidence := self.evidence.relabelled(dataset, labels):
             scores, relevant, groups = evidence.held_out()
         else:
             data = prepare(
@@ -302,14 +292,12 @@ class Sieve:
         buildings : str, Path or Dataset
             Labelled photos that the sieve was not trained on: what `Dataset.load` takes.
         """
-        paths = [item for item in buildings if not isinstance(item, Dataset)]
-        datasets = [item for item in buildings if isinstance(item, Dataset)]
-        if bool(paths) == bool(datasets) or len(datasets) > 1:
-            raise UsageError("evaluate takes either paths or one Dataset; give one of the two")
-        dataset = datasets[0] if datasets else Dataset.load(*paths)
-        labels = tuple(self.labels)
         data = prepare(
-            self.encoder, dataset, labels=labels, max_pixels=max_pixels, progress=progress
+            self.encoder,
+            Dataset.of(*buildings),
+            labels=tuple(self.labels),
+            max_pixels=max_pixels,
+            progress=progress,
         )
         return self.evaluate_prepared(data)
 
@@ -390,6 +378,21 @@ class Sieve:
             If the folder cannot be written, or holds something else than a sieve.
         """
         storage.write(Path(folder), vars(self))
+
+    def push_to_hub(self, name: str) -> str:
+        """Save the sieve as a private model on the Hugging Face hub, and return its address.
+
+        Parameters
+        ----------
+        name : str
+            The model's id there, such as ``"someone/listing-sieve"``; one that exists is replaced.
+
+        Raises
+        ------
+        UsageError
+            If the hub does not take it: for want of a network, a login or a permission.
+        """
+        return storage.publish(name, vars(self))
 
     @classmethod
     def load(cls, folder: str | Path) -> Sieve:

@@ -1,10 +1,10 @@
 """The folder that a sieve is saved as: written whole or not at all, and verified when read.
 
-``sieve.json`` describes it, ``head.safetensors`` holds the trained weights,
+``sieve.json`` describes it, ``head.safetensors`` holds the trained head,
 ``background.safetensors`` the embedded photos that words are normalised against, and
 ``out_of_fold.safetensors`` and ``hidden_words.safetensors`` what calibration and cut were learned
-from. The description names the hash of each, so that a cut is never used with other weights than
-its own.
+from; beside them stands the model, if the product does not bring it along. The description names
+the hash of each file, so that a cut is never used with other weights than its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,14 @@ def check_target(folder: Path) -> None:
         )
 
 
-def write(folder: Path, saved: Saved) -> None:
+def write(folder: Path, fill: Callable[[Path], Saved]) -> None:
     """Write the folder; a sieve that stands there is replaced only when the new one is complete.
+
+    Parameters
+    ----------
+    folder : Path
+    fill : callable
+        Takes the folder in the making, may write files into it, and returns the rest.
 
     Raises
     ------
@@ -71,14 +77,16 @@ def write(folder: Path, saved: Saved) -> None:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sieve-") as scratch:
             draft = Path(scratch) / "new"
             draft.mkdir()
-            files = {}
+            saved = fill(draft)
             for name, arrays in saved.tables.items():
                 file = draft / f"{name}.safetensors"
                 save_file({key: np.ascontiguousarray(arrays[key]) for key in arrays}, file)
-                files[file.name] = _hash(file)
+            files = {file.name: _hash(file) for file in sorted(draft.iterdir())}
             manifest = {"format": FORMAT, **saved.manifest, "files": files}
             text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
             (draft / MANIFEST).write_text(text + "\n", "utf-8")
+            for name in files:  # safetensors lets nobody else read what it writes
+                (draft / name).chmod((draft / MANIFEST).stat().st_mode)
             old = Path(scratch) / "old"
             if folder.exists():
                 folder.rename(old)
@@ -92,7 +100,7 @@ def write(folder: Path, saved: Saved) -> None:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
             f"{folder}: the sieve cannot be saved here ({reason}); "
-            "choose a folder that you may write to"
+            "choose a folder with room that you may write to"
         ) from None
 
 
@@ -105,19 +113,24 @@ def read(folder: Path) -> Saved:
         If it is missing, damaged, altered or written by a newer version.
     """
     manifest = _read_manifest(folder)
+    files = {f"{name}.safetensors": name for name in TABLES}
+    listed = manifest.get("files")
+    if not isinstance(listed, dict) or not listed.keys() >= files.keys():
+        raise SieveError(f"{folder / MANIFEST}: the list of files is damaged; train again")
     tables = {}
-    for name in TABLES:
-        path = folder / f"{name}.safetensors"
+    for name, digest in listed.items():
+        path = folder / Path(name).name
         try:
-            if _hash(path) != manifest["files"][path.name]:
+            if _hash(path) != digest:
                 raise SieveError(
                     f"{path}: the file was altered after the sieve was saved, so its cut no "
                     "longer holds; train again, or copy the original back"
                 )
-            tables[name] = load_file(path)
+            if name in files:
+                tables[files[name]] = load_file(path)
         except FileNotFoundError:
             raise SieveError(f"{path}: the file is missing; train again, or copy it back") from None
-        except (KeyError, TypeError, OSError, SafetensorError) as error:
+        except (OSError, SafetensorError) as error:
             raise SieveError(f"{path}: cannot be read ({error}); train again") from None
     return Saved(manifest, tables)
 

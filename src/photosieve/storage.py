@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
@@ -10,9 +11,9 @@ from typing import Any
 
 from photosieve import sievefile
 from photosieve.calibrate import Background
-from photosieve.encoders import load_encoder
+from photosieve.encoders import checkpoint, load_encoder
 from photosieve.encoders.linear import LinearHead
-from photosieve.errors import EncoderError, SieveError
+from photosieve.errors import EncoderError, SieveError, UsageError
 from photosieve.evidence import Evidence, History
 from photosieve.guarantee import Guarantee
 from photosieve.training.recipes import Recipe
@@ -28,26 +29,49 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
         If the folder cannot be written, or holds something else than a sieve.
     """
     encoder, evidence, promised = fields["encoder"], fields["evidence"], fields["guarantee"]
-    manifest = {
-        "encoder": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "labels": dict(fields["labels"]),
-        "recipe": fields["recipe"].to_dict(),
-        "seed": fields["seed"],
-        "seconds": round(fields["seconds"], 3),
-        "tuning": fields["tuning"].to_dict(),
-        "evidence": {"groups": evidence.groups, "names": evidence.names},
-        "training": asdict(fields["history"]),
-        "guarantee": promised.to_dict() if promised else None,
-        "average_background": asdict(fields["average"]),
-        "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
-    }
-    tables: dict[str, sievefile.Arrays] = {
-        "head": encoder.head.arrays(),
-        "background": {"photos": fields["background"]},
-        **evidence.tables(),
-    }
-    sievefile.write(folder, sievefile.Saved(manifest, tables))
+    if Path(encoder.name).is_dir() and Path(encoder.name).resolve() == folder.resolve():
+        raise UsageError(
+            f"{folder}: the sieve was trained from the model in this folder, and would replace it; "
+            "choose another place"
+        )
+
+    def fill(draft: Path) -> sievefile.Saved:
+        saved = encoder.export(draft)
+        manifest = {
+            "encoder": saved.name,
+            "fingerprint": saved.fingerprint,
+            "labels": dict(fields["labels"]),
+            "recipe": fields["recipe"].to_dict(),
+            "seed": fields["seed"],
+            "seconds": round(fields["seconds"], 3),
+            "tuning": fields["tuning"].to_dict(),
+            "evidence": {"groups": evidence.groups, "names": evidence.names},
+            "training": asdict(fields["history"]),
+            "guarantee": promised.to_dict() if promised else None,
+            "average_background": asdict(fields["average"]),
+            "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
+        }
+        tables: dict[str, sievefile.Arrays] = {
+            "head": saved.head.arrays(),
+            "background": {"photos": fields["background"]},
+            **evidence.tables(),
+        }
+        return sievefile.Saved(manifest, tables)
+
+    sievefile.write(folder, fill)
+
+
+def publish(name: str, fields: Mapping[str, Any]) -> str:
+    """Write the fields of a `photosieve.sieve.Sieve` to the Hugging Face hub; return the address.
+
+    Raises
+    ------
+    UsageError
+        If the hub does not take them.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        write(Path(scratch) / "sieve", fields)
+        return checkpoint.publish(Path(scratch) / "sieve", name)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -61,12 +85,13 @@ def read(folder: Path) -> dict[str, Any]:
     """
     saved = sievefile.read(folder)
     manifest = saved.manifest
+    # The starter comes with the product; any other model stands in the folder.
+    place = folder.resolve() if "config.json" in manifest["files"] else None
     try:
         recipe, promised = Recipe(**manifest["recipe"]), manifest["guarantee"]
+        encoder = load_encoder(manifest["encoder"], place)
         fields: dict[str, Any] = {
-            "encoder": load_encoder(manifest["encoder"]).with_head(
-                LinearHead(**saved.tables["head"])
-            ),
+            "encoder": encoder.with_head(LinearHead(**saved.tables["head"])),
             "labels": {str(label): int(count) for label, count in manifest["labels"].items()},
             "recipe": recipe,
             "seed": int(manifest["seed"]),

@@ -34,7 +34,11 @@ LAYERS = (
     "training.trunk training.losses training.parallel training.batches training.checkpoints",
     "encoders",
     "encoders.starter encoders.hub",
-    "encoders.feed encoders.inputs encoders.linear",
+    "encoders.tail",
+    "encoders.ends",
+    "encoders.towers encoders.feed encoders.linear",
+    "encoders.inputs encoders.rows",
+    "encoders.model",
     "encoders.runtime encoders.checkpoint",
     "tune",
     "pairs evaluate guarantee",
@@ -51,6 +55,10 @@ ALLOWED_UPWARD = {
     ("encoders.hub", "encoders"),
     ("encoders.feed", "encoders"),
     ("encoders.linear", "encoders"),
+    ("encoders.towers", "encoders"),
+    ("encoders.ends", "encoders"),
+    ("encoders.tail", "encoders"),
+    ("encoders.model", "encoders"),
 }
 
 WITHOUT_TORCH = (

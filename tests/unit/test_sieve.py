@@ -35,7 +35,7 @@ def sieve(listings: Path, encoder: Encoder) -> Sieve:
 def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the encoder be found by its name, as the starter model is."""
 
-    def load(name: str) -> Encoder:
+    def load(name: str, _: Path | None = None) -> Encoder:
         if name == encoder.name:
             return encoder
         raise EncoderError(f'there is no encoder called "{name}"')

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from photosieve import sievefile
 from photosieve.errors import SieveError, UsageError
-from photosieve.sievefile import MANIFEST, TABLES, Saved, check_target, read, write
+from photosieve.sievefile import MANIFEST, TABLES, Saved, check_target, read
 
 HEAD, OUT_OF_FOLD = "head.safetensors", "out_of_fold.safetensors"
 
@@ -28,6 +28,10 @@ def saved(note: str = "first") -> Saved:
         {"note": note},
         {"head": head, "background": {}, "out_of_fold": ARRAYS, "hidden_words": {}},
     )
+
+
+def write(folder: Path, what: Saved) -> None:
+    sievefile.write(folder, lambda _: what)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -162,8 +166,8 @@ def with_matching_hash(path: Path, data: bytes) -> None:
         (lambda f: change_manifest(f, format="1"), "this is not the description of a sieve"),
         (lambda f: change_manifest(f, format=3), "saved by a newer photosieve; update with"),
         (lambda f: change_manifest(f, format=1), "saved by an older photosieve"),
-        (lambda f: change_manifest(f, files={}), "head.safetensors: cannot be read"),
-        (lambda f: change_manifest(f, files=[]), "head.safetensors: cannot be read"),
+        (lambda f: change_manifest(f, files={}), "sieve.json: the list of files is damaged"),
+        (lambda f: change_manifest(f, files=[]), "sieve.json: the list of files is damaged"),
         (lambda f: with_matching_hash(f / HEAD, b""), "head.safetensors: cannot be read"),
         (lambda f: with_matching_hash(f / HEAD, b"\xff" * 99), "head.safetensors: cannot be read"),
     ],

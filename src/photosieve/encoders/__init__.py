@@ -76,10 +76,10 @@ class Student(Protocol):
         """Return the tensors that training moves."""
 
     def photos(self, features: torch.Tensor) -> torch.Tensor:
-        """Map photos, (n, p), to vectors of any length, (n, d)."""
+        """Map photos, (..., p), to vectors of any length, (..., d), on the features' device."""
 
     def texts(self, features: torch.Tensor) -> torch.Tensor:
-        """Map texts, (m, q), to vectors of any length, (m, d)."""
+        """Map texts, (m, q), to vectors of any length, (m, d), on the features' device."""
 
     def arrays(self) -> dict[str, Floats]:
         """Return a copy of what has become of `Head.arrays`."""
@@ -147,7 +147,8 @@ class Encoder(Protocol):
         """Write what the product does not bring along, and return the encoder that loads from it.
 
         A model of the `transformers` library is written so that the library can load it, trained
-        as it is; the built-in encoder writes nothing.
+        as it is; the built-in encoder writes nothing. `load_encoder` with the name and the folder
+        gives the encoder again, but for its head.
         """
 
 
@@ -182,8 +183,8 @@ def general_words() -> tuple[str, ...]:
     return tuple(text.splitlines())
 
 
-def load_encoder(name: str) -> Encoder:
-    """Load a pretrained encoder.
+def load_encoder(name: str, folder: Path | None = None) -> Encoder:
+    """Load a pretrained encoder, or what `Encoder.export` has written of a trained one.
 
     Parameters
     ----------
@@ -191,6 +192,8 @@ def load_encoder(name: str) -> Encoder:
         ``"starter"``: the built-in encoder, which needs no download. A folder with a model of the
         `transformers` library, or the id of one on the Hugging Face hub, such as
         ``"openai/clip-vit-base-patch32"``; it is downloaded once.
+    folder : Path, optional
+        Where the encoder of this name was exported to.
 
     Raises
     ------
@@ -203,4 +206,4 @@ def load_encoder(name: str) -> Encoder:
         return Starter()
     from photosieve.encoders.hub import open_hub
 
-    return open_hub(name)
+    return open_hub(name, folder)

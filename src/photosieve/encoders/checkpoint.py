@@ -1,19 +1,24 @@
-"""A model's files: found in a folder or on the Hugging Face hub, and read without trusting them."""
+"""A model's files: found in a folder or on the Hugging Face hub, and read without trusting them.
+
+A folder can be put on the hub, too.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import pickle
 import re
 import zipfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photosieve.errors import EncoderError
+from photosieve.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +30,7 @@ _VOCABULARIES = (
     "tokenizer.json", "vocab.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model",
     "tokenizer.model",
 )  # fmt: skip
-_SMALL_FILES = (
+SMALL_FILES = (
     "config.json", *_SETTINGS, *_VOCABULARIES,
     "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
@@ -78,14 +83,28 @@ class Checkpoint:
         """The files with the weights."""
         return [self.folder / name for name in _weights_among(self._names())]
 
+    @functools.cached_property
+    def digests(self) -> dict[str, str]:
+        """Hash of each of the weights, by name."""
+        import torch
+
+        def digest(tensor: torch.Tensor) -> str:
+            found = hashlib.sha256(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            return found.hexdigest()
+
+        tensors = self.tensors()
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(tensors, pool.map(digest, tensors.values()), strict=True))
+
+    @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights and of all that decides how inputs are prepared."""
         digest = hashlib.sha256()
-        small = [self.folder / name for name in _SMALL_FILES]
-        for path in [*(path for path in small if path.exists()), *self.weights]:
-            with path.open("rb") as file:
-                digest.update(path.name.encode())
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        for path in (self.folder / name for name in SMALL_FILES):
+            if path.exists():
+                digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+        digest.update(json.dumps(self.digests, sort_keys=True).encode())
         return digest.hexdigest()
 
     def tensors(self) -> dict[str, torch.Tensor]:
@@ -128,6 +147,36 @@ class Checkpoint:
                 )
 
 
+def publish(folder: Path, name: str) -> str:
+    """Put a folder on the Hugging Face hub as a private model, and return its address.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        The model's id there, such as ``"someone/listing-sieve"``; one that exists is replaced.
+
+    Raises
+    ------
+    UsageError
+        If the hub does not take it.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    try:
+        address = api.create_repo(name, private=True, exist_ok=True)
+        # What an earlier one has and this one has not would be taken for a part of this one.
+        api.upload_folder(repo_id=name, folder_path=folder, delete_patterns="*")
+    except Exception as error:  # each network library and each version raises its own
+        raise UsageError(
+            f'"{name}" cannot be put on the Hugging Face hub ({one_line(error)}); give the id of '
+            'a model of yours such as "you/listing-sieve", log in with "hf auth login", and '
+            "connect to the network"
+        ) from error
+    return str(address)
+
+
 def one_line(error: Exception) -> str:
     """First line of what a library says about an error."""
     lines = str(error).strip().splitlines()
@@ -166,7 +215,7 @@ def _fetch(name: str) -> Path:
         there = {file.rfilename for file in files}
         if missing := _missing(there):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
-        wanted = [*_SMALL_FILES, *_weights_among(there)]
+        wanted = [*SMALL_FILES, *_weights_among(there)]
         return Path(snapshot_download(name, allow_patterns=wanted))
     except EncoderError:
         raise

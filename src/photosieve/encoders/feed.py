@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats, PhotoFeatures
+from photosieve.encoders import Floats, PhotoFeatures, runtime
+from photosieve.encoders.checkpoint import one_line
 from photosieve.encoders.runtime import Tower
-from photosieve.errors import PhotoError
+from photosieve.errors import EncoderError, PhotoError
 from photosieve.photos import MORE_VIEWS, Skipped, decode, more_views
 from photosieve.progress import Progress
 
@@ -24,6 +27,9 @@ Result = TypeVar("Result")
 Arrays = Sequence[NDArray[Any]]
 
 TEXT_BATCH = 64
+
+MOST_MEMORY = 2 * 2**30
+"""Features of more bytes than this are kept in a file of the user's cache folder."""
 
 
 def photo_features(
@@ -82,24 +88,51 @@ def photo_features(
                 kept.append(index)
                 yield from result
 
-    tables = [np.zeros((0, width), np.float32)]
     views = 1 + MORE_VIEWS * more
+    table = _room(len(paths), views, width)
+    lines = table.reshape(-1, width)
     done = 0
     for rows in tower(_batches(readable(), batch)):
-        tables.append(rows)
+        lines[done : done + len(rows)] = rows
         done += len(rows)
         progress("reading photos", done // views + len(skipped), len(paths))
-    table = np.concatenate(tables).reshape(len(kept), views, width)
+    table = table[: len(kept)]
     return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
 
 
 def text_features(
     tower: Tower, tokenize: Callable[[Sequence[str]], Arrays], texts: Sequence[str], *, width: int
 ) -> Floats:
-    """Run a text tower, (m, width), batch by batch over what `tokenize` makes of the texts."""
+    """Run a text tower, (m, width), batch by batch over what `tokenize` makes of the texts.
+
+    Where a row grows with its text, short ones are lengthened with zeros.
+    """
     starts = range(0, len(texts), TEXT_BATCH)
     batches = (tokenize(texts[start : start + TEXT_BATCH]) for start in starts)
-    return np.concatenate([np.zeros((0, width), np.float32), *tower(batches)])
+    tables = [np.zeros((0, width), np.float32), *tower(batches)]
+    longest = max(rows.shape[1] for rows in tables)
+    return np.concatenate([np.pad(rows, ((0, 0), (0, longest - rows.shape[1]))) for rows in tables])
+
+
+def _room(photos: int, views: int, width: int) -> Floats:
+    """A table for features, (photos, views, width): in memory, or in a file that goes with it."""
+    size = photos * views * width * 4
+    folder = runtime.cache_folder()
+    try:
+        if size <= MOST_MEMORY:
+            return np.empty((photos, views, width), np.float32)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # Taken now: a disk that is found full only when a page is written ends the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.asarray(np.memmap(file, np.float32, "w+", shape=(photos, views, width)))
+    except (MemoryError, OSError) as error:
+        raise EncoderError(
+            f"{photos} photos take {size / 2**30:.1f} GiB in the form that this recipe wants, for "
+            f"which there is no room in memory or in {folder} ({one_line(error)}); take fewer "
+            "photos, or a recipe that trains fewer blocks or has more_views=false"
+        ) from error
 
 
 def _batches(inputs: Iterator[Arrays], batch: int) -> Iterator[Arrays]:

@@ -2,43 +2,36 @@
 
 A model is split where its own projections begin. Where these are plain matrices, as in CLIP, they
 are the head, and all below is the trunk; a model without them is all trunk, and its head starts as
-the identity. Either way the pretrained head gives the model's own embeddings.
+the identity. Either way the pretrained head gives the model's own embeddings. A model that is
+opened is split further down: see `photosieve.encoders.tail`.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import inspect
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
-from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures, feed, general_words
-from photosieve.encoders.checkpoint import Checkpoint, one_line
-from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
+from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
+from photosieve.encoders.checkpoint import Checkpoint
+from photosieve.encoders.ends import End, open_end
 from photosieve.encoders.linear import LinearHead
-from photosieve.encoders.runtime import Tower, open_tower, torch_tower
+from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
+from photosieve.encoders.runtime import Tower
+from photosieve.encoders.tail import Tail
+from photosieve.encoders.towers import Trunk, accelerator, front_tower, load_trunk, no_tower
 from photosieve.errors import EncoderError
 from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 
-if TYPE_CHECKING:
-    import torch
-
 PREPARATION = 1
 """Raised whenever pixels or tokens are prepared differently, so that old cuts are refused."""
-
-GPU_BATCH = 32
-
-SIDES = ("visual", "text")
-"""What models call their towers in the names of the projections."""
 
 
 @dataclass(frozen=True)
@@ -48,16 +41,22 @@ class Hub:
     Parameters
     ----------
     name : str
-        The model's id, or its folder.
+        The id or the folder of the model as it was before training.
+    model : Model
+        What it was made of.
     trunk : Trunk
-        The two towers.
+        The two towers, as far as they are frozen.
     head : Head
         The trainable part.
+    plain : LinearHead
+        The head that the model came with, above whole towers.
     """
 
     name: str
+    model: Model
     trunk: Trunk
     head: Head
+    plain: LinearHead
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -72,14 +71,6 @@ class Hub:
     def general_words(self) -> tuple[str, ...]:
         """ImageNet's class names: common things, and nothing that belongs to one model."""
         return general_words()
-
-    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Encoder:
-        """Return the same model with a head of more than the projections."""
-        raise NotImplementedError(f"{blocks}, {lora_rank}, {trains_text}")
-
-    def export(self, folder: Path) -> Encoder:
-        """Write the model as the `transformers` library does."""
-        raise NotImplementedError(folder)
 
     def photo_features(
         self,
@@ -114,257 +105,131 @@ class Hub:
             self.trunk.texts, self.trunk.tokens, texts, width=self.trunk.text_width
         )
 
+    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Hub:
+        """Return the same model with a `Tail` for a head.
 
-@dataclass(frozen=True)
-class Trunk:
-    """The frozen part of a model.
+        Training then changes the last `blocks` blocks of each opened tower and the projections
+        after them, or what stands in their place: SigLIP's pooling of photos and its last layer of
+        texts. The norms between them stay. With -1 it changes everything, and with `lora_rank`
+        the matrices of attention in all blocks, of which ALIGN's image tower has none.
 
-    Parameters
-    ----------
-    fingerprint : str
-        Hash of the files that it was made of.
-    prepare : callable
-        Turns a photo into the image tower's inputs, each (1, ...).
-    tokens : Tokens
-        Turns texts into the text tower's inputs.
-    photos, texts : Tower
-        The towers.
-    photo_width, text_width : int
-        How many numbers they give for a photo and a text.
-    batch : int
-        How many photos the image tower takes at once.
-    """
+        Raises
+        ------
+        EncoderError
+            If a tower has fewer blocks, or none that can be told, nothing of it can be trained,
+            or the head is a trained one.
+        """
+        if not blocks and not lora_rank:
+            return self
+        if self.head.fingerprint() != self.plain.fingerprint():
+            raise EncoderError(
+                f"{self.name} was trained already, and only a pretrained encoder can be opened; "
+                "load it anew"
+            )
+        kept = 0 if lora_rank or blocks < 0 else blocks
+        photos, photo_end = self._open(PHOTOS, kept, lora_rank)
+        texts, text_end = _embedding(self.trunk.texts, self.plain), None
+        if trains_text:
+            texts, text_end = self._open(TEXTS, kept, lora_rank)
+        tail = Tail.start(photo_end, text_end, lora_rank)
+        if not tail.values:
+            raise EncoderError(
+                f"{self.name} has no attention in what is to be trained, which LoRA would change; "
+                "choose another recipe"
+            )
+        trunk = replace(
+            self.trunk,
+            photos=photos,
+            texts=texts,
+            photo_width=photo_end.layout.width,
+            text_width=text_end.layout.width if text_end else photo_end.size,
+        )
+        return replace(self, trunk=trunk, head=tail)
 
-    fingerprint: str
-    prepare: Callable[[Image.Image], Arrays]
-    tokens: Tokens
-    photos: Tower
-    texts: Tower
-    photo_width: int
-    text_width: int
-    batch: int
+    def export(self, folder: Path) -> Hub:
+        """Write the model as the `transformers` library does, and return it as found there.
+
+        What was trained is part of its weights, so that the library's own class gives the same
+        embeddings; but for a `LinearHead` where the model has no matrix that it could become, which
+        has to be kept beside it.
+
+        Raises
+        ------
+        OSError, SafetensorError
+            If the folder cannot be written.
+        """
+        head = self.head
+        if isinstance(head, LinearHead):
+            maps = {PHOTOS: head.photo, TEXTS: head.text}
+            trained = {f"{side.projection}.weight": maps[side].T for side in self.model.projections}
+        else:
+            trained = head.arrays()
+        model = self.model.save(folder, trained)
+        plain = _head(model, len(self.plain.photo), len(self.plain.text))
+        saved = _hub(self.name, model, load_trunk(model), plain)
+        return saved.with_head(head) if isinstance(head, LinearHead) else saved
+
+    def _open(self, side: Side, kept: int, lora_rank: int) -> tuple[Tower, End]:
+        """Return what gives rows of one side, and what becomes of them."""
+        example, device = self.trunk.examples[side], accelerator()
+        with explained(self.name, "the model"):
+            end = open_end(self.model, side, example, kept, low_rank=lora_rank > 0)
+        tower = front_tower(self.model, side, example, device, kept) if kept else no_tower(side)
+        return tower, end.to(device or "cpu")
 
 
-def open_hub(name: str) -> Hub:
+def open_hub(name: str, folder: Path | None = None) -> Hub:
     """Load a model from a folder or by its hub id, in its fastest form.
 
     Parameters
     ----------
     name : str
         A folder, or an id such as ``"openai/clip-vit-base-patch32"``.
+    folder : Path, optional
+        Where the model is now, with what was trained; the name is then that of what it was.
 
     Raises
     ------
     EncoderError
         There is no such model, or it cannot be used; the text says why and what to do.
     """
-    checkpoint = Checkpoint.find(name)
-    with _explained(checkpoint, "config.json"):
-        config, model_class = _kind(checkpoint)
-    with _explained(checkpoint, "the tokenizer"):
-        tokens = load_tokens(checkpoint, config)
-        words = tokens(["one", "one of two"])
-    with _explained(checkpoint, "preprocessor_config.json"):
-        names, prepare = load_preparation(checkpoint, model_class)
-        photo = prepare(Image.new("RGB", (640, 480)))
-    with _explained(checkpoint, "the model"):
-        load = functools.cache(lambda: _load(checkpoint, config, model_class))
-        fingerprint = checkpoint.fingerprint()
-        device = _accelerator()
-        photos = _photo_tower(fingerprint, load, names, photo, device)
-        texts = _text_tower(fingerprint, load, words, device)
-        head = _head(checkpoint, next(photos([photo])).shape, next(texts([words])).shape)
-    trunk = Trunk(
-        fingerprint,
-        prepare,
-        tokens,
-        photos,
-        texts,
-        photo_width=len(head.photo),
-        text_width=len(head.text),
-        batch=GPU_BATCH if device else 1,
-    )
-    return Hub(checkpoint.name, trunk, head)
-
-
-@contextmanager
-def _explained(checkpoint: Checkpoint, part: str) -> Iterator[None]:
-    """Turn whatever a library raises about a model's files into a sentence."""
-    try:
-        yield
-    except EncoderError:
-        raise
-    except Exception as error:
-        raise EncoderError(
-            f"{checkpoint.name}: {part} cannot be used ({one_line(error)}); "
-            "get the model again, or choose another"
-        ) from error
-
-
-def _kind(checkpoint: Checkpoint) -> tuple[Any, Any]:
-    """The model's configuration and class."""
-    from transformers import MODEL_MAPPING, AutoConfig
-    from transformers.utils import logging
-
-    # What it would print is about training and about keys that are checked here anyway.
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    config = AutoConfig.from_pretrained(
-        checkpoint.folder, trust_remote_code=False, local_files_only=True
-    )
-    model_class = MODEL_MAPPING.get(type(config), None)
-    if not (
-        hasattr(model_class, "get_image_features") and hasattr(model_class, "get_text_features")
-    ):
-        raise EncoderError(
-            f'{checkpoint.name} is a model of kind "{config.model_type}", which does not put '
-            "photos and texts into one space; give a CLIP, ALIGN, SigLIP or similar model"
+    checkpoint = Checkpoint.find(str(folder) if folder else name)
+    model = Model.find(checkpoint)
+    trunk = load_trunk(model)
+    with explained(checkpoint.name, "the model"):
+        photo, text = (
+            next(tower([list(trunk.examples[side].values())]))
+            for tower, side in ((trunk.photos, PHOTOS), (trunk.texts, TEXTS))
         )
-    return config, model_class
-
-
-def _load(checkpoint: Checkpoint, config: Any, model_class: Any) -> torch.nn.Module:
-    """The model in torch, without the projections that are the head; all its weights are given."""
-    import torch
-
-    tensors = checkpoint.tensors()
-    _check_size(checkpoint, config, model_class, tensors)
-    model, found = model_class.from_pretrained(
-        None,
-        config=config,
-        state_dict=tensors,
-        dtype=torch.float32,
-        attn_implementation="eager",
-        ignore_mismatched_sizes=True,  # else it raises, and prints the sizes
-        output_loading_info=True,
-    )
-    for name, given, wanted in sorted(found["mismatched_keys"]):
-        raise EncoderError(
-            f"{checkpoint.name}: config.json does not fit the weights, which hold {name} as "
-            f"{tuple(given)} where it says {tuple(wanted)}; get both from the same place"
-        )
-    for name in sorted(found["missing_keys"]):
-        raise EncoderError(
-            f"{checkpoint.name}: the weights lack {name} that config.json speaks of; "
-            "get both from the same place"
-        )
-    for side in SIDES:
-        if _projection(tensors, side) is not None:
-            setattr(model, f"{side}_projection", torch.nn.Identity())
-    if config.model_type == "align" and config.vision_config.pooling_type == "mean":
-        # ALIGN takes its mean with a window far larger than the map, which OpenVINO refuses.
-        model.vision_model.pooler = torch.nn.AdaptiveAvgPool2d(1)
-    loaded: torch.nn.Module = model.eval()
-    return loaded
-
-
-def _check_size(
-    checkpoint: Checkpoint, config: Any, model_class: Any, tensors: dict[str, torch.Tensor]
-) -> None:
-    """Refuse a configuration that asks for far more than the weights hold, before memory is."""
-    import torch
-
-    parts = (config.text_config, config.vision_config)
-    if max(getattr(part, "num_hidden_layers", 0) for part in parts) <= len(tensors):
-        with torch.device("meta"):
-            wanted = sum(weight.numel() for weight in model_class(config).parameters())
-        if wanted <= 2 * sum(tensor.numel() for tensor in tensors.values()):
-            return
-    raise EncoderError(
-        f"{checkpoint.name}: config.json describes a much larger model than the weights hold; "
-        "get both from the same place"
-    )
-
-
-def _projection(tensors: dict[str, torch.Tensor], side: str) -> torch.Tensor | None:
-    """The last layer of a tower, (d, p), where it is a plain matrix."""
-    weight = tensors.get(f"{side}_projection.weight")
-    plain = weight is not None and weight.ndim == 2 and f"{side}_projection.bias" not in tensors
-    return weight if plain else None
-
-
-def _head(
-    checkpoint: Checkpoint, photo_shape: tuple[int, ...], text_shape: tuple[int, ...]
-) -> LinearHead:
-    """The pretrained head for features of these shapes, (1, p) and (2, q)."""
-    tensors = checkpoint.tensors()
-    maps = []
-    for side, shape in zip(SIDES, (photo_shape, text_shape), strict=True):
-        weight = _projection(tensors, side)
-        identity = np.eye(shape[-1], dtype=np.float32)
-        maps.append(identity if weight is None else weight.float().numpy().T.copy())
-    photo, text = maps
-    if len(photo_shape) != 2 or len(text_shape) != 2 or photo.shape[1] != text.shape[1]:
+        head = _head(model, photo.shape[-1], text.shape[-1])
+    if photo.ndim != 2 or text.ndim != 2 or head.photo.shape[1] != head.text.shape[1]:
         raise EncoderError(
             f"{checkpoint.name} does not give photos and texts as vectors of one length; "
             "give a CLIP, ALIGN, SigLIP or similar model"
         )
-    zeros = [np.zeros(len(matrix), np.float32) for matrix in maps]
+    return _hub(name if folder else checkpoint.name, model, trunk, head)
+
+
+def _hub(name: str, model: Model, trunk: Trunk, head: LinearHead) -> Hub:
+    trunk = replace(trunk, photo_width=len(head.photo), text_width=len(head.text))
+    return Hub(name, model, trunk, head, head)
+
+
+def _head(model: Model, photo_width: int, text_width: int) -> LinearHead:
+    """The pretrained head for features of these widths."""
+    photo, text = (
+        model.projections.get(side, np.eye(width, dtype=np.float32))
+        for side, width in ((PHOTOS, photo_width), (TEXTS, text_width))
+    )
+    zeros = [np.zeros(len(matrix), np.float32) for matrix in (photo, text)]
     return LinearHead(photo_mean=zeros[0], photo=photo, text_mean=zeros[1], text=text)
 
 
-def _photo_tower(
-    fingerprint: str,
-    load: Callable[[], torch.nn.Module],
-    names: tuple[str, ...],
-    example: Arrays,
-    device: str | None,
-) -> Tower:
-    def build() -> torch.nn.Module:
-        import torch
+def _embedding(tower: Tower, head: LinearHead) -> Tower:
+    """Return a text tower that gives what the head makes of its features, (m, d)."""
 
-        class PhotoTower(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model: Any = load()
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Floats]:
+        for rows in tower(inputs):
+            yield np.asarray((rows - head.text_mean) @ head.text, np.float32)
 
-            def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-                found = self.model.get_image_features(**dict(zip(names, inputs, strict=True)))
-                features: torch.Tensor = found.pooler_output
-                return features
-
-        return PhotoTower().eval()
-
-    # Inputs beside the pixels say how large this photo is: a traced tower would take them as fixed.
-    if device or len(names) > 1:
-        return torch_tower(build(), device or "cpu")
-    shapes = [array.shape for array in example]
-    return open_tower("hub-photos", _tower_key(fingerprint), build, example, shapes)
-
-
-def _text_tower(
-    fingerprint: str, load: Callable[[], torch.nn.Module], example: Arrays, device: str | None
-) -> Tower:
-    def build() -> torch.nn.Module:
-        import torch
-
-        class TextTower(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model: Any = load()
-
-            def forward(self, ids: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
-                found = self.model.get_text_features(input_ids=ids, attention_mask=mask)
-                features: torch.Tensor = found.pooler_output
-                return features
-
-        return TextTower().eval()
-
-    if device:
-        return torch_tower(build(), device)
-    # A text without a mask has one length only.
-    shape = (-1, -1) if len(example) > 1 else (-1, example[0].shape[1])
-    return open_tower("hub-texts", _tower_key(fingerprint), build, example, [shape] * len(example))
-
-
-def _tower_key(fingerprint: str) -> str:
-    # What a converted tower computes follows from the code that made it, too.
-    return "/".join((fingerprint, version("transformers"), inspect.getsource(_load)))
-
-
-def _accelerator() -> str | None:
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else None
+    return run

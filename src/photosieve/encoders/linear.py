@@ -54,11 +54,7 @@ class LinearHead:
 
     def fingerprint(self) -> str:
         """Hash of all numbers and shapes."""
-        digest = hashlib.sha256()
-        for name, array in self.arrays().items():
-            digest.update(f"{name}{array.shape}{array.dtype}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.arrays())
 
     def student(self, *, trains_text: bool) -> LinearStudent:
         """Return a copy that can be trained."""
@@ -96,3 +92,12 @@ class LinearStudent:
             "text_mean": self._text_mean.numpy(),
             "text": self._text.detach().numpy().copy(),
         }
+
+
+def fingerprint(arrays: Mapping[str, Floats]) -> str:
+    """Hash of the names, the shapes and the numbers of arrays."""
+    digest = hashlib.sha256()
+    for name, array in arrays.items():
+        digest.update(f"{name}{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
