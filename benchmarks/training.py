@@ -75,8 +75,8 @@ def main() -> None:
             )
         ours, theirs = in_turn(embed_ours, embed_plainly, folder, "", options.rounds)
         ratio = median(a["rate"] / b["rate"] for a, b in zip(ours, theirs, strict=True))
-        print(f"\nembedding: {median(run['rate'] for run in ours):.1f} photos/s, one at a time "
-              f"in torch {median(run['rate'] for run in theirs):.1f}, ratio {ratio:.1f}")  # fmt: skip
+        rates = [median(run["rate"] for run in runs) for runs in (ours, theirs)]
+        print(f"\nembedding: {rates[0]:.1f} photos/s, plain {rates[1]:.1f}, ratio {ratio:.1f}")
         if options.long:
             found = alone(train_long, folder, "clip-freeze-1")
             print(f"\n100 epochs with the last block: {found['seconds'] / 60:.1f} minutes")

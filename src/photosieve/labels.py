@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ class Dataset:
     problems: tuple[Problem, ...] = field(default=(), repr=False)
 
     @classmethod
-    def of(cls, *sources: str | Path | Self) -> Self:
+    def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
         """Return the one dataset that is given, or load what `load` takes.
 
         Raises
@@ -50,12 +49,11 @@ class Dataset:
         UsageError
             If paths and datasets are mixed, or there are several datasets.
         """
-        datasets = [source for source in sources if isinstance(source, cls)]
-        if not datasets:
-            return cls.load(*(source for source in sources if not isinstance(source, cls)))
-        if len(sources) > 1:
+        datasets = [source for source in sources if isinstance(source, Dataset)]
+        paths = [source for source in sources if not isinstance(source, Dataset)]
+        if bool(paths) == bool(datasets) or len(datasets) > 1:
             raise UsageError("give either paths or one Dataset")
-        return datasets[0]
+        return datasets[0] if datasets else cls.load(*paths)
 
     @classmethod
     def load(cls, *paths: str | Path) -> "Dataset":

@@ -115,8 +115,8 @@ class Sieve:
             What the cut is tuned for, see `photosieve.tune.Objective`.
         seed : int
         folds : int, optional
-            How many times a part of the buildings is held out: each once, or ten times at most. 1
-            holds out a third and leaves it at that, which is faster, and rougher in cut and figures.
+            How many times a part of the buildings is held out; by default each once, at most ten.
+            1 holds out a third and leaves it at that: faster, with a rougher cut and figures.
         checkpoints : Checkpoints, optional
             Where the state of the training is kept after each epoch, and gone on from.
         max_pixels : int
@@ -382,15 +382,12 @@ class Sieve:
     def push_to_hub(self, name: str) -> str:
         """Save the sieve as a private model on the Hugging Face hub, and return its address.
 
+        A `UsageError` says what is missing: a network, a login or a permission.
+
         Parameters
         ----------
         name : str
             The model's id there, such as ``"someone/listing-sieve"``; one that exists is replaced.
-
-        Raises
-        ------
-        UsageError
-            If the hub does not take it: for want of a network, a login or a permission.
         """
         return storage.publish(name, vars(self))
 
