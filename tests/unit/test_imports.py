@@ -46,7 +46,8 @@ LAYERS = (
     "metrics cut labels check calibrate queries",
     "labelfiles",
     "photos sievefile",
-    "progress training training.recipes",
+    "training.recipes",
+    "progress training training.recipe",
     "errors",
 )
 # `encoders` makes the encoder that is asked for, which implements what `encoders` declares.
@@ -65,7 +66,7 @@ WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
     "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
     "guarantee", "storage",
-    "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
+    "training.recipes", "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
     # Only training needs torch; a search should not wait for it to load.
     "sieve", "compare", "demo",
 )  # fmt: skip
