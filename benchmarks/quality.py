@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 
 from photosieve import metrics
-from photosieve.compare import compare
+from photosieve.compare import compare_prepared
 from photosieve.encoders import Encoder, load_encoder
-from photosieve.evaluate import ComparisonRow
 from photosieve.labels import Dataset
+from photosieve.leaderboard import ComparisonRow
 from photosieve.training.fit import fit
 from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared, prepare
@@ -92,7 +92,7 @@ def main() -> None:
     encoder = load_encoder("starter")
     train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
     test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
-    found = compare(encoder, train, test, seeds=options.seeds)
+    found = compare_prepared(encoder, train, test, seeds=options.seeds)
     print(f"## Sample listings, {options.seeds} seeds, intervals over the 8 test buildings\n")
     print_rows(found.rows)
 
@@ -118,7 +118,7 @@ def main() -> None:
             )
             splits.append((everything.rows(train_rows), everything.rows(test_rows)))
         print_words(encoder, "houses", str(size), splits, HOUSE_WORDS)
-        tables[size] = [compare(encoder, *split, seeds=1).rows for split in splits]
+        tables[size] = [compare_prepared(encoder, *split, seeds=1).rows for split in splits]
     for size, runs in tables.items():
         print(
             f"\n## Houses: trained on {size}, tested on {len(names) - size} others, mean and "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +18,19 @@ from photosieve.options import (
     Objective,
     Promise,
     Seed,
+    Settable,
+    Settings,
     SieveFolder,
     Train,
+    read_recipes,
+    read_settings,
 )
 from photosieve.terminal import (
     print_comparison,
     print_explanation,
     print_json,
+    print_left_out,
+    print_recipes,
     print_search,
     print_skipped,
     print_training,
@@ -132,21 +137,29 @@ def check(
 
 
 @app.command()
+def recipes(as_json: Json = False) -> None:
+    """List the recipes, and what is known to be wrong with each."""
+    from photosieve.training.recipes import RECIPES
+
+    if as_json:
+        print_json([recipe.to_dict() for recipe in RECIPES.values()])
+    else:
+        print_recipes(RECIPES.values())
+
+
+@app.command(cls=Settable)
 def train(
     train: Train,
     out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder to save the sieve in.")],
     encoder: Encoder = "starter",
     recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="balanced, notebook or zero-shot.")
+        str, typer.Option(metavar="NAME", help="How to train; `photosieve recipes` lists them.")
     ] = "balanced",
     objective: Objective = "f1",
     promise: Promise = None,
     confidence: Confidence = 0.9,
     seed: Seed = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a number of the recipe."),
-    ] = None,
+    settings: Settings = None,
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
 ) -> None:
@@ -160,7 +173,7 @@ def train(
     from photosieve.sievefile import check_target
     from photosieve.training.recipes import get_recipe
 
-    chosen = get_recipe(recipe, _settings(settings or []))
+    chosen = get_recipe(recipe, read_settings(settings))
     Goal(objective)
     check_target(out)
     dataset = Dataset.load(*train)
@@ -269,7 +282,7 @@ def compare(
     buildings: Buildings,
     encoder: Encoder = "starter",
     recipes: Annotated[
-        str, typer.Option(metavar="NAMES", help="Recipes, separated by commas.")
+        str, typer.Option(metavar="NAMES", help="Recipes, separated by commas, or all.")
     ] = "zero-shot,notebook,balanced",
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Trainings of each recipe.")] = 5,
     objective: Objective = "f1",
@@ -277,48 +290,58 @@ def compare(
         Path | None,
         typer.Option(metavar="FILE", help="Write a page with the last recipe in detail."),
     ] = None,
+    excel: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a workbook, with F1 by label.")
+    ] = None,
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
 ) -> None:
-    """Train and test several recipes alike."""
+    """Train and test several recipes alike: a leaderboard, best first.
+
+    Each recipe is trained on TRAIN, gets a cut of its own, and answers every label in every
+    BUILDING. With `--recipes all`, those that the encoder cannot run are left out, and the page
+    has the default recipe in detail.
+    """
     from photosieve import report
     from photosieve.compare import compare as run_comparison
     from photosieve.encoders import load_encoder
     from photosieve.labels import Dataset
-    from photosieve.training.recipes import get_recipe
-    from photosieve.training.trunk import prepare
+    from photosieve.training.recipes import DEFAULT
 
-    names = [name.strip() for name in recipes.split(",") if name.strip()]
-    for name in names:
-        get_recipe(name)
-    if not names:
-        raise UsageError("name at least one recipe, such as: --recipes balanced")
+    names = read_recipes(recipes)
     train_set, test_set = Dataset.load(train), Dataset.load(*buildings)
     with progress_bars() as progress:
-        model = load_encoder(encoder)
-        pixels = _pixels(max_megapixels)
-        train_data = prepare(
-            model, train_set, more_views=True, max_pixels=pixels, progress=progress
-        )
-        test_data = prepare(
-            model, test_set, labels=train_data.labels, max_pixels=pixels, progress=progress
-        )
         found = run_comparison(
-            model,
-            train_data,
-            test_data,
+            load_encoder(encoder),
+            train_set,
+            test_set,
             names,
             seeds=seeds,
             objective=objective,
+            max_pixels=_pixels(max_megapixels),
             progress=progress,
         )
         if html is not None:
-            report.write_html(found.evaluations[names[-1]][0], html, comparison=found.rows)
-    print_skipped((*train_data.skipped, *test_data.skipped))
+            shown = names[-1] if names else DEFAULT
+            detail = found.evaluations[shown][0]
+            report.write_html(detail, html, comparison=found.rows, shown=shown)
+        if excel is not None:
+            report.write_leaderboard(found.rows, excel)
+    print_skipped(found.skipped)
+    print_left_out(found)
     if as_json:
-        print_json({"seeds": seeds, "rows": [row.to_dict() for row in found.rows]})
-    else:
-        print_comparison(found)
+        print_json(
+            {
+                "seeds": seeds,
+                "rows": [row.to_dict() for row in found.rows],
+                "left_out": dict(found.left_out),
+            }
+        )
+        return
+    print_comparison(found)
+    for path in (html, excel):
+        if path is not None:
+            typer.echo(f"wrote {path}")
 
 
 @app.command()
@@ -369,14 +392,3 @@ def search(
 
 def _pixels(megapixels: float) -> int:
     return int(megapixels * 1_000_000)
-
-
-def _settings(texts: Sequence[str]) -> dict[str, str]:
-    """Read `--set`: KEY=VALUE, several in one text where spaces or commas part them."""
-    settings = {}
-    for text in " ".join(texts).replace(",", " ").split():
-        key, equals, value = text.partition("=")
-        if not equals or not key or not value:
-            raise UsageError(f'--set wants KEY=VALUE, not "{text}"; for instance epochs=50')
-        settings[key] = value
-    return settings

@@ -1,19 +1,25 @@
-"""The leaderboard: several recipes trained and tested alike, over several seeds."""
+"""Compare recipes: trained on the same photos, tested on the same buildings, over several seeds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from photosieve.cut import NOTEBOOK, Cut
 from photosieve.encoders import Encoder
-from photosieve.evaluate import ComparisonRow, Evaluation
+from photosieve.errors import EncoderError
+from photosieve.evaluate import Evaluation
+from photosieve.labels import Dataset
+from photosieve.leaderboard import ComparisonRow, best_first
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
 from photosieve.sieve import Sieve
-from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
-from photosieve.training.trunk import Prepared
+from photosieve.training.recipes import DEFAULT, RECIPES, Recipe, get_recipe
+from photosieve.training.trunk import Prepared, prepare
 
 DEFAULT_RECIPES = ("zero-shot", "notebook", DEFAULT)
+
+STAGE = "comparing recipes"
 
 
 @dataclass(frozen=True)
@@ -23,15 +29,95 @@ class Comparison:
     Parameters
     ----------
     rows : tuple of ComparisonRow
+        Best first.
     evaluations : mapping of str to tuple of Evaluation
         For each row's name one per seed.
+    left_out : mapping of str to str
+        Recipes that this encoder cannot run, and why.
+    skipped : tuple of Skipped
+        Photos that could not be read.
     """
 
     rows: tuple[ComparisonRow, ...]
-    evaluations: dict[str, tuple[Evaluation, ...]]
+    evaluations: Mapping[str, tuple[Evaluation, ...]]
+    left_out: Mapping[str, str]
+    skipped: tuple[Skipped, ...]
 
 
 def compare(
+    encoder: Encoder,
+    train: Dataset,
+    test: Dataset,
+    recipes: Sequence[str] | None = DEFAULT_RECIPES,
+    *,
+    seeds: int = 5,
+    objective: str = "f1",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> Comparison:
+    """Train each recipe on the training photos and judge it on the test buildings.
+
+    Photos go through what is frozen once for all recipes that leave the same part of the encoder
+    open, whatever the number of recipes and seeds.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Pretrained.
+    train, test : Dataset
+        Of different buildings.
+    recipes : sequence of str or None
+        None for all that this encoder can run.
+    seeds : int
+        Trainings of each recipe, with the seeds 0, 1, ...
+    objective : str
+        What each cut is tuned for.
+    max_pixels : int
+        Larger photos are skipped.
+    progress : Progress
+
+    Raises
+    ------
+    EncoderError
+        If a recipe is named that this encoder cannot run.
+    """
+    chosen = [get_recipe(name) for name in dict.fromkeys(RECIPES if recipes is None else recipes)]
+    work: list[tuple[Encoder, list[Recipe]]] = []
+    left_out: dict[str, str] = {}
+    for group in _by_opening(chosen):
+        try:
+            work.append((_opened(encoder, group[0]), group))
+        except EncoderError as error:
+            if recipes is not None:
+                raise
+            left_out |= {recipe.name: str(error) for recipe in group}
+
+    parts: list[Comparison] = []
+    runs, before = seeds * (len(chosen) - len(left_out)), 0
+
+    def among_all(stage: str, done: int, total: int) -> None:
+        progress(stage, *((before + done, runs) if stage == STAGE else (done, total)))
+
+    for model, group in work:
+        views = any(recipe.more_views for recipe in group)
+        seen = prepare(model, train, more_views=views, max_pixels=max_pixels, progress=progress)
+        unseen = prepare(model, test, labels=seen.labels, max_pixels=max_pixels, progress=progress)
+        names = [recipe.name for recipe in group]
+        parts.append(
+            compare_prepared(
+                model, seen, unseen, names, seeds=seeds, objective=objective, progress=among_all
+            )
+        )
+        before += seeds * len(group)
+    return Comparison(
+        best_first([row for part in parts for row in part.rows]),
+        {name: found for part in parts for name, found in part.evaluations.items()},
+        left_out,
+        parts[0].skipped,
+    )
+
+
+def compare_prepared(
     encoder: Encoder,
     train: Prepared,
     test: Prepared,
@@ -41,7 +127,7 @@ def compare(
     objective: str = "f1",
     progress: Progress = silent,
 ) -> Comparison:
-    """Train each recipe on the training photos and judge it on the test buildings.
+    """Do what `compare` does on features that are there already; no photo is opened.
 
     Every recipe gets a cut that is learned on its own out-of-fold scores. The recipe `notebook`
     stands there twice: also with the cut that the notebooks had typed in by hand.
@@ -49,44 +135,55 @@ def compare(
     Parameters
     ----------
     encoder : Encoder
-        Pretrained.
+        Pretrained, and opened as the recipes need it.
     train, test : Prepared
-        Of different buildings; `test` with the labels of `train`.
-    recipes : sequence of str
-    seeds : int
-        Trainings of each recipe, with the seeds 0, 1, ...
-    objective : str
-    progress : Progress
+        `test` with the labels of `train`.
     """
-    chosen = [get_recipe(name) for name in recipes]
-    evaluations: dict[str, tuple[Evaluation, ...]] = {}
-    notes: dict[str, str] = {}
-    for number, recipe in enumerate(chosen):
-        sieves = []
+    evaluations: dict[str, list[Evaluation]] = {}
+    notes: dict[str, tuple[str, str]] = {}
+    for number, recipe in enumerate(map(get_recipe, recipes)):
         for seed in range(seeds):
-            sieves.append(
-                Sieve.fit_prepared(
-                    encoder, train, recipe=recipe, objective=objective, seed=seed, words=False
-                )
-            )
-            progress("comparing recipes", number * seeds + seed + 1, len(chosen) * seeds)
-        for name, note, cut in _ways_to_cut(recipe):
-            notes[name] = note
-            evaluations[name] = tuple(sieve.evaluate_prepared(test, cut) for sieve in sieves)
-    rows = [
-        ComparisonRow.over_seeds(name, notes[name], found) for name, found in evaluations.items()
-    ]
-    return Comparison(tuple(rows), evaluations)
+            sieve = Sieve.fit_prepared(
+                encoder, train, recipe=recipe, objective=objective, seed=seed, words=False,
+                progress=progress,
+            )  # fmt: skip
+            for name, note, cut in _ways_to_cut(recipe):
+                notes[name] = note, recipe.caveat
+                evaluations.setdefault(name, []).append(sieve.evaluate_prepared(test, cut))
+            progress(STAGE, number * seeds + seed + 1, len(recipes) * seeds)
+    return Comparison(
+        best_first(
+            [ComparisonRow.over_seeds(name, *notes[name], e) for name, e in evaluations.items()]
+        ),
+        {name: tuple(found) for name, found in evaluations.items()},
+        {},
+        (*train.skipped, *test.skipped),
+    )
+
+
+def _by_opening(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Group the recipes that leave the same part of an encoder open."""
+    groups: dict[tuple[int, int, bool] | None, list[Recipe]] = {}
+    for recipe in recipes:
+        opening = (recipe.blocks, recipe.lora_rank, recipe.trains_text) if recipe.opens else None
+        groups.setdefault(opening, []).append(recipe)
+    return list(groups.values())
+
+
+def _opened(encoder: Encoder, recipe: Recipe) -> Encoder:
+    if not recipe.opens:
+        return encoder
+    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
 
 
 def _ways_to_cut(recipe: Recipe) -> list[tuple[str, str, Cut | None]]:
-    """Rows that a recipe gives: name, note and cut, None being the tuned one."""
-    tuned = (recipe.name, f"{recipe.summary}; cut learned out of fold", None)
+    """Rows that a recipe gives: name, note and cut, None being the learned one."""
+    learned = (recipe.name, recipe.summary, None)
     if recipe.name != "notebook":
-        return [tuned]
+        return [learned]
     by_hand = (
         "notebook, cut by hand",
         f"{recipe.summary}; gate {NOTEBOOK.gate}, floor {NOTEBOOK.floor}, drop {NOTEBOOK.drop:.0%}",
         NOTEBOOK,
     )
-    return [by_hand, tuned]
+    return [by_hand, learned]

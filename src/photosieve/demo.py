@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from photosieve import report
-from photosieve.compare import Comparison, compare
+from photosieve.compare import Comparison, compare_prepared
 from photosieve.encoders import load_encoder
 from photosieve.errors import PhotosieveError
 from photosieve.evaluate import Evaluation
@@ -83,11 +83,13 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     test = prepare(encoder, test_set, labels=train.labels, progress=progress)
     sieve = Sieve.fit_prepared(encoder, train, progress=progress)
     sieve.save(out / "sieve")
-    comparison = compare(encoder, train, test, seeds=seeds, progress=progress)
+    comparison = compare_prepared(encoder, train, test, seeds=seeds, progress=progress)
     building = samples / "test" / BUILDING
     results = tuple(sieve.search(query, building) for query in QUERIES)
     demo = Demo(out, sieve, comparison, building, results)
-    report.write_html(demo.evaluation, out / "report.html", comparison=comparison.rows)
+    report.write_html(
+        demo.evaluation, out / "report.html", comparison=comparison.rows, shown=DEFAULT
+    )
     report.write_excel(demo.evaluation, out / "report.xlsx")
     return demo
 

@@ -1,11 +1,16 @@
-"""Arguments and options that several commands have, described once."""
+"""Arguments and options that several commands have, described once, and how they are read."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+from photosieve.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 MaxMegapixels = Annotated[
@@ -47,3 +52,65 @@ Confidence = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="N", help="Start of the random numbers.")]
 SieveFolder = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE...",
+        help="Change numbers of the recipe, such as lr=1e-5 epochs=20.",
+    ),
+]
+
+
+class Settable(TyperCommand):
+    """A command whose `--set` takes all the KEY=VALUE words that follow it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, once each of these words has a `--set` of its own."""
+        return super().parse_args(ctx, list(_one_set_each(args)))
+
+
+def _one_set_each(words: Sequence[str]) -> Iterator[str]:
+    value_next = setting = False  # whether the last word was --set, or belongs to one
+    for word in words:
+        if setting and not value_next and re.match(r"\w+=", word):
+            yield "--set"
+        else:
+            setting = value_next or word == "--set" or word.startswith("--set=")
+        value_next = word == "--set"
+        yield word
+
+
+def read_settings(texts: Sequence[str] | None) -> dict[str, str]:
+    """Read `--set`: KEY=VALUE, several in one text where spaces or commas part them.
+
+    Raises
+    ------
+    UsageError
+        If a text is not of that form.
+    """
+    settings = {}
+    for text in " ".join(texts or ()).replace(",", " ").split():
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f'--set wants KEY=VALUE, not "{text}"; for instance epochs=50')
+        settings[key] = value
+    return settings
+
+
+def read_recipes(text: str) -> list[str] | None:
+    """Read `--recipes`: names that commas part; None if one of them is "all".
+
+    Raises
+    ------
+    UsageError
+        If there is no such recipe, or no name.
+    """
+    from photosieve.training.recipes import get_recipe
+
+    names = [name for name in re.split(r"[,\s]+", text) if name]
+    if "all" in names:
+        return None
+    if not names:
+        raise UsageError("name at least one recipe, such as: --recipes balanced")
+    return [get_recipe(name).name for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from photosieve.photos import Skipped
     from photosieve.progress import Progress
     from photosieve.sieve import Sieve
+    from photosieve.training.recipes import Recipe
 
 
 @contextmanager
@@ -145,13 +146,54 @@ def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
     typer.echo("")
 
 
+def print_recipes(recipes: Iterable[Recipe]) -> None:
+    """Print a line for each recipe, and below, once each, what is known to be wrong."""
+    from rich.console import Console
+    from rich.table import Table
+
+    chosen = list(recipes)
+    caveats = list(dict.fromkeys(recipe.caveat for recipe in chosen if recipe.caveat))
+    parts = {
+        "For every encoder; the projections are trained:": [r for r in chosen if not r.opens],
+        "For CLIP, ALIGN, SigLIP and relatives; the towers too:": [r for r in chosen if r.opens],
+    }
+    console = Console(file=sys.stdout, highlight=False)
+    widest = max(len(recipe.name) for recipe in chosen)
+    room = console.width - widest - 6
+    for heading, part in parts.items():
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True, width=widest)
+        table.add_column(width=min(room, max(len(recipe.summary) for recipe in chosen)))
+        table.add_column(justify="right", style="dim")
+        for recipe in part:
+            note = str(caveats.index(recipe.caveat) + 1) if recipe.caveat else ""
+            table.add_row(recipe.name, recipe.summary, note)
+        console.print(heading, style="bold")
+        console.print(table)
+        console.print()
+    notes = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    notes.add_column(justify="right")
+    notes.add_column()
+    for number, caveat in enumerate(caveats, start=1):
+        notes.add_row(str(number), caveat)
+    console.print("What is known to be wrong:", style="bold")
+    console.print(notes)
+
+
+def print_left_out(found: Comparison) -> None:
+    """Name the recipes that this encoder cannot run, on stderr, with the reason."""
+    for reason in dict.fromkeys(found.left_out.values()):
+        names = [name for name, why in found.left_out.items() if why == reason]
+        typer.echo(f"left out: {', '.join(names)}: {reason}", err=True)
+
+
 def print_comparison(found: Comparison) -> None:
-    """Print a leaderboard."""
+    """Print a leaderboard, no wider than a terminal of 80 columns."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("method", "macro F1 [95 %]", "mean av. precision", "accuracy", '"none" right'):
+    for heading in ("method", "macro F1 [95 %]", "mAP", "accuracy", '"none" right'):
         table.add_column(heading, justify="left" if heading == "method" else "right")
     for row in found.rows:
         table.add_row(
@@ -161,4 +203,4 @@ def print_comparison(found: Comparison) -> None:
             f"{row.accuracy.value:.3f}",
             "-" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
         )
-    Console(file=sys.stdout, width=100, highlight=False).print(table)
+    Console(file=sys.stdout, width=80, highlight=False).print(table)

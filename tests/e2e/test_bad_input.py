@@ -160,8 +160,11 @@ def test_no_sieve(run: Run, tmp_path: Path) -> None:
 def test_wrong_usage(run: Run, house: Path, sieve: Path, tmp_path: Path) -> None:
     out = tmp_path / "s"
     train = ("train", house, "--out", out)
-    run(*train, "--recipe", "magic").assert_one_sentence(2, "magic", "balanced")
-    run(*train, "--set", "epoch=3").assert_one_sentence(2, '"epoch"', "epochs")
+    run(*train, "--recipe", "magic").assert_one_sentence(2, "magic", "photosieve recipes")
+    run(*train, "--recipe", "clip_8").assert_one_sentence(2, "clip_8", 'did you mean "clip-8"?')
+    run(*train, "--set", "lr=1e-3", "epoch=3").assert_one_sentence(2, '"epoch"', "epochs")
+    run(*train, "--set", "lr=1e-3", "epochs=").assert_one_sentence(2, '"epochs="', "KEY=VALUE")
+    run(*train, "lr=1e-3").assert_one_sentence(2, "lr=1e-3")
     run(*train, "--set", "epochs=many").assert_one_sentence(2, "epochs", "many")
     run(*train, "--objective", "f7").assert_one_sentence(2, "f7", "recall>=0.9")
     run(*train, "--encoder", "magic").assert_one_sentence(1, "magic")

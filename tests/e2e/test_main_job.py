@@ -192,18 +192,72 @@ def test_check_finds_nothing_wrong_with_the_samples(run: Run) -> None:
     assert (done.json["photos"], done.json["labels"], done.json["buildings"]) == (113, 39, 14)
 
 
-def test_compare_prints_a_leaderboard(run: Run) -> None:
+def test_numbers_of_a_recipe_can_be_set_one_after_the_other(run: Run, tmp_path: Path) -> None:
     done = run(
-        "compare", SAMPLES / "train", SAMPLES / "test", "--recipes", "zero-shot,balanced",
-        "--seeds", "1", "--json",
+        "train", SAMPLES / "train", "--out", tmp_path / "s", "--set", "lr=1e-5", "epochs=2"
     )  # fmt: skip
     assert done.status == 0, done.err
-    rows = {row["name"]: row for row in done.json["rows"]}
-    assert rows["balanced"]["macro_f1"]["value"] > rows["zero-shot"]["macro_f1"]["value"] + 0.3
+    recipe = json.loads((tmp_path / "s" / "sieve.json").read_text())["recipe"]
+    assert (recipe["learning_rate"], recipe["epochs"]) == (1e-5, 2)
+
+
+def test_recipes_are_listed(run: Run) -> None:
+    listed = run("recipes")
+    assert listed.status == 0
+    found = run("recipes", "--json").json
+    lines = listed.out.splitlines()
+    assert max(len(line) for line in lines) <= 80
+    for recipe in found:
+        (line,) = [line for line in lines if line.startswith(f"{recipe['name']} ")]
+        assert recipe["summary"] in line
+    assert plain_numbers(found)
+    one = {recipe["name"]: recipe for recipe in found}["clip-freeze-2"]
+    assert (one["batch_size"], one["epochs"], one["learning_rate"]) == (8, 100, 5e-6)
+    assert one["caveat"].startswith("repeated labels")
+
+
+def test_compare_prints_a_leaderboard(run: Run, tmp_path: Path) -> None:
+    page, book = tmp_path / "c.html", tmp_path / "c.xlsx"
+    done = run(
+        "compare", SAMPLES / "train", SAMPLES / "test", "--recipes", "zero-shot,balanced",
+        "--seeds", "1", "--json", "--html", page, "--excel", book,
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    assert [row["name"] for row in done.json["rows"]] == ["balanced", "zero-shot"]
+    balanced, zero_shot = done.json["rows"]
+    assert balanced["macro_f1"]["value"] > zero_shot["macro_f1"]["value"] + 0.3
+    assert len(balanced["label_f1"]) == 39
     assert plain_numbers(done.json)
+    assert zero_shot["caveat"] in page.read_text("utf-8")
+    assert openpyxl.load_workbook(book)["F1 by label"].dimensions == "A1:C41"
+
+
+def test_compare_all_leaves_out_what_the_starter_cannot_run(run: Run) -> None:
+    train = SAMPLES / "train" / "harbour-view"
+    done = run("compare", train, BUILDING, "--recipes", "all", "--seeds", "1")
+    assert done.status == 0, done.err
+    assert "left out: last-2, lora, clip-32, " in done.err
+    assert "of the starter only the head can be trained" in done.err
+    header, *rows = done.out.splitlines()
+    assert header.split() == [
+        "method",
+        "macro",
+        "F1",
+        "[95",
+        "%]",
+        "mAP",
+        "accuracy",
+        '"none"',
+        "right",
+    ]
+    assert "notebook, cut by hand" in done.out
+    assert len(rows) == 11
+    assert max(len(row.rstrip()) for row in rows) <= 80
 
 
 def test_version_and_help(run: Run) -> None:
     assert run("--version").out.startswith("photosieve 0.")
-    for command in ("demo", "check", "train", "tune", "evaluate", "compare", "search"):
+    for command in (
+        "demo", "check", "recipes", "train", "tune", "evaluate", "compare", "search"
+    ):  # fmt: skip
         assert run(command, "--help").status == 0

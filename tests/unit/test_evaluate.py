@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from photosieve import metrics
 from photosieve.cut import Cut
-from photosieve.evaluate import ComparisonRow, Evaluation, evaluate
+from photosieve.evaluate import Evaluation, evaluate
+from photosieve.leaderboard import ComparisonRow, best_first
 from photosieve.photos import Skipped
 
 GROUPS = ("a", "a", "a", "b", "b")
@@ -172,7 +173,7 @@ def test_photos_without_any_label_are_no_reason_to_fail() -> None:
     saved = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert saved["macro"] == {"precision": None, "recall": None, "f1": None}
     assert saved["accuracy"] == 1.0
-    row = ComparisonRow.over_seeds("silent", "", [result, result])
+    row = ComparisonRow.over_seeds("silent", "", "", [result, result])
     json.dumps(row.to_dict(), allow_nan=False)
 
 
@@ -186,7 +187,7 @@ def test_summary_says_how_none_was_used() -> None:
 
 def test_a_comparison_row_averages_over_seeds() -> None:
     runs = [random_example(seed) for seed in range(3)]
-    row = ComparisonRow.over_seeds("balanced", "a note", runs)
+    row = ComparisonRow.over_seeds("balanced", "a note", "a caveat", runs)
     values = [run.macro["f1"] for run in runs]
     assert_allclose(row.macro_f1.value, np.mean(values))
     assert_allclose(row.seed_deviation, np.std(values))
@@ -195,14 +196,25 @@ def test_a_comparison_row_averages_over_seeds() -> None:
     assert_allclose(row.empty_right.value, np.mean(asked))
     assert row.macro_f1.low < row.macro_f1.value < row.macro_f1.high
     saved = json.loads(json.dumps(row.to_dict(), allow_nan=False))
-    assert (saved["name"], saved["note"]) == ("balanced", "a note")
+    assert (saved["name"], saved["note"], saved["caveat"]) == ("balanced", "a note", "a caveat")
+    assert_allclose(list(saved["label_f1"].values()), np.mean([r.per_label.f1 for r in runs], 0))
     assert saved["macro_f1"]["low"] == row.macro_f1.low
     assert saved["seed_deviation"] == row.seed_deviation
 
 
 def test_a_comparison_row_of_one_seed_is_that_evaluation() -> None:
     run = random_example()
-    row = ComparisonRow.over_seeds("balanced", "", [run])
+    row = ComparisonRow.over_seeds("balanced", "", "", [run])
     assert row.macro_f1 == run.intervals["macro_f1"]
     assert row.mean_average_precision == run.intervals["mean_average_precision"]
     assert row.seed_deviation == 0
+
+
+def test_the_best_comes_first_and_the_undefined_last() -> None:
+    silent = example(relevant=np.zeros((5, 3), bool), scores=np.zeros((5, 3)))
+    rows = [
+        ComparisonRow.over_seeds(name, "", "", [run])
+        for name, run in (("silent", silent), ("bad", example(scores=-SCORES)), ("a", example()))
+    ]
+    assert np.isnan(rows[0].macro_f1.value)
+    assert [row.name for row in best_first([*rows, rows[2]])] == ["a", "a", "bad", "silent"]

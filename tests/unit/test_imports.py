@@ -40,7 +40,7 @@ LAYERS = (
     "encoders.inputs encoders.rows",
     "encoders.model",
     "encoders.runtime encoders.checkpoint",
-    "tune",
+    "tune leaderboard",
     "pairs evaluate guarantee",
     "objective",
     "metrics cut labels check calibrate queries",
@@ -64,6 +64,7 @@ ALLOWED_UPWARD = {
 
 WITHOUT_TORCH = (
     "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
+    "leaderboard",
     "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
     "guarantee", "storage",
     "training.recipes", "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
@@ -175,14 +176,14 @@ def test_importing_the_package_loads_nothing() -> None:
 
 
 def test_help_loads_no_library_that_takes_time() -> None:
-    """Of the program and of each command, each with a clean slate of our own modules."""
+    """Of the program and of each command, and the list of recipes."""
     code = """
 import json, runpy, sys
 from photosieve.cli import app
 commands = [command.name or command.callback.__name__ for command in app.registered_commands]
 found = {}
-for arguments in [[], *([command] for command in commands)]:
-    sys.argv = ["photosieve", *arguments, "--help"]
+for arguments in [["--help"], *([command, "--help"] for command in commands), ["recipes"]]:
+    sys.argv = ["photosieve", *arguments]
     try:
         runpy.run_module("photosieve", run_name="__main__")
     except SystemExit as stop:
@@ -193,10 +194,11 @@ sys.stderr.flush()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = json.loads(done.stderr)
-    assert {"", "train", "search"} <= found.keys()
+    assert {"--help", "train --help", "search --help", "recipes"} <= found.keys()
     assert all(result == [0, []] for result in found.values()), found
-    for command in found:
-        assert f"Usage: photosieve {command}".rstrip() in done.stdout
+    for arguments in found:
+        if "--help" in arguments:
+            assert f"Usage: photosieve {arguments.removesuffix('--help')}".rstrip() in done.stdout
 
 
 def test_openvino_does_not_report_to_its_maker() -> None:

@@ -17,8 +17,9 @@ from photosieve import report
 from photosieve.calibrate import Background
 from photosieve.cut import Cut
 from photosieve.errors import UsageError
-from photosieve.evaluate import ComparisonRow, Evaluation, evaluate
+from photosieve.evaluate import Evaluation, evaluate
 from photosieve.hits import Hit, SearchResult
+from photosieve.leaderboard import ComparisonRow
 from photosieve.metrics import Interval
 from photosieve.photos import Skipped
 from photosieve.queries import Term
@@ -182,18 +183,54 @@ def test_page_embeds_each_photo_once(evaluation: Evaluation, tmp_path: Path) -> 
     assert path.read_text("utf-8").count("data:image/jpeg;base64,") == 5
 
 
-def test_page_shows_a_comparison(evaluation: Evaluation, tmp_path: Path) -> None:
-    interval = Interval(0.8, 0.7, 0.9)
-    rows = [
-        ComparisonRow(name, "a note", interval, interval, interval, interval, 0.0)
-        for name in ("zero-shot", SCRIPT)
-    ]
+@pytest.fixture
+def rows() -> list[ComparisonRow]:
+    """Two methods; the second has a hostile name, and was never asked where nothing matches."""
+    nowhere = Interval(np.nan, np.nan, np.nan)
+    first, second = Interval(0.8, 0.7, 0.9), Interval(0.6, 0.5, 0.7)
+    return [
+        ComparisonRow(
+            "balanced", "a note", "", first, first, first, first, 0.01,
+            {"sofa": 1.0, FORMULA: 0.6, "never": np.nan},
+        ),
+        ComparisonRow(
+            SCRIPT, FORMULA, "a caveat", second, second, second, nowhere, 0.0,
+            {"sofa": 0.5, FORMULA: 0.7, "never": np.nan},
+        ),
+    ]  # fmt: skip
+
+
+def test_page_shows_a_comparison(
+    evaluation: Evaluation, rows: list[ComparisonRow], tmp_path: Path
+) -> None:
     path = tmp_path / "r.html"
-    report.write_html(evaluation, path, comparison=rows)
+    report.write_html(evaluation, path, comparison=rows, shown=SCRIPT)
     page = path.read_text("utf-8")
     assert "Beside other methods" in page
     assert page.count("0.800") >= 2
     assert SCRIPT not in without_scripts(page)
+    (this,) = re.findall(r'<tr class="above this">.*?</tr>', page, re.DOTALL)
+    assert "&lt;script&gt;" in this
+    assert re.findall(r'class="caveat">(.*?)<', page) == ["a caveat"]
+
+
+def test_leaderboard_as_a_workbook(rows: list[ComparisonRow], tmp_path: Path) -> None:
+    report.write_leaderboard(rows, tmp_path / "r.xlsx")
+    book = openpyxl.load_workbook(tmp_path / "r.xlsx")
+    assert book.sheetnames == ["Leaderboard", "F1 by label"]
+    header, first, second = book["Leaderboard"].iter_rows(values_only=True)
+    assert header[:4] == ("method", "macro F1", "95 % from", "95 % to")
+    assert first[:4] == ("balanced", 0.8, 0.7, 0.9)
+    assert first[-3:] == (0.01, "a note", None)
+    assert second[0] == SCRIPT
+    assert second[header.index('"none" right')] is None
+    assert second[-2:] == (FORMULA, "a caveat")
+    table = list(book["F1 by label"].iter_rows(values_only=True))
+    assert table[0] == ("label", "balanced", SCRIPT)
+    assert table[1:] == [
+        ("sofa", 1.0, 0.5), (FORMULA, 0.6, 0.7), ("never", None, None), ("mean", 0.8, 0.6),
+    ]  # fmt: skip
+    assert not [cell for sheet in book for row in sheet for cell in row if cell.data_type == "f"]
 
 
 def test_page_shows_probabilities(evaluation: Evaluation, tmp_path: Path) -> None:

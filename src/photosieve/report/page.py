@@ -20,8 +20,9 @@ import numpy as np
 from PIL import Image
 
 from photosieve.errors import PhotoError
-from photosieve.evaluate import ComparisonRow, Evaluation
+from photosieve.evaluate import Evaluation
 from photosieve.hits import SearchResult
+from photosieve.leaderboard import ComparisonRow
 from photosieve.metrics import Counts
 from photosieve.photos import decode
 from photosieve.report import plots
@@ -52,7 +53,8 @@ def write_html(
     path: Path,
     *,
     queries: Sequence[str] | None = None,
-    comparison: Sequence[ComparisonRow] | None = None,
+    comparison: Sequence[ComparisonRow] = (),
+    shown: str | None = None,
 ) -> None:
     """Write the page of an evaluation.
 
@@ -63,15 +65,17 @@ def write_html(
     queries : sequence of str, optional
         Labels whose answers are shown photo by photo; by default a telling few.
     comparison : sequence of ComparisonRow, optional
-        A leaderboard to show; its last row is this sieve.
+        A leaderboard to show.
+    shown : str, optional
+        Name of the row in it that the page is about.
 
     Raises
     ------
     UsageError
         If the file cannot be written.
     """
-    shown = [q for q in (queries or _telling(evaluation)) if q in evaluation.labels]
-    answers = [_answer(evaluation, label) for label in shown]
+    asked = [q for q in (queries or _telling(evaluation)) if q in evaluation.labels]
+    answers = [_answer(evaluation, label) for label in asked]
     used = {photo.index for a in answers for b in a.buildings for photo in b.photos}
     _write(
         "report.html.j2",
@@ -83,8 +87,9 @@ def write_html(
             f"Fraction of photos that are right against their probability; expected calibration "
             f"error {evaluation.calibration_error:.3f}",
         ),
-        comparison=comparison or (),
-        widest=max((row.macro_f1.high for row in comparison or ()), default=1.0),
+        comparison=comparison,
+        shown=shown,
+        widest=max((row.macro_f1.high for row in comparison), default=1.0),
         answers=answers,
         decisions=decisions(evaluation),
         verdicts=VERDICT_TEXTS,

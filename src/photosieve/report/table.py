@@ -1,4 +1,4 @@
-"""An evaluation as tables: CSV for programs, an Excel workbook for people."""
+"""Figures as tables: CSV for programs, Excel workbooks for people."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosieve.evaluate import Evaluation
+from photosieve.leaderboard import FIGURES, ComparisonRow
 from photosieve.metrics import Counts, mean
 from photosieve.report.files import write_whole
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 Cell = str | int | float | None
 
 COUNT_NAMES = ("returned", "tp", "fp", "fn", "tn", "precision", "recall", "f1", "accuracy")
+FIGURE_TITLES = {
+    "macro_f1": "macro F1",
+    "mean_average_precision": "mean average precision",
+    "accuracy": "accuracy with true negatives",
+    "empty_right": '"none" right',
+}
 
 
 def write_csv(evaluation: Evaluation, path: Path) -> None:
@@ -107,10 +114,43 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
     write_whole(path, book.save)
 
 
+def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
+    """Write a workbook: a sheet with one row a method, and one with F1 by label and method.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be written.
+    """
+    from openpyxl import Workbook
+
+    book = Workbook()
+    book.remove(book.worksheets[0])
+    header = ["method"]
+    for figure in FIGURES:
+        header += [FIGURE_TITLES[figure], "95 % from", "95 % to"]
+    board: list[list[Cell]] = []
+    for row in rows:
+        cells: list[Cell] = [row.name]
+        for figure in FIGURES:
+            interval = getattr(row, figure)
+            cells += [_number(interval.value), _number(interval.low), _number(interval.high)]
+        board.append([*cells, _number(row.seed_deviation), row.note, row.caveat or None])
+    _add_sheet(
+        book, "Leaderboard", [*header, "macro F1: sd over seeds", "what it does", "caveat"], board
+    )
+    labels = list(rows[0].label_f1)
+    by_label: list[list[Cell]] = [
+        [label, *(_number(row.label_f1[label]) for row in rows)] for label in labels
+    ]
+    by_label.append(["mean", *(_number(mean(list(row.label_f1.values()))) for row in rows)])
+    sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
+    _colour(sheet)
+    write_whole(path, book.save)
+
+
 def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
     """Add a sheet of one figure: a row a building, a column a label, means at the edges."""
-    from openpyxl.formatting.rule import ColorScaleRule
-
     values = getattr(evaluation.counts, name)  # (buildings, labels)
     rows: list[list[Cell]] = [
         [building, *map(_number, values[i]), _number(mean(values[i]))]
@@ -118,15 +158,20 @@ def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
     ]
     rows.append(["mean", *map(_number, mean(values, 0)), _number(mean(values))])
     title = {"accuracy": "Accuracy", "f1": "F1"}[name]
-    sheet = _add_sheet(book, title, ["building", *evaluation.labels, "mean"], rows)
+    _colour(_add_sheet(book, title, ["building", *evaluation.labels, "mean"], rows))
+
+
+def _colour(sheet: Worksheet) -> None:
+    """Colour all figures of a sheet, 0 to 1, from red to green."""
+    from openpyxl.formatting.rule import ColorScaleRule
+
     scale = ColorScaleRule(  # type: ignore[no-untyped-call]
         start_type="num", start_value=0, start_color="F4B9A7",
         mid_type="num", mid_value=0.75, mid_color="FFF3CF",
         end_type="num", end_value=1, end_color="BFE3C6",
     )  # fmt: skip
-    sheet.conditional_formatting.add(
-        f"B2:{sheet.cell(len(rows) + 1, sheet.max_column).coordinate}", scale
-    )
+    last = sheet.cell(sheet.max_row, sheet.max_column).coordinate
+    sheet.conditional_formatting.add(f"B2:{last}", scale)
 
 
 def _add_sheet(

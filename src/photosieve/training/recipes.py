@@ -24,7 +24,7 @@ _UNTRIED = "tried on small models of random weights only"
 
 _OURS = Recipe(
     name="balanced",
-    summary="sigmoid on each photo and label, labels balanced; anchors",
+    summary="sigmoid on each photo and label, balanced; anchors",
     batch_size=512,
     epochs=150,
     learning_rate=1e-3,
@@ -43,7 +43,7 @@ _OURS_BELOW = replace(
 )
 _NOTEBOOK = Recipe(
     name="notebook",
-    summary="the notebooks' softmax over pairs: the diagonal is right",
+    summary="the notebooks' softmax over pairs, diagonal targets",
     caveat=f"{_REPEATS}; {_FORGETS}",
     loss="diagonal_softmax",
     learning_rate=1e-4,
@@ -78,7 +78,7 @@ _TABLE = (
     replace(
         _OURS,
         name="multi-positive",
-        summary="softmax with several right answers, both ways; anchors",
+        summary="softmax with several right answers; anchors",
         caveat="nothing fixes the score above which a photo has a label",
         loss="multi_positive_softmax",
         scale=10.0,
@@ -95,24 +95,6 @@ _TABLE = (
         summary="no training: the pretrained model as it is",
         caveat="knows nothing of your labels; only the cut is learned",
         epochs=0,
-    ),
-    # Ours, below the projections.
-    replace(
-        _OURS_BELOW,
-        name="last-2",
-        summary="balanced, on the last 2 blocks of the photo tower too",
-        caveat=_UNTRIED,
-        learning_rate=1e-5,
-        blocks=2,
-    ),
-    replace(
-        _OURS_BELOW,
-        name="lora",
-        summary="balanced, as low-rank changes to both towers",
-        caveat=_UNTRIED,
-        learning_rate=1e-4,
-        trains_text=True,
-        lora_rank=8,
     ),
     # The notebooks' losses on the projections, for any encoder.
     _NOTEBOOK,
@@ -149,6 +131,24 @@ _TABLE = (
         loss="margin_of_pairs",
         margin=0.2,
     ),
+    # Ours, below the projections.
+    replace(
+        _OURS_BELOW,
+        name="last-2",
+        summary="balanced, on the last 2 blocks of the photo tower too",
+        caveat=_UNTRIED,
+        learning_rate=1e-5,
+        blocks=2,
+    ),
+    replace(
+        _OURS_BELOW,
+        name="lora",
+        summary="balanced, as low-rank changes to both towers",
+        caveat=_UNTRIED,
+        learning_rate=1e-4,
+        trains_text=True,
+        lora_rank=8,
+    ),
     # CLIP, as in the notebooks.
     _CLIP,
     replace(
@@ -182,7 +182,7 @@ _TABLE = (
     replace(
         _CLIP,
         name="clip-freeze-1",
-        summary="CLIP's last block of both towers, and the projections",
+        summary="CLIP's last block of each tower, and projections",
         batch_size=8,
         epochs=100,
         blocks=1,
@@ -190,7 +190,7 @@ _TABLE = (
     replace(
         _CLIP,
         name="clip-freeze-2",
-        summary="CLIP's last 2 blocks of both towers, and the projections",
+        summary="CLIP's last 2 blocks of each tower, and projections",
         batch_size=8,
         epochs=100,
         blocks=2,
@@ -198,7 +198,7 @@ _TABLE = (
     replace(
         _CLIP,
         name="clip-freeze-10",
-        summary="CLIP's last 10 blocks of both towers, and projections",
+        summary="CLIP's last 10 blocks of each tower, and projections",
         batch_size=8,
         epochs=100,
         blocks=10,
