@@ -44,8 +44,9 @@ RECIPE = replace(
 PAIRS = replace(RECIPE, loss="diagonal_softmax", distinct=True)
 OPENED = replace(RECIPE, blocks=1, micro_batch=8)  # one training after another, batches in parts
 
-CONTEXT = multiprocessing.get_context("forkserver")  # imports once, then starts quickly
-CONTEXT.set_forkserver_preload(["photosieve.sieve", "photosieve.training.folds"])
+# Imports once, the parts of torch that its optimizers bring too, and then starts quickly.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["photosieve.sieve", "photosieve.training.folds", "torch._dynamo"])
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
         if killed < 4:
             while process.is_alive() and _latest(broken) <= before:
                 time.sleep(0.001)
-            time.sleep(moments.uniform(0, seconds / 5))
+            time.sleep(moments.uniform(0, seconds / 10))
             process.kill()
         process.join(60)
         if process.exitcode == 0:
