@@ -1,18 +1,24 @@
 """Training learns what it is shown, forgets little, and never ends in nonsense."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
-from photosieve.encoders import Encoder, Head
+from photosieve.encoders import Encoder, Head, Student, unit
 from photosieve.errors import TrainingError
 from photosieve.labels import Dataset
+from photosieve.training.batches import shuffled
+from photosieve.training.checkpoints import Checkpoint
 from photosieve.training.fit import fit
-from photosieve.training.folds import out_of_fold
+from photosieve.training.folds import Losses, out_of_fold
 from photosieve.training.recipes import Recipe, get_recipe
 from photosieve.training.trunk import Prepared, prepare
 
@@ -180,3 +186,273 @@ def test_progress_is_told(prepared: Prepared, encoder: Encoder) -> None:
     told: list[tuple[str, int, int]] = []
     fit(prepared, encoder.head, NOTEBOOK, progress=lambda *step: told.append(step))
     assert told == [("training", epoch, 5) for epoch in range(1, 6)]
+
+
+# --- every number of a recipe ---------------------------------------------------------------------
+
+LOSSES = {
+    "balanced_sigmoid": Recipe("a", "", batch_size=10, scale=5.0),
+    "multi_positive_softmax": Recipe("b", "", loss="multi_positive_softmax", scale=10.0),
+    "diagonal_softmax": Recipe("c", "", loss="diagonal_softmax", batch_size=8, scale=10.0),
+    "distinct": Recipe("d", "", loss="diagonal_softmax", batch_size=8, scale=10.0, distinct=True),
+    "dot products": Recipe("e", "", loss="diagonal_softmax", batch_size=8, normalises=False),
+    "margin_of_pairs": Recipe("f", "", loss="margin_of_pairs", batch_size=7, margin=1.0),
+    "margin_to_mean": Recipe("g", "", loss="margin_to_mean", batch_size=7, margin=1.0),
+}
+ONE_BATCH = {name: replace(recipe, batch_size=1000) for name, recipe in LOSSES.items()}
+
+
+def losses_of(data: Prepared, start: Head, recipe: Recipe) -> list[float]:
+    """Mean loss of each epoch."""
+    watch = Losses()
+    fit(data, start, recipe, watch=watch)
+    return watch.losses
+
+
+@pytest.mark.parametrize("trains_text", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_falls(
+    name: str, trains_text: bool, prepared: Prepared, encoder: Encoder
+) -> None:
+    recipe = replace(LOSSES[name], trains_text=trains_text, epochs=10, learning_rate=3e-4)
+    found = losses_of(prepared, encoder.head, recipe)
+    assert len(found) == 10
+    if name == "distinct":  # its loss depends on how many pairs fit in a batch: look at the result
+        head = fit(prepared, encoder.head, replace(recipe, epochs=100, learning_rate=1e-3))
+        assert margin(prepared, head, "garden") > margin(prepared, encoder.head, "garden") + 0.1
+    else:
+        assert np.mean(found[-3:]) < 0.98 * found[0]
+
+
+@pytest.mark.parametrize("loss", ["margin_of_pairs", "margin_to_mean"])
+def test_margin_losses_start_at_the_mean_distance(
+    loss: str, prepared: Prepared, encoder: Encoder
+) -> None:
+    cosines = prepared.scores(encoder.head)
+    if loss == "margin_to_mean":  # photos without a label take no part
+        labelled = prepared.targets.any(1)
+        assert labelled.any()
+        assert not labelled.all()
+        means: NDArray[np.float32] = prepared.targets @ encoder.head.project_texts(prepared.texts)
+        photos = encoder.head.project_photos(prepared.photos)
+        cosines = (photos * unit(means)).sum(1)[labelled]
+    else:
+        cosines = cosines[prepared.targets]
+    (found,) = losses_of(prepared, encoder.head, replace(ONE_BATCH[loss], epochs=1))
+    assert found == pytest.approx(np.maximum(0, 1 - cosines).mean(), abs=1e-6)
+
+
+def test_photos_without_labels_take_no_part_in_a_mean(prepared: Prepared, encoder: Encoder) -> None:
+    recipe = replace(ONE_BATCH["margin_to_mean"], epochs=3, learning_rate=1e-3)
+    labelled = prepared.rows(np.flatnonzero(prepared.targets.any(1)))
+    one, other = (fit(data, encoder.head, recipe) for data in (prepared, labelled))
+    assert moved(one, other) < 1e-5 < moved(one, encoder.head)
+    alone = replace(recipe, batch_size=1)  # a batch of nothing but such a photo
+    assert np.isfinite(losses_of(prepared, encoder.head, alone)).all()
+
+
+@pytest.mark.parametrize("name", ["diagonal_softmax", "dot products"])
+def test_a_loss_sees_cosines_or_plain_products(
+    name: str, prepared: Prepared, encoder: Encoder
+) -> None:
+    photos, labels = prepared.photos - 0.5, prepared.texts - 0.5  # the fake head's maps
+    if name == "diagonal_softmax":
+        photos, labels = unit(photos), unit(labels)
+    row, column = prepared.targets.nonzero()
+    logits = np.float64(ONE_BATCH[name].scale) * photos[row] @ labels[column].T
+
+    def cross_entropy(logits: NDArray[np.float64]) -> float:
+        return float((np.log(np.exp(logits).sum(1)) - np.diag(logits)).mean())
+
+    expected = (cross_entropy(logits) + cross_entropy(logits.T)) / 2
+    (found,) = losses_of(prepared, encoder.head, replace(ONE_BATCH[name], epochs=1))
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("learns_scale", [False, True])
+def test_the_scale_is_learned_if_the_recipe_says_so(
+    learns_scale: bool, prepared: Prepared, encoder: Encoder, tmp_path: Path
+) -> None:
+    recipe = replace(LOSSES["multi_positive_softmax"], learns_scale=learns_scale, epochs=5)
+    fit(prepared, encoder.head, recipe, checkpoint=Checkpoint(tmp_path / "it"))
+    weights = torch.load(tmp_path / "it", weights_only=True)["state"]["run"]["weights"]
+    scalars = [values.item() for values in weights if not values.ndim]
+    if learns_scale:
+        assert len(scalars) == 2
+        assert abs(scalars[0] - math.log(recipe.scale)) > 0.01
+    else:
+        assert len(scalars) == 1  # the bias
+
+
+def test_rate_decay_and_schedule(prepared: Prepared, encoder: Encoder) -> None:
+    """A loss that is zero throughout has nothing to pull with: decay alone moves the weights."""
+    recipe = Recipe("h", "", loss="margin_of_pairs", margin=-1.0, batch_size=1000, epochs=13)
+    recipe = replace(recipe, learning_rate=0.1, weight_decay=0.5)
+    assert losses_of(prepared, encoder.head, recipe) == [0.0] * 13
+
+    def factor(recipe: Recipe) -> float:
+        before, after = encoder.head, fit(prepared, encoder.head, recipe)
+        return float(np.trace(after.arrays()["photo"]) / np.trace(before.arrays()["photo"]))
+
+    assert factor(recipe) == pytest.approx(0.95**13, rel=1e-4)
+    assert factor(replace(recipe, weight_decay=0.0)) == 1.0
+    # The first epoch sets the mark; five without a better one are borne, the sixth is not.
+    falling = replace(recipe, schedule="plateau")
+    assert factor(falling) == pytest.approx(0.95**7 * 0.995**6, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["diagonal_softmax", "balanced_sigmoid"])
+def test_a_batch_larger_than_the_data_is_one_batch(
+    name: str, prepared: Prepared, encoder: Encoder
+) -> None:
+    recipe = replace(LOSSES[name], epochs=3)
+    count = len(prepared.photos) if name == "balanced_sigmoid" else int(prepared.targets.sum())
+    one, other = (
+        fit(prepared, encoder.head, replace(recipe, batch_size=size)) for size in (count, 10**6)
+    )
+    assert one.fingerprint() == other.fingerprint()
+
+
+def test_features_may_lie_in_a_file(prepared: Prepared, encoder: Encoder, tmp_path: Path) -> None:
+    def in_file(name: str, array: NDArray[np.float32]) -> NDArray[np.float32]:
+        np.save(tmp_path / f"{name}.npy", array)
+        return np.asanyarray(np.load(tmp_path / f"{name}.npy", mmap_mode="r"))
+
+    views = np.stack([prepared.photos[:, ::-1], prepared.photos * 0.9], axis=1)
+    here = replace(prepared, more_views=views)
+    there = replace(
+        here, photos=in_file("photos", here.photos), more_views=in_file("views", here.more_views)
+    )
+    assert isinstance(there.photos, np.memmap)
+    one, other = (fit(data, encoder.head, BATCHES) for data in (here, there))
+    assert one.fingerprint() == other.fingerprint()
+    assert moved(one, fit(prepared, encoder.head, BATCHES)) > 1e-4  # the views count
+
+
+# --- a whole batch in parts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trains_text", [False, True])
+@pytest.mark.parametrize("name", ["balanced_sigmoid", "diagonal_softmax", "margin_to_mean"])
+def test_a_batch_in_parts_is_the_whole_batch(
+    name: str, trains_text: bool, prepared: Prepared, encoder: Encoder
+) -> None:
+    """Adam hides a gradient that is wrong by a factor; its first moments do not."""
+    words = encoder.text_features([f"another {number}" for number in range(100)])
+    data = replace(prepared, words=words)  # more than a step holds
+    recipe = replace(LOSSES[name], batch_size=20, epochs=2, blocks=1, learning_rate=1e-3)
+    recipe = replace(recipe, trains_text=trains_text, anchor_weight=30.0)
+    sizes: list[int] = []
+    whole, parts = (
+        trained(data, Counted(encoder.head, sizes), replace(recipe, micro_batch=size))
+        for size in (1000, 3)
+    )
+    assert {3, 20} <= set(sizes)
+    assert len(whole) == len(parts) >= 1 + trains_text
+    for one, other in zip(whole, parts, strict=True):
+        assert_allclose(one, other, rtol=0, atol=1e-5 * max(1e-3, float(np.abs(one).max())))
+
+
+class Counted:
+    """A head that notes how many photos go through it at once."""
+
+    def __init__(self, head: Head, sizes: list[int]) -> None:
+        self._head, self._sizes = head, sizes
+
+    def student(self, *, trains_text: bool) -> Student:
+        student = self._head.student(trains_text=trains_text)
+        photos, sizes = student.photos, self._sizes
+
+        def counted(features: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(features))
+            return photos(features)
+
+        student.photos = counted  # type: ignore[method-assign]
+        return student
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._head, name)
+
+
+def trained(data: Prepared, start: Any, recipe: Recipe) -> list[NDArray[np.float32]]:
+    """First moments of the gradients after training: they are linear in each of them."""
+    with TemporaryDirectory() as folder:
+        fit(data, start, recipe, checkpoint=Checkpoint(Path(folder, "it")))
+        state = torch.load(Path(folder, "it"), weights_only=True)["state"]["run"]["optimizer"]
+    return [moments["exp_avg"].numpy() for moments in state["state"].values()]
+
+
+# --- what goes wrong ------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_a_number_names_its_batch(prepared: Prepared, encoder: Encoder) -> None:
+    photos = prepared.photos.copy()
+    photos[7] = np.inf
+    data = replace(prepared, photos=photos)
+    recipe = replace(LOSSES["balanced_sigmoid"], batch_size=1, epochs=1)
+    order = [int(row) for row in shuffled(24, 1, _after_views(24, seed=5))]
+    with pytest.raises(TrainingError, match=rf"in epoch 1, batch {order.index(7) + 1}; lower"):
+        fit(data, encoder.head, recipe, seed=5)
+
+
+def _after_views(photos: int, seed: int) -> torch.Generator:
+    """Where a training's dice stand once each photo has its first view."""
+    generator = torch.Generator().manual_seed(seed)
+    torch.randint(1, (photos,), generator=generator)
+    return generator
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_the_last_good_epoch_is_kept(prepared: Prepared, encoder: Encoder, tmp_path: Path) -> None:
+    """One view of one photo, which comes in a later epoch, is not a number."""
+    views = prepared.photos[:, None].repeat(5, axis=1)
+    views[7, 3] = np.inf
+    data = replace(prepared, more_views=views)
+    recipe = replace(LOSSES["balanced_sigmoid"], more_views=True, epochs=6)
+    kept = Checkpoint(tmp_path / "it")
+    with pytest.raises(TrainingError) as refused:
+        fit(data, encoder.head, recipe, seed=1, checkpoint=kept)
+    state = torch.load(kept.path, weights_only=True)["state"]
+    assert f"in epoch {state['epoch'] + 1}, batch " in str(refused.value)
+    assert all(values.isfinite().all() for values in state["run"]["weights"])
+
+
+@pytest.mark.usefixtures("every_epoch")
+def test_weights_without_bounds_are_not_kept(
+    prepared: Prepared, encoder: Encoder, tmp_path: Path
+) -> None:
+    recipe = replace(ONE_BATCH["balanced_sigmoid"], learning_rate=1e30)
+    kept = Checkpoint(tmp_path / "it")
+    with pytest.raises(TrainingError, match="grew out of all bounds in epoch 1; lower"):
+        fit(prepared, encoder.head, recipe, checkpoint=kept)
+    assert not kept.path.exists()
+
+
+@pytest.fixture
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a checkpoint of each epoch, however short."""
+    monkeypatch.setattr("photosieve.training.checkpoints.SECONDS", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "advice"),
+    [
+        (0, r"lower batch_size \(now 10\), as in: --set batch_size=5"),
+        (1, r"lower micro_batch \(now 32\), as in: --set micro_batch=16"),
+    ],
+)
+def test_too_little_memory_says_which_number_to_lower(
+    blocks: int, advice: str, prepared: Prepared, encoder: Encoder
+) -> None:
+    def too_much(features: torch.Tensor) -> torch.Tensor:
+        return features.new_empty(1 << 55)
+
+    class Huge(Counted):
+        def student(self, *, trains_text: bool) -> Student:
+            student = self._head.student(trains_text=trains_text)
+            student.photos = too_much  # type: ignore[method-assign]
+            return student
+
+    recipe = replace(LOSSES["balanced_sigmoid"], blocks=blocks)
+    with pytest.raises(TrainingError, match=advice):
+        fit(prepared, cast(Head, Huge(encoder.head, [])), recipe)

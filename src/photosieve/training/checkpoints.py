@@ -68,7 +68,7 @@ class Checkpoint:
         TrainingError
             If it cannot be written, for want of room perhaps.
         """
-        draft = self.path.with_suffix(".new")
+        draft = self.path.with_name(f"{self.path.name}.new")
         try:
             with draft.open("wb") as file:
                 torch.save({"key": key, "state": dict(state)}, file)
@@ -77,8 +77,10 @@ class Checkpoint:
             draft.replace(self.path)
         except (OSError, RuntimeError) as error:
             draft.unlink(missing_ok=True)
+            # What torch says of a full disk is about its own code.
+            reason = error.strerror if isinstance(error, OSError) else "not all of it fits"
             raise TrainingError(
-                f"{self.path}: the checkpoint cannot be written ({error}); make room there, "
+                f"{self.path}: the checkpoint cannot be written ({reason}); make room there, "
                 "then go on with --resume"
             ) from None
         self._written = time.monotonic()
@@ -104,13 +106,13 @@ class Checkpoints:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if not resume:
+                self._clear()
         except OSError as error:
             raise TrainingError(
                 f"{folder}: checkpoints cannot be kept here ({error.strerror}); "
                 "choose another place for the sieve"
             ) from None
-        if not resume:
-            self._clear()
 
     def of(self, training: str) -> Checkpoint:
         """Return the checkpoint of a training, by a name that makes a file name."""
@@ -123,5 +125,5 @@ class Checkpoints:
             self.folder.rmdir()
 
     def _clear(self) -> None:
-        for path in [*self.folder.glob("*.checkpoint"), *self.folder.glob("*.new")]:
+        for path in [*self.folder.glob("*.checkpoint"), *self.folder.glob("*.checkpoint.new")]:
             path.unlink()

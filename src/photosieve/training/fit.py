@@ -35,6 +35,9 @@ Index = slice | torch.Tensor
 class Watch(Protocol):
     """Looks at a training after each epoch."""
 
+    def key(self) -> str:
+        """Hash of what it looks at beside the training, for a checkpoint."""
+
     def __call__(self, loss: float, student: Student) -> bool:
         """Take note; return whether to go on."""
 
@@ -88,20 +91,26 @@ def fit(
         return start
     student = start.student(trains_text=recipe.trains_text)
     run = _Run(data, start, recipe, student, seed)
-    key = _key(data, start, recipe, seed) if checkpoint is not None else ""
+    key = _key(data, start, recipe, seed, watch) if checkpoint is not None else ""
     for epoch in range(_resumed(run, watch, checkpoint, key), recipe.epochs):
         total = count = 0.0
         for number, batch in enumerate(run.batches(), start=1):
-            run.optimizer.zero_grad()
             with _memory_explained(recipe):
+                run.optimizer.zero_grad()
                 loss = run.backward(batch, epoch)
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
-                    f"lower the learning rate (now {recipe.learning_rate:g})"
-                )
-            run.optimizer.step()
+                if not math.isfinite(loss):
+                    raise TrainingError(
+                        f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
+                        f"lower the learning rate (now {recipe.learning_rate:g})"
+                    )
+                run.optimizer.step()
             total, count = total + loss * len(batch), count + len(batch)
+        # The length of an embedding would overflow; no such weights are scored or kept.
+        if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
+            raise TrainingError(
+                f"the weights grew out of all bounds in epoch {epoch + 1}; "
+                f"lower the learning rate (now {recipe.learning_rate:g})"
+            )
         if recipe.schedule == "plateau":
             run.plateau.step(total / count)
         progress("training", epoch + 1, recipe.epochs)
@@ -113,11 +122,6 @@ def fit(
             checkpoint.save(key, {"epoch": done, "run": run.state_dict(), "watch": seen})
         if last:
             break
-    if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
-        raise TrainingError(  # the length of an embedding would overflow
-            "the weights grew out of all bounds; "
-            f"lower the learning rate (now {recipe.learning_rate:g})"
-        )
     return start.with_arrays(student.arrays())
 
 
@@ -305,14 +309,10 @@ def _resumed(run: _Run, watch: Watch | None, checkpoint: Checkpoint | None, key:
     return int(kept["epoch"])
 
 
-def _key(data: Prepared, start: Head, recipe: Recipe, seed: int) -> str:
-    """Hash of all that decides a training."""
-    digest = hashlib.sha256(f"{seed} {recipe.to_dict()} {start.fingerprint()}".encode())
-    arrays: tuple[NDArray[Any], ...] = (data.photos, data.more_views, data.targets, data.texts)
-    for array in (*arrays, data.words):
-        digest.update(f"{array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+def _key(data: Prepared, start: Head, recipe: Recipe, seed: int, watch: Watch | None) -> str:
+    """Hash of all that decides a training and what is noted of it."""
+    parts = (seed, recipe.to_dict(), start.fingerprint(), data.fingerprint())
+    return hashlib.sha256(f"{parts} {watch.key() if watch else None}".encode()).hexdigest()
 
 
 @contextmanager

@@ -89,6 +89,10 @@ class Losses:
         self.losses.append(loss)
         return True
 
+    def key(self) -> str:
+        """Return nothing: it looks at the training alone."""
+        return ""
+
     def state_dict(self) -> dict[str, Any]:
         """Return the losses."""
         return {"losses": self.losses}
@@ -99,10 +103,23 @@ class Losses:
 
 
 class HeldOut:
-    """Scores held-out photos after each epoch, for each mix; stops when nothing gets better."""
+    """Scores held-out photos after each epoch, for each mix; stops when nothing gets better.
 
-    def __init__(self, data: Prepared, start: Head, mixes: Sequence[float]) -> None:
-        self.data, self.start, self.mixes = data, start, mixes
+    Parameters
+    ----------
+    data : Prepared
+        The held-out photos.
+    start : Head
+        Pretrained.
+    mixes : sequence of float
+    patience : int
+        Epochs without a better result after which it stops.
+    """
+
+    def __init__(
+        self, data: Prepared, start: Head, mixes: Sequence[float], patience: int = PATIENCE
+    ) -> None:
+        self.data, self.start, self.mixes, self.patience = data, start, mixes, patience
         self.scores: list[NDArray[np.float64]] = []  # epoch by epoch: (mixes, n, labels)
         self.best: list[float] = []
 
@@ -112,7 +129,11 @@ class HeldOut:
         found = [self.data.scores(mixed(self.start, trained, mix)) for mix in self.mixes]
         self.scores.append(np.array(found, np.float64))
         self.best.append(max(_best_f1(scores, self.data) for scores in self.scores[-1]))
-        return len(self.best) - 1 - int(np.argmax(self.best)) < PATIENCE
+        return len(self.best) - 1 - int(np.argmax(self.best)) < self.patience
+
+    def key(self) -> str:
+        """Hash of the held-out photos."""
+        return self.data.fingerprint()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all scores."""
@@ -163,14 +184,15 @@ def out_of_fold(
     choice : Choice
     """
     everything = np.arange(len(data.photos))
-    open_choice = recipe.epochs > 0 and (recipe.picks_epoch or recipe.interpolates)
     mixes = MIXES if recipe.interpolates else (1.0,)
+    patience = PATIENCE if recipe.picks_epoch else recipe.epochs
 
     def score(number: int, progress: Progress) -> NDArray[np.float64]:
         """Scores of one fold, (epochs, mixes, n, labels); of one epoch if there is no choice."""
         left_out = data.rows(folds[number])
         seen = data.rows(np.setdiff1d(everything, folds[number]))
-        watch = HeldOut(left_out, start, mixes) if open_choice else None
+        is_open = recipe.picks_epoch or recipe.interpolates
+        watch = HeldOut(left_out, start, mixes, patience) if is_open else None
         head = fit(
             seen,
             start,
@@ -191,8 +213,8 @@ def out_of_fold(
     table = np.full((epochs, max(part.shape[1] for part in found), *data.targets.shape), np.nan)
     for rows, part in zip(folds, found, strict=True):
         table[:, :, rows] = part[np.minimum(np.arange(epochs), len(part) - 1)]
-    if not open_choice:
-        return table[-1, -1], Choice(recipe.epochs)
+    if table.shape[:2] == (1, 1):  # nothing to choose from
+        return table[0, 0], Choice(recipe.epochs)
     held = np.sort(np.concatenate(folds))
     left_out = data.rows(held)
     f1 = np.array([[_best_f1(scores[held], left_out) for scores in row] for row in table])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +70,15 @@ class Prepared:
     def scores(self, head: Head) -> Floats:
         """Cosine of each photo and each label, (n, labels)."""
         return head.project_photos(self.photos) @ head.project_texts(self.texts).T
+
+    def fingerprint(self) -> str:
+        """Hash of all features and targets."""
+        digest = hashlib.sha256()
+        arrays: tuple[NDArray[Any], ...] = (self.photos, self.more_views, self.targets)
+        for array in (*arrays, self.texts, self.words):
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 def prepare(
