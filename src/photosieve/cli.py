@@ -13,10 +13,13 @@ from photosieve.options import (
     Buildings,
     Confidence,
     Encoder,
+    Folds,
     Json,
     MaxMegapixels,
     Objective,
     Promise,
+    Push,
+    Resume,
     Seed,
     Settable,
     Settings,
@@ -35,6 +38,7 @@ from photosieve.terminal import (
     print_skipped,
     print_training,
     progress_bars,
+    resumable,
     training_dict,
 )
 
@@ -160,42 +164,55 @@ def train(
     confidence: Confidence = 0.9,
     seed: Seed = 0,
     settings: Settings = None,
+    folds: Folds = None,
+    resume: Resume = False,
+    push_to_hub: Push = None,
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
 ) -> None:
     """Adapt a model to labelled photos.
 
-    Learns the cut on held-out buildings too, and saves both as a sieve.
+    Learns the cut on held-out buildings too, and saves both as a sieve. A training of more than
+    the projections is kept in SIEVE.training while it goes on, for --resume.
     """
+    from photosieve import report
     from photosieve.labels import Dataset
     from photosieve.objective import Objective as Goal
     from photosieve.sieve import Sieve
     from photosieve.sievefile import check_target
+    from photosieve.training.checkpoints import Checkpoints
     from photosieve.training.recipes import get_recipe
 
     chosen = get_recipe(recipe, read_settings(settings))
     Goal(objective)
     check_target(out)
     dataset = Dataset.load(*train)
-    with progress_bars() as progress:
+    kept = Checkpoints(Path(f"{out}.training"), resume=resume) if chosen.opens or resume else None
+    with progress_bars() as progress, resumable(kept is not None):
         sieve = Sieve.fit(
             dataset,
             encoder,
             recipe=chosen,
             objective=objective,
             seed=seed,
+            folds=folds,
+            checkpoints=kept,
             max_pixels=_pixels(max_megapixels),
             progress=progress,
         )
         sieve.save(out)
+    report.write_training(sieve.history, out)
+    if kept is not None:
+        kept.remove()
     print_skipped(sieve.skipped)
     if promise is not None:  # if it cannot be made, the sieve without it is there
         sieve = sieve.promise(dataset, promise, confidence)
         sieve.save(out)
+    address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
     if as_json:
-        print_json(training_dict(sieve, out))
+        print_json({**training_dict(sieve, out), "address": address})
     else:
-        print_training(sieve, out)
+        print_training(sieve, out, address)
 
 
 @app.command()
@@ -330,13 +347,7 @@ def compare(
     print_skipped(found.skipped)
     print_left_out(found)
     if as_json:
-        print_json(
-            {
-                "seeds": seeds,
-                "rows": [row.to_dict() for row in found.rows],
-                "left_out": dict(found.left_out),
-            }
-        )
+        print_json({"seeds": seeds, **found.to_dict()})
         return
     print_comparison(found)
     for path in (html, excel):

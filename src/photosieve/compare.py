@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from photosieve.cut import NOTEBOOK, Cut
 from photosieve.encoders import Encoder
 from photosieve.errors import EncoderError
 from photosieve.evaluate import Evaluation
+from photosieve.evidence import opened
 from photosieve.labels import Dataset
 from photosieve.leaderboard import ComparisonRow, best_first
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
@@ -42,6 +44,13 @@ class Comparison:
     evaluations: Mapping[str, tuple[Evaluation, ...]]
     left_out: Mapping[str, str]
     skipped: tuple[Skipped, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return rows and what was left out, for JSON."""
+        return {
+            "rows": [row.to_dict() for row in self.rows],
+            "left_out": dict(self.left_out),
+        }
 
 
 def compare(
@@ -86,7 +95,7 @@ def compare(
     left_out: dict[str, str] = {}
     for group in _by_opening(chosen):
         try:
-            work.append((_opened(encoder, group[0]), group))
+            work.append((opened(encoder, group[0]), group))
         except EncoderError as error:
             if recipes is not None:
                 raise
@@ -168,12 +177,6 @@ def _by_opening(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
         opening = (recipe.blocks, recipe.lora_rank, recipe.trains_text) if recipe.opens else None
         groups.setdefault(opening, []).append(recipe)
     return list(groups.values())
-
-
-def _opened(encoder: Encoder, recipe: Recipe) -> Encoder:
-    if not recipe.opens:
-        return encoder
-    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
 
 
 def _ways_to_cut(recipe: Recipe) -> list[tuple[str, str, Cut | None]]:

@@ -62,6 +62,23 @@ Settings = Annotated[
 ]
 
 
+Folds = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Hold a part of the buildings out so many times; 1 is fastest, with rougher figures.",
+    ),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with an interrupted training, kept in OUT.training.")
+]
+Push = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Save it on the Hugging Face hub too, as a private model."),
+]
+
+
 class Settable(TyperCommand):
     """A command whose `--set` takes all the KEY=VALUE words that follow it."""
 

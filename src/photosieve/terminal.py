@@ -54,6 +54,18 @@ def progress_bars() -> Iterator[Progress]:
         yield report
 
 
+@contextmanager
+def resumable(kept: bool) -> Iterator[None]:
+    """Tell who interrupts a training that is kept how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not kept:
+            raise
+        typer.echo("photosieve: interrupted; the same command with --resume goes on", err=True)
+        raise typer.Exit(130) from None
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
@@ -85,13 +97,16 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
         "cut": tuning["cut"],
         "calibration": tuning["calibration"],
         "guarantee": sieve.guarantee.to_dict() if sieve.guarantee else None,
+        "epochs": sieve.history.epochs,
+        "mix": sieve.history.mix,
     }
 
 
-def print_training(sieve: Sieve, folder: Path) -> None:
+def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
     """Say what was learned and how well it does on held-out photos."""
     figures = sieve.tuning.figures
     buildings = len(dict.fromkeys(sieve.evidence.groups))
+    held_out = len(set(sieve.evidence.held_out()[2]))
     typer.echo(
         f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
         f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s\n"
@@ -99,8 +114,17 @@ def print_training(sieve: Sieve, folder: Path) -> None:
         f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
         f"recall {figures['recall']:.3f}, tuned for {sieve.tuning.objective}"
     )
+    if held_out < buildings:
+        typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
+    if sieve.history.held_out_f1:
+        typer.echo(
+            f"epoch {sieve.history.epochs} was best out of fold, with {sieve.history.mix:.0%} of "
+            "the way from the pretrained weights"
+        )
     if sieve.guarantee:
         typer.echo(f"promise: {sieve.guarantee.describe()}")
+    if address is not None:
+        typer.echo(f"saved at {address}")
 
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:

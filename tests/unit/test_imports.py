@@ -25,7 +25,7 @@ LAYERS = (
     "demo",
     "compare",
     "sieve report",
-    "report.page report.table",
+    "report.page report.table report.training",
     "report.files report.plots",
     "hits storage",
     "scoring evidence",

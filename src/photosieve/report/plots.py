@@ -149,5 +149,75 @@ def reliability(bins: Reliability, label: str) -> Markup:
     return Markup("").join([*parts, Markup("</svg>")])
 
 
+def training(losses: Sequence[float], held_out: Sequence[float], chosen: int) -> Markup:
+    """Draw the loss of each epoch and, below, the F1 on held-out photos, as a picture of its own.
+
+    Parameters
+    ----------
+    losses : sequence of float (epochs,)
+        Of the final training.
+    held_out : sequence of float (epochs,)
+        Macro F1 out of fold; empty where it was not measured.
+    chosen : int
+        The epoch whose weights were taken, marked by a line.
+    """
+    epochs = max(len(losses), len(held_out), 1)
+    panels = [("loss on all photos", losses)]
+    if held_out:
+        panels.append(("macro F1 on held-out photos", held_out))
+    left, width, height, space = 60, 520, 120, 54
+    total = 24 + len(panels) * (height + space)
+    parts = [
+        Markup(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 {total}" '
+            'font-family="system-ui, sans-serif" font-size="12" fill="#57606a">'
+            '<title>Training: {epochs} epochs</title><rect width="600" height="{total}" '
+            'fill="#fff"/>'
+        ).format(total=total, epochs=epochs)
+    ]
+
+    def x(epoch: int) -> float:
+        return left + width * (epoch - 1) / max(epochs - 1, 1)
+
+    for number, (name, values) in enumerate(panels):
+        top = 34 + number * (height + space)
+        low, high = (min(values), max(values)) if values else (0.0, 1.0)
+        span = (high - low) or 1.0
+        path = " ".join(
+            f"{x(epoch):.1f},{top + height * (high - value) / span:.1f}"
+            for epoch, value in enumerate(values, start=1)
+        )
+        parts.append(
+            Markup(
+                '<text x="{left}" y="{above}" font-weight="600" fill="#1c2128">{name}</text>'
+                '<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" '
+                'stroke="#d9d5cc"/><polyline points="{path}" fill="none" stroke="#0f6b5c" '
+                'stroke-width="2"/><text x="{tick}" y="{upper}" text-anchor="end">{high:.3g}</text>'
+                '<text x="{tick}" y="{lower}" text-anchor="end">{low:.3g}</text>'
+                '<line x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{lower}" stroke="#b3261e" '
+                'stroke-dasharray="4 3"/><text x="{left}" y="{below}">1</text>'
+                '<text x="{end}" y="{below}" text-anchor="end">epoch {epochs}</text>'
+            ).format(
+                left=left,
+                above=top - 8,
+                name=name,
+                top=top,
+                width=width,
+                height=height,
+                path=path,
+                tick=left - 6,
+                upper=top + 10,
+                high=high,
+                lower=top + height,
+                low=low,
+                at=x(chosen),
+                below=top + height + 16,
+                end=left + width,
+                epochs=epochs,
+            )
+        )
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
 def _place(fraction: float) -> float:
     return MARGIN + fraction * SIDE

@@ -41,7 +41,8 @@ class Recipe:
     weight_decay : float
         Of AdamW.
     schedule : {"constant", "plateau"}
-        Whether the learning rate falls to a tenth when the loss has not fallen for 5 epochs.
+        Whether the learning rate falls to a tenth when the loss has not fallen for more than 5
+        epochs.
     scale : float
         Factor from cosine to logit at the start (1 / temperature).
     learns_scale : bool
