@@ -118,8 +118,8 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
         typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
     if sieve.history.held_out_f1:
         typer.echo(
-            f"epoch {sieve.history.epochs} was best out of fold, with {sieve.history.mix:.0%} of "
-            "the way from the pretrained weights"
+            f"best on held-out photos: epoch {sieve.history.epochs}, "
+            f"{sieve.history.mix:.0%} of the way from the pretrained weights"
         )
     if sieve.guarantee:
         typer.echo(f"promise: {sieve.guarantee.describe()}")
