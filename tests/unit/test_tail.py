@@ -12,7 +12,7 @@ import torch
 from tests.zoo import FAMILIES, QUERIES, Zoo, theirs
 from torch.nn import functional
 
-from photosieve.encoders import ends, feed, runtime, tail
+from photosieve.encoders import ends, feed, hub, runtime, tail, towers
 from photosieve.encoders.ends import PooledBlock
 from photosieve.encoders.hub import Hub, open_hub
 from photosieve.encoders.model import PHOTOS, TEXTS
@@ -98,6 +98,18 @@ def test_views_and_nothing_at_all(zoo: Zoo, blocks: int) -> None:
     with torch.no_grad():
         assert student.photos(views).shape == (5, 5, 24)
         assert student.texts(torch.from_numpy(encoder.text_features([]))).shape == (0, 24)
+
+
+def test_batches_for_a_graphics_card(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_by_one = opened(zoo, "siglip2")
+    for module in (hub, towers):
+        monkeypatch.setattr(module, "accelerator", lambda: "cpu")
+    monkeypatch.setattr(towers, "GPU_BATCH", 2)
+    encoder = open_hub(str(zoo.path("siglip2"))).opened(1, 0, trains_text=True)
+    rows, wanted = (model.photo_features(zoo.photos).features for model in (encoder, one_by_one))
+    np.testing.assert_allclose(rows, wanted, atol=1e-5)
+    rows = encoder.text_features(QUERIES)
+    np.testing.assert_allclose(rows, one_by_one.text_features(QUERIES), atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ["clip", "align", "siglip"])
@@ -199,24 +211,24 @@ def test_photos_alone_are_trained_where_texts_are_open_too(zoo: Zoo) -> None:
     }
 
 
-@pytest.mark.parametrize("family", ["clip", "altclip"])
+@pytest.mark.parametrize(
+    ("family", "sides"), [("clip", "vision text"), ("altclip", "vision"), ("siglip", "text")]
+)
 def test_the_last_block_is_worked_out_for_the_token_that_is_read(
-    zoo: Zoo, monkeypatch: pytest.MonkeyPatch, family: str
+    zoo: Zoo, monkeypatch: pytest.MonkeyPatch, family: str, sides: str
 ) -> None:
     monkeypatch.setattr(tail, "HALF_PRECISION", False)
     short = opened(zoo, family, 2)
     ours = trained(zoo, short).arrays()
     monkeypatch.setattr(ends, "POOLED", {PHOTOS: (), TEXTS: ()})
     full = plain(zoo.path(family)).opened(2, 0, trains_text=True)
-    pooled = [
-        [
-            name
-            for name, part in start(encoder).photo_end.named_modules()
-            if type(part) is PooledBlock
+    for encoder, wanted_sides in ((short, sides), (full, "")):
+        pooled = [
+            end.layout.side.tower
+            for end in (start(encoder).photo_end, start(encoder).text_end)
+            if end and any(type(part) is PooledBlock for part in end.modules())
         ]
-        for encoder in (short, full)
-    ]
-    assert pooled == [["whole.model.vision_model.encoder.layers.1"], []]
+        assert pooled == [f"{side}_model" for side in wanted_sides.split()]
     wanted = trained(zoo, full).arrays()
     assert ours.keys() == wanted.keys()
     for name, array in ours.items():

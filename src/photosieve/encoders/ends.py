@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from photosieve.encoders.inputs import PADDED
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side
 from photosieve.encoders.rows import Layout, pack
 from photosieve.encoders.towers import Example, Whole, blocks_of
 from photosieve.errors import EncoderError
 
-POOLED = {PHOTOS: ("clip", "altclip", "chinese_clip"), TEXTS: ("clip",)}
+POOLED = {PHOTOS: ("clip", "altclip", "chinese_clip"), TEXTS: ("clip", *PADDED)}
 """Kinds of models that read the last block of a tower at one token only."""
 
 LOW_RANK = ("q_proj", "k_proj", "v_proj", "out_proj", "query", "key", "value")
@@ -36,7 +37,7 @@ class _Call:
 
     hidden: torch.Tensor | None
     pooled: torch.Tensor  # (n,): the token of each that is read
-    real: torch.Tensor | None  # (n, t): what is no padding
+    seen: torch.Tensor | None  # (n, t): what that token sees; None for all
 
 
 _CALL: ContextVar[_Call] = ContextVar("_CALL")  # each thread has its own
@@ -68,8 +69,11 @@ class End(torch.nn.Module):
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Map rows, (n, p), to vectors of any length, (n, d)."""
         hidden, inputs = self.layout.unpack(rows)
-        real = None if self.layout.side == PHOTOS else inputs[-1].bool()
-        before = _CALL.set(_Call(hidden, self._pooled(inputs), real))
+        pooled, seen = self._pooled(inputs[0]), None
+        if self.layout.side == TEXTS and len(inputs) > 1:  # no padding, and nothing that follows
+            place = torch.arange(inputs[0].shape[1], device=rows.device)
+            seen = (place <= pooled[:, None]) & inputs[1].bool()
+        before = _CALL.set(_Call(hidden, pooled, seen))
         try:
             vectors: torch.Tensor = self.whole(*inputs)
             return vectors.float()
@@ -95,13 +99,17 @@ class End(torch.nn.Module):
             setattr(twin.model.get_submodule(owner), last, weight)
         return twin
 
-    def _pooled(self, inputs: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Which token of each is read, (n,), where it is only one."""
-        if self.layout.side == PHOTOS or self.model.config.model_type not in POOLED[TEXTS]:
-            return torch.zeros(len(inputs[0]), dtype=torch.long, device=inputs[0].device)
+    def _pooled(self, given: torch.Tensor) -> torch.Tensor:
+        """Which token of each is read, (n,), where it is only one; of texts their ids are given."""
+        kind = self.model.config.model_type
+        first = torch.zeros(len(given), dtype=torch.long, device=given.device)
+        if self.layout.side == PHOTOS or kind not in POOLED[TEXTS]:
+            return first
+        if kind in PADDED:
+            return first + given.shape[1] - 1
         end = self.model.text_model.eos_token_id
         # Old configurations say 2 whatever it is; the real one has the highest number of all.
-        marks = inputs[0] if end == 2 else (inputs[0] == end).int()
+        marks = given if end == 2 else (given == end).int()
         return marks.argmax(-1)
 
 
@@ -122,8 +130,8 @@ class _Passed(torch.nn.Module):
 class PooledBlock(torch.nn.Module):
     """A block of CLIP's kind that works out only the token which is read after it.
 
-    Keys and values are needed of all tokens; queries, and the larger half of the block that
-    follows, of one.
+    Keys and values are needed of all tokens; queries and all that follows, five sixths of the
+    work, of one.
 
     Parameters
     ----------
@@ -139,16 +147,13 @@ class PooledBlock(torch.nn.Module):
     def forward(self, hidden: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         """Map hidden states, (n, t, w), to those of the one token, in the place of each."""
         call, attention = _CALL.get(), self.self_attn
-        count, length, _width = hidden.shape
+        count = len(hidden)
         each = torch.arange(count, device=hidden.device)
         heads = (count, -1, attention.num_heads, attention.head_dim)
         normal = self.layer_norm1(hidden)
         queries = attention.q_proj(normal[each, call.pooled]).view(heads)  # (n, 1, heads, w/heads)
         keys, values = (part(normal).view(heads) for part in (attention.k_proj, attention.v_proj))
-        seen = None
-        if call.real is not None:  # a token of a text sees those up to itself
-            before = torch.arange(length, device=hidden.device) <= call.pooled[:, None]
-            seen = (before & call.real)[:, None, None]  # (n, 1, 1, t)
+        seen = None if call.seen is None else call.seen[:, None, None]  # (n, 1, 1, t)
         found = functional.scaled_dot_product_attention(
             queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), attn_mask=seen
         )

@@ -116,8 +116,8 @@ class Model:
         if plain:
             left_out.append(f"{side.projection}.")
         settings = self.config.to_dict()
-        del settings[other.settings]
-        for part in (settings, settings[side.settings]):
+        settings.pop(other.settings, None)
+        for part in (settings, settings.get(side.settings, {})):
             for name in ("transformers_version", "dtype", "_name_or_path", "architectures"):
                 part.pop(name, None)
         digests = self.checkpoint.digests.items()

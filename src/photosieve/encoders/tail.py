@@ -22,7 +22,7 @@ CHUNK = 32
 """How many photos or texts are embedded at once."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tail:
     """A head of whole blocks, for features in the form of `photosieve.encoders.rows`.
 

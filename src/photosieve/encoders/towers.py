@@ -40,7 +40,7 @@ class Trunk:
     Parameters
     ----------
     fingerprint : str
-        Hash of the files that it was made of, and of where it ends.
+        Hash of the files that it was made of.
     prepare : callable
         Turns a photo into the image tower's inputs, each (1, ...).
     tokens : Tokens
@@ -206,7 +206,7 @@ def _open(
     else:  # a text without a mask has one length only
         shapes = [(-1, -1 if len(example) > 1 else ids.shape[1]) for ids in example.values()]
     # What a converted tower computes follows from the code that made it, too.
-    code = inspect.getsource(Model.load) + inspect.getsource(Front)
+    code = "".join(inspect.getsource(made) for made in (Model.load, Whole, Front, pack))
     key = "/".join((model.key(side), part, version("transformers"), code))
     return open_tower(f"hub-{side.tower}-{part}", key, build, list(example.values()), shapes)
 
