@@ -143,12 +143,13 @@ def print_draws(runs: list[tuple[ComparisonRow, ...]]) -> None:
     # Every house has a photo for every label, so "none" is never the right answer here.
     print("| method | macro F1 | mAP | accuracy with TN |")
     print("|---|---:|---:|---:|")
-    for rows in zip(*runs, strict=True):
+    for method in sorted(row.name for row in runs[0]):
+        rows = [row for run in runs for row in run if row.name == method]  # best first in each run
         cells = []
         for name in ("macro_f1", "mean_average_precision", "accuracy"):
             values = [getattr(row, name).value for row in rows]
             cells.append(f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
-        print(f"| {rows[0].name} | {' | '.join(cells)} |")
+        print(f"| {method} | {' | '.join(cells)} |")
 
 
 def print_words(

@@ -45,8 +45,9 @@ class Choice:
     mix : float
         Share of the trained weights in the result: 1 for the trained ones as they are.
     f1 : tuple of tuples of float (epochs, mixes)
-        Out-of-fold macro F1 after each epoch for each of `MIXES`, or for 1 alone where the recipe
-        does not interpolate; empty where nothing was to be chosen.
+        Out-of-fold macro F1 after each epoch, or after the last where the recipe does not pick one,
+        for each of `MIXES`, or for 1 alone where it does not interpolate; empty where nothing was
+        to be chosen.
     """
 
     epochs: int
@@ -112,24 +113,19 @@ class HeldOut:
     start : Head
         Pretrained.
     mixes : sequence of float
-    patience : int
-        Epochs without a better result after which it stops.
     """
 
-    def __init__(
-        self, data: Prepared, start: Head, mixes: Sequence[float], patience: int = PATIENCE
-    ) -> None:
-        self.data, self.start, self.mixes, self.patience = data, start, mixes, patience
+    def __init__(self, data: Prepared, start: Head, mixes: Sequence[float]) -> None:
+        self.data, self.start, self.mixes = data, start, mixes
         self.scores: list[NDArray[np.float64]] = []  # epoch by epoch: (mixes, n, labels)
         self.best: list[float] = []
 
     def __call__(self, loss: float, student: Student) -> bool:  # noqa: ARG002
         """Score them."""
         trained = self.start.with_arrays(student.arrays())
-        found = [self.data.scores(mixed(self.start, trained, mix)) for mix in self.mixes]
-        self.scores.append(np.array(found, np.float64))
+        self.scores.append(_scores(self.data, self.start, trained, self.mixes))
         self.best.append(max(_best_f1(scores, self.data) for scores in self.scores[-1]))
-        return len(self.best) - 1 - int(np.argmax(self.best)) < self.patience
+        return len(self.best) - 1 - int(np.argmax(self.best)) < PATIENCE
 
     def key(self) -> str:
         """Hash of the held-out photos."""
@@ -185,14 +181,12 @@ def out_of_fold(
     """
     everything = np.arange(len(data.photos))
     mixes = MIXES if recipe.interpolates else (1.0,)
-    patience = PATIENCE if recipe.picks_epoch else recipe.epochs
 
     def score(number: int, progress: Progress) -> NDArray[np.float64]:
         """Scores of one fold, (epochs, mixes, n, labels); of one epoch if there is no choice."""
         left_out = data.rows(folds[number])
         seen = data.rows(np.setdiff1d(everything, folds[number]))
-        is_open = recipe.picks_epoch or recipe.interpolates
-        watch = HeldOut(left_out, start, mixes, patience) if is_open else None
+        watch = HeldOut(left_out, start, mixes) if recipe.picks_epoch else None
         head = fit(
             seen,
             start,
@@ -202,9 +196,9 @@ def out_of_fold(
             checkpoint=checkpoints.of(f"fold-{number + 1}") if checkpoints else None,
             progress=progress,
         )
-        if watch is not None and watch.scores:
-            return np.array(watch.scores)
-        return np.asarray(left_out.scores(head), np.float64)[None, None]
+        if head is start:  # nothing was trained: there is nothing to choose from
+            return np.asarray(left_out.scores(head), np.float64)[None, None]
+        return np.array(watch.scores if watch else [_scores(left_out, start, head, mixes)])
 
     jobs = [functools.partial(score, number) for number in range(len(folds))]
     found = run_all(jobs, "scoring held-out buildings", progress, side_by_side=not recipe.opens)
@@ -218,12 +212,11 @@ def out_of_fold(
     held = np.sort(np.concatenate(folds))
     left_out = data.rows(held)
     f1 = np.array([[_best_f1(scores[held], left_out) for scores in row] for row in table])
-    rounds = np.arange(epochs) if recipe.picks_epoch else np.array([epochs - 1])
     # The first of equals: the fewest epochs and the smallest change.
-    epoch, column = np.unravel_index(f1[rounds].argmax(), f1[rounds].shape)
-    chosen = int(rounds[epoch])
+    epoch, column = map(int, np.unravel_index(f1.argmax(), f1.shape))
     values = tuple(tuple(float(value) for value in row) for row in f1)
-    return table[chosen, column], Choice(chosen + 1, mixes[int(column)], values)
+    epochs = epoch + 1 if recipe.picks_epoch else recipe.epochs
+    return table[epoch, column], Choice(epochs, mixes[column], values)
 
 
 def hidden_words(
@@ -293,6 +286,13 @@ def hidden_words(
     return HiddenWords.join(
         run_all(jobs, "asking for hidden labels", progress, side_by_side=not recipe.opens)
     )
+
+
+def _scores(
+    data: Prepared, start: Head, trained: Head, mixes: Sequence[float]
+) -> NDArray[np.float64]:
+    """Scores for each mix, (mixes, n, labels)."""
+    return np.array([data.scores(mixed(start, trained, mix)) for mix in mixes], np.float64)
 
 
 def _best_f1(scores: NDArray[np.float64], data: Prepared) -> float:
