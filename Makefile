@@ -23,6 +23,9 @@ check: .venv/developed
 bench: .venv/developed
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/cuts.py
+	$(BIN)/python benchmarks/losses.py
+	$(BIN)/python benchmarks/training.py --long
 
 # Constraints keep the builds of torch and all others to the tested ones.
 .venv/installed: pyproject.toml constraints.txt

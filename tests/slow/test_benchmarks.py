@@ -34,3 +34,29 @@ def test_speed() -> None:
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^ratio +[\d.]+$", done.stdout, re.M)) == 2
     assert "cosine to float32" in done.stdout
+
+
+@pytest.mark.slow
+def test_losses() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/losses.py", "--seeds", "1", "--houses", "none"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.split("## Anchors")
+    rows = dict(re.findall(r"^\| ([\w-]+) \| (0\.\d+) ", first, re.M))
+    f1 = {name: float(value) for name, value in rows.items()}
+    assert f1["balanced"] > max(f1["multi-positive"], f1["notebook"], f1["distinct"])
+    assert f1["projection"] > f1["balanced"]
+    assert "| balanced, anchors, interpolated |" in second
+
+
+@pytest.mark.slow
+def test_training() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/training.py", "--rounds", "1"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^\| (?:the last|everything).*\|$", done.stdout, re.M)) == 3
+    assert "embedding: " in done.stdout

@@ -56,8 +56,8 @@ def run_all(
     progress(stage, 0, len(jobs))
     results = []
     with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = [pool.submit(job, watch) for job in jobs]
-        try:
+        try:  # an interrupt may come before all are submitted, too
+            waiting = [pool.submit(job, watch) for job in jobs]
             for done, future in enumerate(waiting, start=1):
                 results.append(future.result())
                 progress(stage, done, len(jobs))
