@@ -200,6 +200,8 @@ def test_interrupted_training_leaves_nothing_half_done(house: Path, tmp_path: Pa
         ],
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        # Whoever runs this in the background of a shell hands on that interrupts are ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     os.close(theirs)
     shown = ""
