@@ -59,12 +59,6 @@ def trained(zoo: Zoo, encoder: Hub, *, trains_text: bool = True) -> Tail:
     return start(encoder).with_arrays(student.arrays())
 
 
-@pytest.fixture(autouse=True)
-def in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let whole towers compute as exactly as their parts."""
-    monkeypatch.setattr(towers, "PRECISION", "f32")
-
-
 @pytest.mark.parametrize("blocks", [1, 2, ALL, "LoRA"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_parts_are_the_whole(

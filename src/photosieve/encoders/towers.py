@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -22,13 +22,6 @@ from photosieve.encoders.runtime import Tower, open_tower, torch_tower
 from photosieve.errors import EncoderError
 
 GPU_BATCH = 32
-
-PRECISION: Literal["f32", "bf16"] = "bf16"
-"""What image towers made of transformers compute in, where the processor has it.
-
-Embeddings keep a cosine of more than .999 to those of float32, at nearly twice the speed. What is
-made of convolutions, as in ALIGN, does not.
-"""
 
 TOKENS = ("input_ids", "attention_mask")
 """What text towers call their inputs."""
@@ -215,11 +208,7 @@ def _open(
     # What a converted tower computes follows from the code that made it, too.
     code = "".join(inspect.getsource(made) for made in (Model.load, Whole, Front, pack))
     key = "/".join((model.key(side), part, version("transformers"), code))
-    even = side == PHOTOS and part == "whole" and model.config.model_type != "align"
-    precision = PRECISION if even else "f32"
-    return open_tower(
-        f"hub-{side.tower}-{part}", key, build, list(example.values()), shapes, precision
-    )
+    return open_tower(f"hub-{side.tower}-{part}", key, build, list(example.values()), shapes)
 
 
 def _lazily(make: Callable[[], Tower]) -> Tower:
