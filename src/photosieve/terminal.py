@@ -45,11 +45,12 @@ def progress_bars() -> Iterator[Progress]:
         tasks: dict[str, bars.TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total)
-            shown.update(tasks[stage], completed=done, total=total)
+            name = stage.partition(":")[0]
+            if name not in tasks:
+                tasks[name] = shown.add_task(stage, total=total)
+            shown.update(tasks[name], description=stage, completed=done, total=total)
             if done >= total:
-                shown.remove_task(tasks.pop(stage))
+                shown.remove_task(tasks.pop(name))
 
         yield report
 

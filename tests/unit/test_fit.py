@@ -1,6 +1,7 @@
 """Training learns what it is shown, forgets little, and never ends in nonsense."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -185,7 +186,11 @@ def test_every_photo_is_scored_by_a_head_without_its_fold(
 def test_progress_is_told(prepared: Prepared, encoder: Encoder) -> None:
     told: list[tuple[str, int, int]] = []
     fit(prepared, encoder.head, NOTEBOOK, progress=lambda *step: told.append(step))
-    assert told == [("training", epoch, 5) for epoch in range(1, 6)]
+    assert [step[1:] for step in told] == [(epoch, 5) for epoch in range(1, 6)]
+    stages = [re.fullmatch(r"training: loss ([\d.]+)", step[0]) for step in told]
+    losses = [float(stage[1]) for stage in stages if stage]
+    assert len(losses) == 5
+    assert losses[-1] < losses[0]
 
 
 # --- every number of a recipe ---------------------------------------------------------------------

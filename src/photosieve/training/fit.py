@@ -113,7 +113,7 @@ def fit(
             )
         if recipe.schedule == "plateau":
             run.plateau.step(total / count)
-        progress("training", epoch + 1, recipe.epochs)
+        progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
         go_on = watch is None or watch(total / count, student)
         last = not go_on or epoch + 1 == recipe.epochs
         if checkpoint is not None and checkpoint.due(last):
