@@ -3,21 +3,20 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve import photos
-from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures, runtime
+from photosieve.encoders import Encoder, Floats, Head, Item, Other, PhotoFeatures, feed, runtime
 from photosieve.encoders.linear import LinearHead
-from photosieve.errors import PhotoError
 from photosieve.labels import Dataset
-from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
+from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 from photosieve.training.trunk import Prepared, prepare
 
@@ -44,6 +43,7 @@ class FakeEncoder:
 
     head: Head = field(default_factory=identity_head)
     name: str = "fake"
+    shortest_side: int | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -57,23 +57,23 @@ class FakeEncoder:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> PhotoFeatures:
-        rows, kept, skipped = [np.zeros((0, 1 + 5 * more_views, WIDTH))], [], []
-        for index, path in enumerate(paths):
-            try:
-                photo = decode(path, max_pixels=max_pixels)
-            except PhotoError as error:
-                skipped.append(Skipped.from_error(error))
-            else:
-                views = [photo, *photos.more_views(photo)] if more_views else [photo]
-                grids = [view.resize((CELLS, CELLS), Image.Resampling.BOX) for view in views]
-                rows.append(
-                    np.stack([np.asarray(grid) for grid in grids]).reshape(1, len(views), WIDTH)
-                    / 255
-                )
-                kept.append(index)
-            progress("reading photos", index + 1, len(paths))
-        found = np.concatenate(rows).astype(np.float32)
-        return PhotoFeatures(found[:, 0], np.array(kept, np.intp), tuple(skipped), found[:, 1:])
+        return feed.photo_features(
+            iter_grids,
+            grid,
+            paths,
+            width=WIDTH,
+            more=more_views,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+
+    def stream(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Sequence[Image.Image] | Other],
+        other: Callable[[Item, Other], None],
+    ) -> Iterator[tuple[Item, Floats]]:
+        return feed.stream(iter_grids, grid, items, load, other)
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         rows = [
@@ -96,6 +96,16 @@ class FakeEncoder:
 
     def general_words(self) -> tuple[str, ...]:
         return tuple(f"word {number}" for number in range(30))
+
+
+def grid(photo: Image.Image) -> tuple[Floats]:
+    cells = np.asarray(photo.resize((CELLS, CELLS), Image.Resampling.BOX), np.float32)
+    return (cells.reshape(1, WIDTH) / np.float32(255),)
+
+
+def iter_grids(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Floats]:
+    for (cells,) in inputs:
+        yield cells
 
 
 def _noise(text: str) -> Floats:

@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 from tests.zoo import FAMILIES, LENGTH, QUERIES, Zoo, theirs
 
 from photosieve.encoders import embed_photos, embed_texts, load_encoder, towers
+from photosieve.encoders.hub import open_hub
 from photosieve.errors import EncoderError
 from photosieve.labels import Dataset
 from photosieve.sieve import Sieve
@@ -90,10 +91,11 @@ def test_batches_for_a_graphics_card(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) 
     one_by_one = embed_photos(load_encoder(str(zoo.path("siglip2"))), zoo.photos).features
     monkeypatch.setattr(towers, "accelerator", lambda: "cpu")
     monkeypatch.setattr(towers, "GPU_BATCH", 2)
-    encoder = load_encoder(str(zoo.path("siglip2")))
+    encoder = open_hub(str(zoo.path("siglip2")))
     steps: list[int] = []
     found = encoder.photo_features(zoo.photos, progress=lambda _, done, __: steps.append(done))
-    assert steps == [2, 4, 5]
+    assert encoder.trunk.batch == 2
+    assert steps == [1, 2, 3, 4, 5]
     np.testing.assert_allclose(encoder.head.project_photos(found.features), one_by_one, atol=1e-5)
     assert encoder.text_features(QUERIES).shape == (4, 32)
 

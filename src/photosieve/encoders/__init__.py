@@ -8,11 +8,11 @@ start from them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,10 @@ from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
+Item = TypeVar("Item")
+Other = TypeVar("Other")
 Floats = NDArray[np.float32]
 
 
@@ -111,6 +114,29 @@ class Encoder(Protocol):
         """Decode photos and run the trunk's image side, each once; unreadable ones are skipped.
 
         With `more_views`, on those of `photosieve.photos.more_views` too.
+        """
+
+    @property
+    def shortest_side(self) -> int | None:
+        """How many pixels the shorter side of a photo needs; None where all of them count."""
+
+    def stream(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Sequence[Image.Image] | Other],
+        other: Callable[[Item, Other], None],
+    ) -> Iterator[tuple[Item, Floats]]:
+        """Run the trunk's image side on photos as they come: each item with its (photos, p).
+
+        Parameters
+        ----------
+        items : iterable
+            Whatever stands for photos; taken a few at a time, so that memory does not grow.
+        load : callable
+            Gives the photos of an item, at least one, or something else; called in threads.
+        other : callable
+            Gets the items for which it was something else, and what; called at once, between
+            two results, in the caller's thread.
         """
 
     def text_features(self, texts: Sequence[str]) -> Floats:

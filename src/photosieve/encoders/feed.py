@@ -23,6 +23,7 @@ from photosieve.photos import MORE_VIEWS, Skipped, decode, more_views
 from photosieve.progress import Progress
 
 Item = TypeVar("Item")
+Other = TypeVar("Other")
 Result = TypeVar("Result")
 Arrays = Sequence[NDArray[Any]]
 
@@ -67,37 +68,74 @@ def photo_features(
     batch : int
         How many photos the tower takes at once.
     """
-    kept: list[int] = []
+    side = shortest_side and shortest_side * (1 + more)  # corners are enlarged
     skipped: list[Skipped] = []
 
-    side = shortest_side and shortest_side * (1 + more)  # corners are enlarged
-
-    def attempt(path: Path) -> list[Arrays] | Skipped:
+    def load(index: int) -> Sequence[Image.Image] | Skipped:
         try:
-            photo = decode(path, shortest_side=side, max_pixels=max_pixels)
+            photo = decode(paths[index], shortest_side=side, max_pixels=max_pixels)
         except PhotoError as error:
             return Skipped.from_error(error)
-        views = [photo, *more_views(photo)] if more else [photo]
-        return [prepare(view) for view in views]
+        return [photo, *more_views(photo)] if more else [photo]
 
-    def readable() -> Iterator[Arrays]:
-        for index, result in enumerate(_ahead(attempt, paths)):
-            if isinstance(result, Skipped):
-                skipped.append(result)
-            else:
-                kept.append(index)
-                yield from result
+    def skip(index: int, reason: Skipped) -> None:
+        skipped.append(reason)
+        progress("reading photos", index + 1, len(paths))
 
-    views = 1 + MORE_VIEWS * more
-    table = _room(len(paths), views, width)
-    lines = table.reshape(-1, width)
-    done = 0
-    for rows in tower(_batches(readable(), batch)):
-        lines[done : done + len(rows)] = rows
-        done += len(rows)
-        progress("reading photos", done // views + len(skipped), len(paths))
+    table = _room(len(paths), 1 + MORE_VIEWS * more, width)
+    kept: list[int] = []
+    for index, rows in stream(tower, prepare, range(len(paths)), load, skip, batch=batch):
+        table[len(kept)] = rows
+        kept.append(index)
+        progress("reading photos", len(kept) + len(skipped), len(paths))
     table = table[: len(kept)]
     return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
+
+
+def stream(
+    tower: Tower,
+    prepare: Callable[[Image.Image], Arrays],
+    items: Iterable[Item],
+    load: Callable[[Item], Sequence[Image.Image] | Other],
+    other: Callable[[Item, Other], None],
+    *,
+    batch: int = 1,
+) -> Iterator[tuple[Item, Floats]]:
+    """Run an image tower on photos as they come; see `photosieve.encoders.Encoder.stream`.
+
+    Parameters
+    ----------
+    tower : Tower
+    prepare : callable
+        Turns a photo into the tower's inputs, each (1, ...).
+    items, load, other
+        As there.
+    batch : int
+        How many photos the tower takes at once.
+    """
+    running: deque[tuple[Item, int]] = deque()  # items whose photos are in the tower
+
+    def attempt(item: Item) -> tuple[Item, list[Arrays] | Other]:
+        found = load(item)
+        if isinstance(found, Sequence):
+            return item, [prepare(photo) for photo in found]
+        return item, found
+
+    def inputs() -> Iterator[Arrays]:
+        for item, found in _ahead(attempt, items):
+            if isinstance(found, list):
+                running.append((item, len(found)))
+                yield from found
+            else:
+                other(item, found)
+
+    rows: list[Floats] = []
+    for found in tower(_batches(inputs(), batch)):
+        rows.extend(found)
+        while running and running[0][1] <= len(rows):
+            item, count = running.popleft()
+            yield item, np.stack(rows[:count])
+            del rows[:count]
 
 
 def text_features(

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
+from photosieve.encoders import Floats, Head, Item, Other, PhotoFeatures, feed, general_words
 from photosieve.encoders.checkpoint import Checkpoint
 from photosieve.encoders.ends import End, open_end
 from photosieve.encoders.linear import LinearHead
@@ -58,6 +59,9 @@ class Hub:
     head: Head
     plain: LinearHead
 
+    # The model's own processor scales: what it makes of a smaller copy differs a little.
+    shortest_side = None
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, how inputs are prepared, and the head."""
@@ -91,6 +95,16 @@ class Hub:
             progress=progress,
             batch=self.trunk.batch,
         )
+
+    def stream(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Sequence[Image.Image] | Other],
+        other: Callable[[Item, Other], None],
+    ) -> Iterator[tuple[Item, Floats]]:
+        """Run the image tower on photos as they come: each item with its (photos, p)."""
+        trunk = self.trunk
+        return feed.stream(trunk.photos, trunk.prepare, items, load, other, batch=trunk.batch)
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the text tower: (m, q). A text beyond the model's limit is cut short, with a warning.

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import importlib.util
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats, Head, PhotoFeatures, feed, general_words
+from photosieve.encoders import Floats, Head, Item, Other, PhotoFeatures, feed, general_words
 from photosieve.encoders.linear import LinearHead
 from photosieve.encoders.runtime import Tower, open_tower
 from photosieve.errors import EncoderError
@@ -54,6 +54,7 @@ class Starter:
     """
 
     name = "starter"
+    shortest_side = SIDE
 
     def __init__(self, head: Head | None = None) -> None:
         self._head = head
@@ -110,11 +111,20 @@ class Starter:
             pixels,
             paths,
             width=1280,
-            shortest_side=SIDE,
+            shortest_side=self.shortest_side,
             more=more_views,
             max_pixels=max_pixels,
             progress=progress,
         )
+
+    def stream(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Sequence[Image.Image] | Other],
+        other: Callable[[Item, Other], None],
+    ) -> Iterator[tuple[Item, Floats]]:
+        """Run the image tower on photos as they come: each item with its (photos, 1280)."""
+        return feed.stream(image_tower(), pixels, items, load, other)
 
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the text tower: (m, 384), of length 1."""
