@@ -49,6 +49,10 @@ class FakeEncoder:
     def fingerprint(self) -> str:
         return f"fake-{self.head.fingerprint()}"
 
+    @property
+    def trunk_fingerprint(self) -> str:
+        return "fake"
+
     def photo_features(
         self,
         paths: Sequence[Path],

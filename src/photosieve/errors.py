@@ -9,7 +9,8 @@
     ├── EncoderError       a model cannot be loaded
     ├── TrainingError      training cannot start or went wrong
     ├── GuaranteeError     the labels are too few for what was asked to be promised
-    └── SieveError         a saved sieve is missing, damaged or does not fit
+    ├── SieveError         a saved sieve is missing, damaged or does not fit
+    └── PhotoIndexError    an index is missing, damaged, busy or belongs to another model
 
 The command line turns them into one line on stderr and an exit status; a server turns them into
 a status code. Anything else that escapes is a bug.
@@ -64,3 +65,7 @@ class GuaranteeError(PhotosieveError):
 
 class SieveError(PhotosieveError):
     """A saved sieve is missing, damaged or does not fit."""
+
+
+class PhotoIndexError(PhotosieveError):
+    """An index is missing, damaged, busy or belongs to another model."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from photosieve.cut import Cut
 from photosieve.encoders import Floats
-from photosieve.photos import Skipped
+from photosieve.photos import Skipped, shown
 from photosieve.scoring import Reading, Scorer, matches
 
 
@@ -40,7 +40,7 @@ class Hit:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what most programs want of it, for JSON."""
-        return {"path": str(self.path), "score": self.score, "probability": self.probability}
+        return {"path": shown(self.path), "score": self.score, "probability": self.probability}
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,11 @@ class SearchResult:
     hits : tuple of Hit
         What matches, best first; possibly nothing.
     hidden : tuple of Hit
-        What was left out, best first.
+        What was left out, best first; from an index only the best of it.
     cut : Cut
         The rule that decided, or would have if the caller had not asked for a fixed number.
+    looked_at : int
+        How many photos were in question.
     skipped : tuple of Skipped
         Photos that could not be read.
     """
@@ -69,6 +71,7 @@ class SearchResult:
     hits: tuple[Hit, ...]
     hidden: tuple[Hit, ...]
     cut: Cut
+    looked_at: int
     skipped: tuple[Skipped, ...] = ()
 
     def __iter__(self) -> Iterator[Hit]:
@@ -76,6 +79,11 @@ class SearchResult:
 
     def __len__(self) -> int:
         return len(self.hits)
+
+    @property
+    def left_out(self) -> int:
+        """How many photos do not match."""
+        return self.looked_at - len(self.hits)
 
     @property
     def best_hidden(self) -> float | None:
@@ -100,10 +108,10 @@ class SearchResult:
         return {
             "query": self.query,
             "hits": [hit.to_dict() for hit in self.hits],
-            "hidden": len(self.hidden),
+            "hidden": self.left_out,
             "best_hidden": self.best_hidden,
             "skipped": [
-                {"path": str(skip.path), "reason": skip.reason, "remedy": skip.remedy}
+                {"path": shown(skip.path), "reason": skip.reason, "remedy": skip.remedy}
                 for skip in self.skipped
             ],
         }
@@ -117,6 +125,8 @@ def answer(
     paths: Sequence[Path],
     photos: Floats,
     *,
+    groups: Sequence[str] | None = None,
+    looked_at: int | None = None,
     top: int | None = None,
     skipped: tuple[Skipped, ...] = (),
 ) -> SearchResult:
@@ -131,8 +141,11 @@ def answer(
     readings : tuple of Reading
         What `Scorer.read` made of it.
     paths : sequence of Path (n,)
-        Photos of one folder are a list of their own for the cut.
     photos : array (n, d)
+    groups : sequence of str (n,), optional
+        Photos of one group are a list of their own for the cut; by default those of one folder.
+    looked_at : int, optional
+        How many photos were in question, if these are only the best of them.
     top : int, optional
         Take this many of the best instead of what the cut keeps.
     skipped : tuple of Skipped
@@ -141,7 +154,9 @@ def answer(
     by_term = scorer.probabilities(readings, photos)  # (n, terms)
     probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
     rule = scorer.cut(readings, cut)
-    verdicts = rule.explain(probabilities, [str(path.parent) for path in paths])
+    if groups is None:
+        groups = [str(path.parent) for path in paths]
+    verdicts = rule.explain(probabilities, groups)
     hits: list[Hit] = []
     hidden: list[Hit] = []
     for place, row in enumerate(np.lexsort((-scores, -probabilities))):
@@ -154,4 +169,5 @@ def answer(
         )
         kept = verdicts[row].kept if top is None else place < top
         (hits if kept else hidden).append(hit)
-    return SearchResult(query, readings, tuple(hits), tuple(hidden), rule, skipped)
+    total = len(paths) if looked_at is None else looked_at
+    return SearchResult(query, readings, tuple(hits), tuple(hidden), rule, total, skipped)

@@ -14,7 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
 
 from photosieve.errors import LabelsError, UsageError
-from photosieve.photos import find
+from photosieve.folders import find
 
 # Which file of a folder holds its labels: the first of these that any file fits.
 _STANDINGS = (("train_labels.json", "test_labels.json"), ("*labels.json",), ("labels.csv",))

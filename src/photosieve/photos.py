@@ -1,12 +1,14 @@
-"""Photo files: find them, and turn them into pixels without trusting them."""
+"""Photo files: read them, and turn them into pixels without trusting them."""
 
+import functools
 import hashlib
+import io
 import os
 import re
 import stat
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -15,10 +17,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from photosieve.errors import PhotoError, UsageError
+from photosieve.errors import PhotoError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 DEFAULT_MAX_PIXELS = 64_000_000
+
+CHANGED = "it was changed while it was read"
 
 # Only these readers see the bytes: others (EPS, PSD, ...) are a needless risk on unknown files.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
@@ -64,66 +68,7 @@ class Skipped:
 
     def __str__(self) -> str:
         # A file name may hold a line break, and a log or a terminal must not see two lines.
-        return " ".join(f"skipped {self.path}: {self.reason}; {self.remedy}".split())
-
-
-def find(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Photo files of a folder, sorted.
-
-    Hidden files and folders are left out, and so is what is not a regular file. A link to a
-    photo counts while it stays inside `folder`; linked folders are not entered, since what they
-    hold is either found at its own place or outside. Sub-folders that may not be listed are left
-    out.
-
-    Parameters
-    ----------
-    folder : Path
-        Where to look.
-    recursive : bool
-        Look in the sub-folders too, at any depth.
-
-    Raises
-    ------
-    UsageError
-        `folder` does not exist, is not a folder or may not be listed.
-    """
-    try:
-        if not folder.is_dir():
-            problem = "is not a folder" if folder.exists() else "does not exist"
-            raise UsageError(f"{folder} {problem}: give a folder of photos.")
-        home = folder.resolve()
-        with os.scandir(folder):
-            pass  # os.walk below would hide an error of the folder itself
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} cannot be listed ({_one_line(error)}).") from error
-
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
-        for name in files:
-            path = Path(parent, name)
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                continue
-            if _is_regular_inside(path, home):
-                found.append(path)
-    return sorted(found)
-
-
-def find_all(folders: Sequence[str | Path]) -> list[Path]:
-    """Photo files of several folders with all their sub-folders, each once.
-
-    Raises
-    ------
-    UsageError
-        If there is none, or a folder cannot be listed.
-    """
-    paths = [path for folder in folders for path in find(Path(folder), recursive=True)]
-    if not paths:
-        raise UsageError(
-            f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
-            "name a folder with jpg, png, webp, bmp, tif or gif files"
-        )
-    return list(dict.fromkeys(paths))
+        return " ".join(f"skipped {shown(self.path)}: {self.reason}; {self.remedy}".split())
 
 
 MORE_VIEWS = 5
@@ -151,8 +96,55 @@ def more_views(photo: Image.Image) -> list[Image.Image]:
     ]
 
 
+@dataclass(frozen=True)
+class Bytes:
+    """A photo file as it was read: once, for its hash and for its pixels.
+
+    Parameters
+    ----------
+    data : bytes
+    size : int
+    mtime_ns : int
+        When it was last changed, in nanoseconds.
+    """
+
+    data: bytes
+    size: int
+    mtime_ns: int
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
+    """Read a photo file whole, if it can be one at all.
+
+    Raises
+    ------
+    PhotoError
+        The file cannot be read, is far too large, or changes meanwhile.
+    """
+    with _open(path) as file:
+        before = os.fstat(file.fileno())
+        check_bytes(path, before.st_size, max_pixels)
+        try:
+            data = file.read()
+        except (OSError, MemoryError) as error:
+            raise _unreadable(path, error) from error
+        after = os.fstat(file.fileno())
+    if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise PhotoError(path, CHANGED, "run again once it is complete")
+    return Bytes(data, before.st_size, before.st_mtime_ns)
+
+
 def decode(
-    path: Path, *, shortest_side: int | None = None, max_pixels: int = DEFAULT_MAX_PIXELS
+    path: Path,
+    *,
+    data: bytes | None = None,
+    shortest_side: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Image.Image:
     """Pixels of a photo, upright and in RGB.
 
@@ -163,6 +155,8 @@ def decode(
     ----------
     path : Path
         The file; its bytes decide what it is, not its name.
+    data : bytes, optional
+        Its content, if that was read already.
     shortest_side : int, optional
         How many pixels the caller needs on the shorter side. A JPEG is then decoded at 1/2, 1/4
         or 1/8 of its size, several times faster, while both sides stay at least this long. The
@@ -173,18 +167,21 @@ def decode(
     Returns
     -------
     PIL.Image.Image
-        Mode RGB.
+        Mode RGB; its `info` holds the "full_size" of the photo, (width, height) as it stands
+        upright, whatever was decoded of it.
 
     Raises
     ------
     PhotoError
         The file cannot be read, whatever its content.
     """
-    with _open(path) as file:
-        _check_bytes(path, os.fstat(file.fileno()).st_size, max_pixels)
+    with _open(path) if data is None else io.BytesIO(data) as file:
+        check_bytes(path, file.seek(0, os.SEEK_END), max_pixels)
+        file.seek(0)
         try:
             with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
                 _check_pixels(path, image.width * image.height, max_pixels)
+                full_size = image.size
                 if shortest_side is not None:
                     image.draft("RGB", (shortest_side, shortest_side))
                 image.load()
@@ -193,6 +190,8 @@ def decode(
                 if orientation in _UPRIGHT:
                     upright = upright.transpose(_UPRIGHT[orientation])
                 upright.info.clear()  # a leftover "transparency" would mislead the next reader
+                turned = orientation in (5, 6, 7, 8)
+                upright.info["full_size"] = full_size[::-1] if turned else full_size
                 return upright
         except PhotoError:
             raise
@@ -208,7 +207,7 @@ def decode(
         except Exception as error:
             # Pillow's readers raise nearly every built-in error on damaged bytes.
             truncated = "truncated" in str(error).lower()
-            reason = f"it is {'cut short' if truncated else 'damaged'} ({_one_line(error)})"
+            reason = f"it is {'cut short' if truncated else 'damaged'} ({one_line(error)})"
             raise PhotoError(path, reason, "copy it again from its source") from error
 
 
@@ -230,9 +229,13 @@ def content_hash(path: Path) -> str:
 def _open(path: Path) -> BufferedReader:
     """The file, open for reading; never a pipe or a device, which could block for ever."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # the caller closes it
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
             raise PhotoError(path, "it is not a regular file", "give a photo file")
-        return path.open("rb")
+        return file
+    except IsADirectoryError as error:
+        raise PhotoError(path, "it is not a regular file", "give a photo file") from error
     except FileNotFoundError as error:
         raise PhotoError(path, "there is no such file", "check its name") from error
     except PermissionError as error:
@@ -241,11 +244,23 @@ def _open(path: Path) -> BufferedReader:
         raise _unreadable(path, error) from error
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that takes its place at the last moment is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def _unreadable(path: Path, error: Exception) -> PhotoError:
-    return PhotoError(path, f"it cannot be read ({_one_line(error)})", "check its name and disk")
+    return PhotoError(path, f"it cannot be read ({one_line(error)})", "check its name and disk")
 
 
-def _check_bytes(path: Path, size: int, max_pixels: int) -> None:
+def check_bytes(path: Path, size: int, max_pixels: int) -> None:
+    """Refuse a file of a size that no photo has, before it is read.
+
+    Raises
+    ------
+    PhotoError
+        If it is empty, or larger than a photo of so many pixels can be.
+    """
     if size == 0:
         raise PhotoError(path, "the file is empty", "copy it again from its source")
     cap = max_pixels * _BYTES_PER_PIXEL + _METADATA_BYTES
@@ -297,14 +312,13 @@ def _orientation(image: Image.Image) -> object:
         return None  # a photo with damaged metadata is still a photo
 
 
-def _is_regular_inside(path: Path, home: Path) -> bool:
-    try:
-        return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(home))
-    except (OSError, RuntimeError):  # RuntimeError: a link that leads to itself
-        return False
+def shown(path: Path) -> str:
+    """Say a path as people know it: a `Path` keeps one slash of ``s3://bucket/photo.jpg``."""
+    return re.sub(r"^(\w{2,}):/(?=[^/])", r"\1://", str(path))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Say an error in at most 200 characters without a line break."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split())[:200] or type(error).__name__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -125,16 +126,31 @@ class Scorer:
 
     def probabilities(self, readings: tuple[Reading, ...], photos: Floats) -> NDArray[np.float64]:
         """Probability that each photo, (n, d), matches each term, (n, terms)."""
-        columns = []
-        for reading in readings:
-            scores = photos @ reading.vector
-            if reading.label is not None:
-                column = self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
-            else:
-                normal = reading.background.normalise(scores)
-                column = self.calibration.words(normal, reading.affinity)
-            columns.append(column)
-        return np.stack(columns, axis=1)
+        return np.stack(
+            [self.probability(reading, photos @ reading.vector) for reading in readings], axis=1
+        )
+
+    def probability(self, reading: Reading, scores: Floats) -> NDArray[np.float64]:
+        """Probability that photos of these scores, (n,), match a term as far as it is positive."""
+        if reading.label is not None:
+            return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
+        return self.calibration.words(reading.background.normalise(scores), reading.affinity)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Embed texts as unit vectors, (m, d)."""
+        return embed_texts(self.encoder, texts)
+
+    def least_score(self, reading: Reading, probability: float) -> float:
+        """Return a score below which no photo reaches a probability, to a millionth.
+
+        That is above 1 or below -1 where no photo reaches it, or each does.
+        """
+        low, high = -1.001, 1.001
+        while high - low > 1e-6:
+            middle = (low + high) / 2
+            reached = self.probability(reading, np.array([middle], np.float32))[0] >= probability
+            low, high = (low, middle) if reached else (middle, high)
+        return low
 
     def cut(self, readings: tuple[Reading, ...], learned: Cut) -> Cut:
         """Return the rule for a query: the learned one, or for words that are no labels theirs."""

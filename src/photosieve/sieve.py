@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photosieve import photos, storage
+from photosieve import storage
 from photosieve.calibrate import Background, average_background
 from photosieve.cut import Cut
 from photosieve.encoders import Encoder, Floats, embed_photos, load_encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.evaluate import Evaluation, evaluate
 from photosieve.evidence import Evidence, History, collect_anew, learn, opened
+from photosieve.folders import find_all
 from photosieve.guarantee import Guarantee, guarantee
 from photosieve.hits import SearchResult, answer
 from photosieve.labelfiles import label_key
@@ -356,7 +357,7 @@ class Sieve:
         readings = self.scorer.read(query)
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        paths = photos.find_all(folders)
+        paths = find_all(folders)
         found = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,

@@ -130,17 +130,18 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
     """Print what matches, and always what was left out."""
+    from photosieve.photos import shown
+
     for hit in result.hits:
         path = hit.path.relative_to(relative_to) if relative_to else hit.path
-        typer.echo(f"{hit.probability:.3f}  {path}")
-    total = len(result.hits) + len(result.hidden)
+        typer.echo(f"{hit.probability:.3f}  {shown(path)}")
     left_out = (
-        f"{len(result.hidden)} left out, the best of them at {result.hidden[0].probability:.3f}"
+        f"{result.left_out} left out, the best of them at {result.hidden[0].probability:.3f}"
         if result.hidden
         else "none left out"
     )
     if result.hits:
-        typer.echo(f"{len(result.hits)} of {total} photos match; {left_out}")
+        typer.echo(f"{len(result.hits)} of {result.looked_at} photos match; {left_out}")
     else:
         typer.echo(f"nothing matches; {left_out}")
 

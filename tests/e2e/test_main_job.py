@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 
 from photosieve.encoders import embed_photos
-from photosieve.photos import find
+from photosieve.folders import find
 from photosieve.sieve import Sieve
 from tests.e2e.conftest import SAMPLES, Run
 

@@ -45,6 +45,7 @@ LAYERS = (
     "objective",
     "metrics cut labels check calibrate queries",
     "labelfiles",
+    "folders",
     "photos sievefile",
     "training.recipes",
     "progress training training.recipe",

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.errors import PhotoError, UsageError
-from photosieve.photos import Skipped, content_hash, decode, find
+from photosieve.folders import find
+from photosieve.photos import Skipped, content_hash, decode
 
 
 def scene(width: int = 64, height: int = 48) -> Image.Image:
@@ -384,7 +385,7 @@ def test_permission_denied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         def refuse(*_: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PhotoError, match="permission denied"):
         decode(path)
 

@@ -360,7 +360,7 @@ def test_contact_sheet(evaluation: Evaluation, tmp_path: Path, found: int) -> No
         Term((SCRIPT,)), np.ones(2, np.float32), None, SCRIPT, 0.25, Background(0.1, 0.2)
     )
     result = SearchResult(
-        SCRIPT, (reading,), tuple(ranked[:found]), tuple(ranked[found:]), Cut.threshold(0.35)
+        SCRIPT, (reading,), tuple(ranked[:found]), tuple(ranked[found:]), Cut.threshold(0.35), 6
     )
     path = tmp_path / "s.html"
     report.write_contact_sheet(result, path)

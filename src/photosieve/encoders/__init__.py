@@ -103,6 +103,10 @@ class Encoder(Protocol):
     def fingerprint(self) -> str:
         """Hash of all that decides an embedding: two encoders that share it agree on each score."""
 
+    @property
+    def trunk_fingerprint(self) -> str:
+        """Hash of all that decides a photo's features: they are the same whatever the head."""
+
     def photo_features(
         self,
         paths: Sequence[Path],

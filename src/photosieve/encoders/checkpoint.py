@@ -107,6 +107,12 @@ class Checkpoint:
         digest.update(json.dumps(self.digests, sort_keys=True).encode())
         return digest.hexdigest()
 
+    @property
+    def preparation(self) -> str:
+        """Hash of what decides how photos are prepared."""
+        there = [self.folder / name for name in _SETTINGS if (self.folder / name).exists()]
+        return hashlib.sha256(b"/".join(path.read_bytes() for path in there)).hexdigest()
+
     def tensors(self) -> dict[str, torch.Tensor]:
         """Read the weights by name; the file is mapped into memory, not copied.
 

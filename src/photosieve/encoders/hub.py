@@ -68,6 +68,13 @@ class Hub:
         parts = (self.trunk.fingerprint, str(PREPARATION), self.head.fingerprint())
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
+    @functools.cached_property
+    def trunk_fingerprint(self) -> str:
+        """Hash of the image tower's weights, how photos are prepared, and where the head begins."""
+        digest = self.model.checkpoint.preparation
+        parts = (self.model.key(PHOTOS), digest, f"{PREPARATION}/{self.trunk.photo_width}")
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
     def with_head(self, head: Head) -> Hub:
         """Return the same towers with another head."""
         return replace(self, head=head)

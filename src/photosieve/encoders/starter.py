@@ -70,6 +70,12 @@ class Starter:
         parts = (_trunk_fingerprint(), f"{SIDE}/{PREPARATION}", self.head.fingerprint())
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
+    @functools.cached_property
+    def trunk_fingerprint(self) -> str:
+        """Hash of the towers' weights, and how inputs are prepared."""
+        parts = (_trunk_fingerprint(), f"{SIDE}/{PREPARATION}")
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
     def with_head(self, head: Head) -> Starter:
         """Return the same towers with another head."""
         return Starter(head)

@@ -1,0 +1,372 @@
+"""The table of an index: one row a photo, in LanceDB, in a folder or an object store.
+
+Each commit is a version of its own: who reads sees the last complete one, and who is killed leaves
+the table as it was. What a row holds of a photo are the *features* that the frozen part of the
+encoder gives. They stay valid when the head is trained anew, and vectors follow from them: see
+`photosieve.index.snapshot`.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.encoders import Floats
+from photosieve.errors import PhotoIndexError, UsageError
+from photosieve.photos import one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ALL = TABLE, SKIPPED, MANIFEST = "photos", "skipped", "manifest"
+
+KEPT = timedelta(hours=1)
+"""How long versions stay for those who read them at the moment."""
+
+FORMAT = 1
+"""Version of the columns; a newer one is refused."""
+
+KEY = ("root", "path")
+LIGHT = (*KEY, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
+"""All columns that come with the product but the features."""
+
+_NAMES_AT_ONCE = 1000
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address is that of an object store, such as ``s3://bucket/index``."""
+    return "://" in address
+
+
+class Store:
+    """The tables of one index; `lancedb` is loaded when they are first looked at.
+
+    Parameters
+    ----------
+    address : str
+        A folder, or a place in an object store. Credentials and endpoint of the latter come from
+        the environment, as other programs know them (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT``...).
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def exists(self) -> bool:
+        """Whether there is an index."""
+        if not is_remote(self.address):
+            return Path(self.address, f"{TABLE}.lance").is_dir()
+        with _explained(self.address):
+            return TABLE in self._names()
+
+    def stamp(self) -> str:
+        """What changes with every commit, and is found without opening the table if it is here.
+
+        Raises
+        ------
+        PhotoIndexError
+            If there is no index.
+        """
+        if is_remote(self.address):
+            tables = {name: self._database.open_table(name) for name in sorted(self._names())}
+            return "/".join(f"{n}{t.version}" for n, t in tables.items() if n in ALL)
+        try:
+            names = [
+                f"{name}/{file.name}"
+                for name in ALL
+                for file in Path(self.address, f"{name}.lance", "_versions").glob("*")
+            ]
+        except OSError as error:
+            raise PhotoIndexError(f"{self.address}: cannot be read ({one_line(error)}).") from None
+        if not any(name.startswith(f"{TABLE}/") for name in names):
+            raise _missing(self.address)
+        return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+
+    def refresh(self) -> None:
+        """See what other processes have committed."""
+        self.__dict__.pop("photos", None)
+
+    def create(self, fingerprint: str, width: int) -> None:
+        """Make an empty table; one that is there is replaced, in one commit.
+
+        Parameters
+        ----------
+        fingerprint : str
+            Of what the features come from: see `Encoder.trunk_fingerprint`.
+        width : int
+            How many features a photo has.
+        """
+        with _explained(self.address):
+            self._database.create_table(TABLE, schema=_schema(fingerprint, width), mode="overwrite")
+        self.refresh()
+
+    @functools.cached_property
+    def _database(self) -> Any:
+        # It logs what is no trouble, such as that a new table was not there before.
+        os.environ.setdefault("LANCEDB_LOG", "error")
+        import lancedb
+
+        return lancedb.connect(self.address)
+
+    def _names(self) -> list[str]:
+        return list(self._database.list_tables().tables)
+
+    @functools.cached_property
+    def photos(self) -> Any:
+        """The table of photos, at its newest version.
+
+        Raises
+        ------
+        PhotoIndexError
+            If there is no index, or it cannot be read.
+        """
+        if not self.exists():
+            raise _missing(self.address)
+        with _explained(self.address):
+            table = self._database.open_table(TABLE)
+            if int(self._about(table)["format"]) > FORMAT:
+                raise PhotoIndexError(
+                    f"{self.address}: this index was made by a newer photosieve; "
+                    "update with: pip install --upgrade photosieve"
+                )
+            return table
+
+    def _about(self, table: Any) -> dict[str, str]:
+        try:
+            about: dict[str, str] = json.loads(table.schema.metadata[b"photosieve"])
+            return {key: about[key] for key in ("format", "fingerprint", "version")}
+        except (KeyError, TypeError, ValueError):
+            raise PhotoIndexError(
+                f"{self.address}: the table there is not an index of photosieve; "
+                "choose another place"
+            ) from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of what the features come from."""
+        return self._about(self.photos)["fingerprint"]
+
+    @property
+    def made_with(self) -> str:
+        """The version of the product that made the table."""
+        return self._about(self.photos)["version"]
+
+    @property
+    def width(self) -> int:
+        """How many features a photo has."""
+        return int(self.photos.schema.field("features").type.list_size)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that came from `photosieve.index.metadata`."""
+        return tuple(name for name in self.photos.schema.names if name not in (*LIGHT, "features"))
+
+    def rows(self) -> pa.Table:
+        """Return all rows without their features, with `_rowid`."""
+        with _explained(self.address):
+            search = self.photos.search().select([*LIGHT, *self.columns]).with_row_id(True)
+            return search.to_arrow()
+
+    def where(self, condition: str) -> NDArray[np.uint64]:
+        """Return the ids of the rows for which an SQL condition holds.
+
+        Raises
+        ------
+        UsageError
+            If the condition cannot be understood.
+        """
+        try:
+            search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
+            found = search.to_arrow()
+        except (ValueError, RuntimeError) as error:
+            names = ", ".join((*LIGHT[:6], *LIGHT[6:], *self.columns))
+            reason = str(error).partition("Valid fields are")[0]
+            reason = " ".join(reason.replace("SELECT 1 FROM t WHERE ", "").split())[:200]
+            raise UsageError(
+                f'the condition "{condition}" cannot be used ({reason.rstrip(". ")}); '
+                f"the columns are {names}"
+            ) from None
+        return np.asarray(found["_rowid"].to_numpy(), np.uint64)
+
+    def take(
+        self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)
+    ) -> Iterator[tuple[NDArray[np.intp], pa.Table]]:
+        """Give rows by their ids, a few thousand at a time, in any order.
+
+        Yields
+        ------
+        places : array of int (k,)
+            Which of `ids`.
+        rows : pyarrow.Table
+            Of these columns.
+        """
+        order = np.argsort(ids, kind="stable")
+        step = max(1, 2**26 // (4 * self.width))
+        for start in range(0, len(ids), step):
+            part = order[start : start + step]
+            wanted, places = np.unique(ids[part], return_inverse=True)
+            with _explained(self.address):
+                query = self.photos.take_row_ids(wanted.tolist()).with_row_id()
+                rows = query.select(list(columns)).to_arrow().sort_by("_rowid")
+            yield part, rows.take(places)
+
+    def matrix(self, rows: pa.Table) -> Floats:
+        """Features of rows as an array, (n, p)."""
+        flat = rows["features"].combine_chunks().flatten().to_numpy()
+        return np.asarray(flat.reshape(-1, self.width), np.float32)
+
+    def append(self, rows: pa.Table) -> None:
+        """Add rows of photos that are not in the table, in one commit."""
+        with _explained(self.address):
+            self.photos.add(rows.cast(self._schema_of(rows)))
+
+    def upsert(self, rows: pa.Table) -> None:
+        """Replace rows of photos that are in the table, add others; in one commit.
+
+        Columns that `rows` lacks stay as they are.
+        """
+        with _explained(self.address):
+            merge = self.photos.merge_insert(list(KEY)).when_matched_update_all()
+            if "features" in rows.column_names:
+                merge = merge.when_not_matched_insert_all()
+            merge.execute(rows.cast(self._schema_of(rows)))
+
+    def _schema_of(self, rows: pa.Table) -> pa.Schema:
+        import pyarrow as pa
+
+        return pa.schema([self.photos.schema.field(name) for name in rows.column_names])
+
+    def delete(self, keys: Iterable[tuple[str, str]]) -> None:
+        """Take photos out, by root and path; a thousand in one commit."""
+        by_root: dict[str, list[str]] = {}
+        for root, path in keys:
+            by_root.setdefault(root, []).append(path)
+        for root, paths in by_root.items():
+            for start in range(0, len(paths), _NAMES_AT_ONCE):
+                names = ", ".join(map(_quoted, paths[start : start + _NAMES_AT_ONCE]))
+                with _explained(self.address):
+                    self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
+
+    def add_columns(self, fields: Sequence[pa.Field]) -> None:
+        """Add columns, empty so far."""
+        import pyarrow as pa
+
+        with _explained(self.address):
+            self.photos.add_columns(pa.schema(fields))
+
+    def compact(self, after: int) -> None:
+        """Join small files if they are many, and drop what only old versions need.
+
+        Parameters
+        ----------
+        after : int
+            How many files are not worth the trouble.
+        """
+        with _explained(self.address):
+            if self.photos.stats()["fragment_stats"]["num_fragments"] > after:
+                self.photos.optimize(cleanup_older_than=KEPT)
+
+    def size(self) -> int:
+        """Bytes that the newest version of the table takes."""
+        with _explained(self.address):
+            return int(self.photos.stats()["total_bytes"])
+
+    def read_manifest(self) -> dict[str, Any]:
+        """Return what the last run noted: its sieve and its roots; empty if it never finished."""
+        with _explained(self.address):
+            if MANIFEST not in self._names():
+                return {}
+            text = self._database.open_table(MANIFEST).to_arrow()["text"].to_pylist()
+        return dict(json.loads(text[0])) if text else {}
+
+    def write_manifest(self, notes: Mapping[str, Any]) -> None:
+        """Replace what `read_manifest` returns, in one commit."""
+        import pyarrow as pa
+
+        self._replace(MANIFEST, pa.table({"text": [json.dumps(notes)]}))
+
+    def read_skipped(self) -> list[dict[str, Any]]:
+        """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
+        with _explained(self.address):
+            if SKIPPED not in self._names():
+                return []
+            return list(self._database.open_table(SKIPPED).to_arrow().to_pylist())
+
+    def write_skipped(self, photos: Sequence[Mapping[str, Any]]) -> None:
+        """Replace what `read_skipped` returns, in one commit."""
+        import pyarrow as pa
+
+        schema = pa.schema(
+            [(name, pa.string()) for name in (*KEY, "reason", "remedy")]
+            + [(name, pa.int64()) for name in ("size", "mtime_ns")]
+        )
+        self._replace(SKIPPED, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
+
+    def _replace(self, name: str, rows: pa.Table) -> None:
+        with _explained(self.address):
+            table = self._database.create_table(name, rows, mode="overwrite")
+            table.optimize(cleanup_older_than=KEPT)
+
+
+def _schema(fingerprint: str, width: int) -> pa.Schema:
+    import pyarrow as pa
+
+    about = {"format": FORMAT, "fingerprint": fingerprint, "version": version("photosieve")}
+    return pa.schema(
+        [
+            ("root", pa.string()),
+            ("path", pa.string()),
+            ("group", pa.string()),
+            ("size", pa.int64()),
+            ("mtime_ns", pa.int64()),
+            ("sha256", pa.string()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+            ("encoded", pa.timestamp("us", "UTC")),
+            ("features", pa.list_(pa.float32(), width)),
+        ],
+        metadata={"photosieve": json.dumps(about)},
+    )
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _missing(address: str) -> PhotoIndexError:
+    return PhotoIndexError(
+        f"{address}: there is no index here; "
+        f"make one with: photosieve index PHOTOS --sieve SIEVE --index {address}"
+    )
+
+
+class _explained:  # used like a function
+    """Turn what the table's library raises into a sentence."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | RuntimeError | ValueError):
+            reason = one_line(error)
+            full = "No space left" in str(error) or "os error 28" in str(error)
+            advice = (
+                "the disk is full; make room, and run again to go on"
+                if full
+                else "see that the place can be reached and written to, and run again"
+            )
+            raise PhotoIndexError(
+                f"{self.address}: the index fails ({reason}); {advice}"
+            ) from error
