@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from photosieve.errors import PhotosieveError
     from photosieve.evaluate import Evaluation
     from photosieve.hits import Hit, SearchResult
+    from photosieve.index import Index
     from photosieve.labels import Dataset
     from photosieve.sieve import Sieve
 
@@ -25,12 +26,22 @@ _HOMES = {
     "Dataset": "photosieve.labels",
     "Evaluation": "photosieve.evaluate",
     "Hit": "photosieve.hits",
+    "Index": "photosieve.index",
     "PhotosieveError": "photosieve.errors",
     "SearchResult": "photosieve.hits",
     "Sieve": "photosieve.sieve",
 }
 
-__all__ = ["Cut", "Dataset", "Evaluation", "Hit", "PhotosieveError", "SearchResult", "Sieve"]
+__all__ = [
+    "Cut",
+    "Dataset",
+    "Evaluation",
+    "Hit",
+    "Index",
+    "PhotosieveError",
+    "SearchResult",
+    "Sieve",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from photosieve.cli_search import index, search
 from photosieve.errors import PhotosieveError, UsageError
 from photosieve.options import (
     Buildings,
@@ -25,12 +26,12 @@ from photosieve.options import (
     Settings,
     SieveFolder,
     Train,
+    pixels,
     read_recipes,
     read_settings,
 )
 from photosieve.terminal import (
     print_comparison,
-    print_explanation,
     print_json,
     print_left_out,
     print_recipes,
@@ -131,7 +132,7 @@ def check(
     """
     from photosieve.check import check as run_check
 
-    found = run_check(paths, max_pixels=_pixels(max_megapixels))
+    found = run_check(paths, max_pixels=pixels(max_megapixels))
     if as_json:
         print_json(found.to_dict())
     else:
@@ -197,7 +198,7 @@ def train(
             seed=seed,
             folds=folds,
             checkpoints=kept,
-            max_pixels=_pixels(max_megapixels),
+            max_pixels=pixels(max_megapixels),
             progress=progress,
         )
         sieve.save(out)
@@ -233,14 +234,12 @@ def tune(
     from photosieve.labels import Dataset
     from photosieve.sieve import Sieve
 
-    loaded, dataset, pixels = Sieve.load(sieve), Dataset.load(*train), _pixels(max_megapixels)
+    loaded, dataset, cap = Sieve.load(sieve), Dataset.load(*train), pixels(max_megapixels)
     with progress_bars() as progress:
         if promise is not None:
-            tuned = loaded.promise(
-                dataset, promise, confidence, max_pixels=pixels, progress=progress
-            )
+            tuned = loaded.promise(dataset, promise, confidence, max_pixels=cap, progress=progress)
         else:
-            tuned = loaded.retune(dataset, objective, max_pixels=pixels, progress=progress)
+            tuned = loaded.retune(dataset, objective, max_pixels=cap, progress=progress)
         tuned.save(sieve)
     if as_json:
         print_json(training_dict(tuned, sieve))
@@ -271,7 +270,7 @@ def evaluate(
     loaded = Sieve.load(sieve)
     dataset = Dataset.load(*buildings)
     with progress_bars() as progress:
-        evaluation = loaded.evaluate(dataset, max_pixels=_pixels(max_megapixels), progress=progress)
+        evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
             (report.write_html, html),
             (report.write_excel, excel),
@@ -335,7 +334,7 @@ def compare(
             names,
             seeds=seeds,
             objective=objective,
-            max_pixels=_pixels(max_megapixels),
+            max_pixels=pixels(max_megapixels),
             progress=progress,
         )
         if html is not None:
@@ -355,51 +354,5 @@ def compare(
             typer.echo(f"wrote {path}")
 
 
-@app.command()
-def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for, in words.")],
-    folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Where, sub-folders included.")
-    ],
-    sieve: Annotated[Path, typer.Option(metavar="SIEVE", help="A folder that train made.")],
-    top: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Show the N best instead of what matches."),
-    ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say how the query is read and what decided.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page of thumbnails.")
-    ] = None,
-    max_megapixels: MaxMegapixels = 64.0,
-    as_json: Json = False,
-) -> None:
-    """Print the photos that match, and no others.
-
-    Best first, with how many were left out. A query may have several terms: "sofa -window",
-    "kitchen + island", "TV|television".
-    """
-    from photosieve import report
-    from photosieve.sieve import Sieve
-
-    loaded = Sieve.load(sieve)
-    with progress_bars() as progress:
-        result = loaded.search(
-            query, *folders, top=top, max_pixels=_pixels(max_megapixels), progress=progress
-        )
-        if html is not None:
-            report.write_contact_sheet(result, html)
-    print_skipped(result.skipped)
-    if as_json:
-        print_json(result.explain() if explain else result.to_dict())
-        return
-    if explain:
-        print_explanation(result, loaded.labels)
-    print_search(result)
-    if html is not None:
-        typer.echo(f"wrote {html}")
-
-
-def _pixels(megapixels: float) -> int:
-    return int(megapixels * 1_000_000)
+app.command()(index)
+app.command()(search)

@@ -110,10 +110,7 @@ class SearchResult:
             "hits": [hit.to_dict() for hit in self.hits],
             "hidden": self.left_out,
             "best_hidden": self.best_hidden,
-            "skipped": [
-                {"path": shown(skip.path), "reason": skip.reason, "remedy": skip.remedy}
-                for skip in self.skipped
-            ],
+            "skipped": [skip.to_dict() for skip in self.skipped],
         }
 
 

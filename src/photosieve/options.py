@@ -98,6 +98,11 @@ def _one_set_each(words: Sequence[str]) -> Iterator[str]:
         yield word
 
 
+def pixels(megapixels: float) -> int:
+    """Read `--max-megapixels`."""
+    return int(megapixels * 1_000_000)
+
+
 def read_settings(texts: Sequence[str] | None) -> dict[str, str]:
     """Read `--set`: KEY=VALUE, several in one text where spaces or commas part them.
 

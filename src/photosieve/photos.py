@@ -66,6 +66,10 @@ class Skipped:
         """The record of a photo that could not be read."""
         return cls(error.path, error.reason, error.remedy)
 
+    def to_dict(self) -> dict[str, str]:
+        """Return a form for JSON."""
+        return {"path": shown(self.path), "reason": self.reason, "remedy": self.remedy}
+
     def __str__(self) -> str:
         # A file name may hold a line break, and a log or a terminal must not see two lines.
         return " ".join(f"skipped {shown(self.path)}: {self.reason}; {self.remedy}".split())

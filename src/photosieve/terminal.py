@@ -15,6 +15,7 @@ import typer
 if TYPE_CHECKING:
     from photosieve.compare import Comparison
     from photosieve.hits import SearchResult
+    from photosieve.index.update import Update
     from photosieve.photos import Skipped
     from photosieve.progress import Progress
     from photosieve.sieve import Sieve
@@ -72,15 +73,24 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def print_skipped(skipped: Sequence[Skipped]) -> None:
-    """Name photos that were skipped, with reason and remedy, on stderr."""
+def print_skipped(
+    skipped: Sequence[Skipped], rest: str = "`photosieve check` lists them all"
+) -> None:
+    """Name photos that were skipped, with reason and remedy, on stderr.
+
+    Parameters
+    ----------
+    skipped : sequence of Skipped
+    rest : str
+        Where those are that find no room here.
+    """
     if not skipped:
         return
     typer.echo(f"skipped {len(skipped)} photos that cannot be used:", err=True)
     for skip in skipped[:10]:
         typer.echo(f"  {skip}", err=True)
     if len(skipped) > 10:
-        typer.echo(f"  and {len(skipped) - 10} more; `photosieve check` lists them all", err=True)
+        typer.echo(f"  and {len(skipped) - 10} more; {rest}", err=True)
 
 
 def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
@@ -126,6 +136,35 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
         typer.echo(f"promise: {sieve.guarantee.describe()}")
     if address is not None:
         typer.echo(f"saved at {address}")
+
+
+def print_update(update: Update, address: str) -> None:
+    """Say what an index run has done."""
+    parts = [
+        f"{count} {name}"
+        for name in ("added", "changed", "moved", "deleted")
+        if (count := getattr(update, name))
+    ]
+    skipped = f"; {len(update.skipped)} skipped" if update.skipped else ""
+    typer.echo(
+        f"{address}: {update.photos} photos, {', '.join(parts) or 'nothing new'}{skipped}, "
+        f"in {update.seconds:.1f} s"
+    )
+
+
+def print_status(status: Mapping[str, Any]) -> None:
+    """Say what an index holds."""
+    typer.echo(f"{status['index']}: {status['photos']} photos in {status['groups']} groups")
+    typer.echo(f"size:    {status['bytes'] / 2**20:,.1f} MiB")
+    for folder in status["folders"]:
+        typer.echo(f"folder:  {folder}")
+    typer.echo(f"sieve:   {status['sieve']} ({status['model']})")
+    if status["columns"]:
+        typer.echo(f"columns: {', '.join(status['columns'])}")
+    if status["unusable"]:
+        typer.echo(f"{status['unusable']} photos cannot be used")
+    if status["recall"] < 1:
+        typer.echo(f"search over everything is approximate: recall {status['recall']:.3f}")
 
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:

@@ -21,13 +21,18 @@ ROOT = Path(photosieve.__file__).parent
 LAYERS = (
     "__main__",
     "cli",
-    "terminal options",
+    "cli_search",
+    "terminal options cluster",
     "demo",
     "compare",
+    "index",
+    "index.update",
     "sieve report",
+    "index.marks",
     "report.page report.table report.training",
     "report.files report.plots",
-    "hits storage",
+    "hits storage index.nearest index.snapshot index.metadata index.lock index.roots",
+    "index.ann index.store",
     "scoring evidence",
     "training.folds",
     "training.fit",
@@ -70,7 +75,7 @@ WITHOUT_TORCH = (
     "guarantee", "storage",
     "training.recipes", "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
     # Only training needs torch; a search should not wait for it to load.
-    "sieve", "compare", "demo",
+    "sieve", "compare", "demo", "index", "cli_search",
 )  # fmt: skip
 HEAVY = ("torch", "transformers")
 MOST_LINES = 405

@@ -78,7 +78,13 @@ def open_tower(
         model = _convert(build(), example, shapes)
         _keep(model, cached)
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-    return _openvino_tower(core.compile_model(model, "CPU", settings))
+    try:  # what is compiled is kept, too: that is half of the time of a first search
+        compiled = core.compile_model(
+            model, "CPU", {**settings, "CACHE_DIR": str(cached.parent / "compiled")}
+        )
+    except RuntimeError:
+        compiled = core.compile_model(model, "CPU", settings)
+    return _openvino_tower(compiled)
 
 
 def cache_folder() -> Path:

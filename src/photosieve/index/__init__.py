@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,16 @@ from photosieve.encoders import Encoder
 from photosieve.errors import PhotoError, PhotoIndexError, UsageError
 from photosieve.hits import SearchResult, answer
 from photosieve.index import ann
-from photosieve.index.lock import writing
-from photosieve.index.metadata import Metadata
 from photosieve.index.nearest import candidates
 from photosieve.index.roots import open_root, place
 from photosieve.index.snapshot import Snapshot, find_snapshot, make_snapshot
 from photosieve.index.store import Store
-from photosieve.index.update import Embed, Run, Update, mark
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
 from photosieve.sieve import Sieve
+
+if TYPE_CHECKING:
+    from photosieve.index.update import Embed, Update
 
 SHOWN_HIDDEN = 20
 """How many of the photos that do not match an answer names, the best of them."""
@@ -220,7 +220,7 @@ class Index:
         prune: bool = False,
         reencode: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
-        embed: Callable[[Sieve, int], Embed] | None = None,
+        embed: Callable[[Path, int], Embed] | None = None,
         progress: Progress = silent,
     ) -> Update:
         """Bring the index in line with folders; it is made if there is none.
@@ -243,7 +243,7 @@ class Index:
         max_pixels : int
             Larger photos are skipped.
         embed : callable, optional
-            Makes of the sieve and `max_pixels` what embeds; by default this machine does.
+            Makes of the sieve's folder and `max_pixels` what embeds; by default this machine does.
         progress : Progress
 
         Raises
@@ -251,13 +251,18 @@ class Index:
         PhotosieveError
             With one sentence on what cannot be used; what was done before is kept.
         """
+        # A search should not wait for what only this needs.
+        from photosieve.index.lock import writing
+        from photosieve.index.marks import mark
+        from photosieve.index.metadata import Metadata
+        from photosieve.index.update import Run
+
         started = time.monotonic()
         table = Metadata.load(Path(metadata)) if metadata is not None else None
         if sieve is not None:
             self._sieve_folder = Path(sieve).resolve()
             self.__dict__.pop("sieve", None)
-        elif self._sieve_folder is None:
-            self._sieve_folder = Path(self._notes()["sieve"])
+        folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
         roots = [open_root(str(folder)) for folder in folders or self._roots()]
         with writing(self.address):
             store, encoder = self._store, self.sieve.encoder
@@ -275,13 +280,13 @@ class Index:
                 max_pixels=max_pixels,
                 progress=progress,
             )
-            update = run.go(embed(self.sieve, max_pixels) if embed else cast(Embed, encoder.stream))
+            update = run.go(embed(folder, max_pixels) if embed else cast("Embed", encoder.stream))
             if marks.bad != bad:
                 store.write_skipped(list(marks.bad.values()))
             if table is not None:
                 table.write(store)
-            if snapshot.notes.get("sieve") != str(self._sieve_folder):
-                store.write_manifest({"sieve": str(self._sieve_folder)})
+            if snapshot.notes.get("sieve") != str(folder):
+                store.write_manifest({"sieve": str(folder)})
             if store.stamp() != snapshot.stamp:
                 store.compact(after=MANY_PARTS)
             self._renew(progress)
@@ -312,6 +317,8 @@ class Index:
         PhotosieveError
             If there is no index, or another process writes to it.
         """
+        from photosieve.index.lock import writing
+
         with writing(self.address):
             self._store.compact(after=1)
             self._renew(progress)

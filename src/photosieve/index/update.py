@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.encoders import Floats
-from photosieve.errors import PhotoError, PhotoIndexError, UsageError
-from photosieve.folders import LISTED
-from photosieve.index.roots import Root, place
+from photosieve.errors import PhotoError, PhotoIndexError
+from photosieve.index.marks import Entry, Key, Marks
+from photosieve.index.roots import place
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.store import Store
-from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode, shown
+from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
 from photosieve.progress import Progress, silent
 
 COMMIT_SECONDS = 5.0
@@ -36,43 +36,6 @@ COMMIT_BYTES = 2**26
 
 LARGE = 2**25
 """Files of more bytes than this are read one at a time: several at once could fill the memory."""
-
-FRESH_NS = 2_000_000_000
-"""A file changed so shortly before it was read may change again and show the same time."""
-
-Key = tuple[str, str]
-
-
-@dataclass
-class Entry:
-    """A photo that is new or may have changed, on its way into the table.
-
-    Parameters
-    ----------
-    root : Root
-    path : str
-    size, mtime_ns : int
-        As listed; once it is read, as it was then.
-    known : int
-        Its row in the snapshot, -1 if it is new.
-    sha256 : str
-        Of its bytes, once they are read.
-    full_size : tuple of int
-        Width and height.
-    """
-
-    root: Root
-    path: str
-    size: int
-    mtime_ns: int
-    known: int
-    sha256: str = ""
-    full_size: tuple[int, int] = (0, 0)
-
-    @property
-    def key(self) -> Key:
-        """What it is called in the table."""
-        return self.root.address, self.path
 
 
 class Same(Enum):
@@ -120,112 +83,8 @@ class Update:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
-        skipped = [
-            {"path": shown(skip.path), "reason": skip.reason, "remedy": skip.remedy}
-            for skip in self.skipped
-        ]
+        skipped = [skip.to_dict() for skip in self.skipped]
         return {**vars(self), "skipped": skipped, "seconds": round(self.seconds, 3)}
-
-
-@dataclass(frozen=True)
-class Marks:
-    """What a walk through the folders found.
-
-    Parameters
-    ----------
-    entries : list of Entry
-        To be read.
-    gone : list of int
-        Rows of the snapshot whose photos are not there any more.
-    skipped : dict
-        What cannot be used, by root and path.
-    bad : dict
-        Of these, what is known from an earlier run.
-    """
-
-    entries: list[Entry]
-    gone: list[int]
-    skipped: dict[Key, Skipped]
-    bad: dict[Key, dict[str, Any]]
-
-
-def mark(
-    roots: Sequence[Root],
-    snapshot: Snapshot,
-    bad: dict[Key, dict[str, Any]],
-    *,
-    follow_links: bool = False,
-    prune: bool = False,
-) -> Marks:
-    """Compare folders with what the index has of them.
-
-    Parameters
-    ----------
-    roots : sequence of Root
-    snapshot : Snapshot
-    bad : dict
-        Photos that an earlier run could not use; unchanged ones are not read again.
-    follow_links : bool
-    prune : bool
-        Whether a folder without any photo may be taken at its word.
-
-    Raises
-    ------
-    UsageError
-        If a folder is gone, or has no photo where the index has some.
-    """
-    marks = Marks([], [], {}, {})
-    sizes, mtimes = snapshot.sizes.tolist(), snapshot.mtimes.tolist()
-    for root in roots:
-        known = {
-            path: row
-            for group in snapshot.groups
-            if group.root == root.address
-            for row, path in enumerate(snapshot.paths(group), group.start)
-        }
-        before, closed, found = len(known), [], 0
-        for entry in root.walk(follow_links=follow_links):
-            if isinstance(entry, Skipped):
-                path = str(entry.path)[len(root.address) + 1 :]
-                marks.skipped[root.address, path] = entry
-                if entry.reason.startswith(LISTED):
-                    closed.append(f"{path}/")
-                continue
-            found += 1
-            path, size, mtime = entry
-            row = known.pop(path, -1)
-            if row >= 0 and sizes[row] == size and mtimes[row] == mtime:
-                continue
-            key = root.address, path
-            earlier = bad.get(key)
-            if earlier and (earlier["size"], earlier["mtime_ns"]) == (size, mtime):
-                marks.bad[key] = earlier
-                marks.skipped[key] = Skipped(place(*key), earlier["reason"], earlier["remedy"])
-            elif path.isascii() or _is_text(path):
-                marks.entries.append(Entry(root, path, size, mtime, row))
-            else:
-                shown = path.encode(errors="surrogateescape").decode(errors="replace")
-                reason, remedy = "its name is not valid UTF-8", "give it another name"
-                marks.skipped[key] = Skipped(place(root.address, shown), reason, remedy)
-        if before and not found and not prune:
-            raise UsageError(
-                f"{root.address} has no photo any more, where the index has {before}: is a disk "
-                "missing? If they are gone for good, run again with --prune"
-            )
-        # What lies in a folder that may not be looked into now is not gone.
-        marks.gone.extend(
-            row for path, row in known.items() if not path.startswith(tuple(closed) or "\0")
-        )
-    marks.entries.sort(key=lambda entry: entry.key)
-    return marks
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class Run:
@@ -300,11 +159,8 @@ class Run:
 
     def _read(self, entry: Entry) -> Sequence[Image.Image] | Verdict:
         found = entry.root.read(entry.path, self.max_pixels)
-        entry.size, entry.sha256 = found.size, found.sha256
-        fresh = abs(time.time_ns() - found.mtime_ns) < FRESH_NS
-        entry.mtime_ns = -1 if fresh else found.mtime_ns  # -1: look again next time
-        row = entry.known
-        if row >= 0 and self.snapshot.hashes[row].tobytes().hex() == entry.sha256:
+        entry.note(found)
+        if entry.sha256 == entry.was:
             return Same.TOUCHED
         with self._lock:
             first = self._firsts.setdefault(entry.sha256, entry.key)

@@ -1,0 +1,163 @@
+"""What a walk through the folders says about an index: what is new, what is gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from photosieve.errors import UsageError
+from photosieve.folders import LISTED
+from photosieve.index.roots import Root, place
+from photosieve.index.snapshot import Snapshot
+from photosieve.photos import Bytes, Skipped
+
+Key = tuple[str, str]
+"""Root and path of a photo: what it is called in the table."""
+
+FRESH_NS = 2_000_000_000
+"""A file changed so shortly before it was read may change again and show the same time."""
+
+
+@dataclass
+class Entry:
+    """A photo that is new or may have changed, on its way into the table.
+
+    Parameters
+    ----------
+    root : Root
+    path : str
+    size, mtime_ns : int
+        As listed; once it is read, as it was then.
+    known : int
+        Its row in the snapshot, -1 if it is new.
+    was : str
+        The hash that this row has.
+    sha256 : str
+        Of its bytes, once they are read.
+    full_size : tuple of int
+        Width and height.
+    """
+
+    root: Root
+    path: str
+    size: int
+    mtime_ns: int
+    known: int = -1
+    was: str = ""
+    sha256: str = ""
+    full_size: tuple[int, int] = (0, 0)
+
+    @property
+    def key(self) -> Key:
+        """What it is called in the table."""
+        return self.root.address, self.path
+
+    def note(self, found: Bytes) -> None:
+        """Keep what reading it has shown."""
+        self.size, self.sha256 = found.size, found.sha256
+        fresh = abs(time.time_ns() - found.mtime_ns) < FRESH_NS
+        self.mtime_ns = -1 if fresh else found.mtime_ns  # -1: look again next time
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a walk through the folders found.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        To be read.
+    gone : list of int
+        Rows of the snapshot whose photos are not there any more.
+    skipped : dict
+        What cannot be used, by root and path.
+    bad : dict
+        Of these, what is known from an earlier run.
+    """
+
+    entries: list[Entry]
+    gone: list[int]
+    skipped: dict[Key, Skipped]
+    bad: dict[Key, dict[str, Any]]
+
+
+def mark(
+    roots: Sequence[Root],
+    snapshot: Snapshot,
+    bad: dict[Key, dict[str, Any]],
+    *,
+    follow_links: bool = False,
+    prune: bool = False,
+) -> Marks:
+    """Compare folders with what the index has of them.
+
+    Parameters
+    ----------
+    roots : sequence of Root
+    snapshot : Snapshot
+    bad : dict
+        Photos that an earlier run could not use; unchanged ones are not read again.
+    follow_links : bool
+    prune : bool
+        Whether a folder without any photo may be taken at its word.
+
+    Raises
+    ------
+    UsageError
+        If a folder is gone, or has no photo where the index has some.
+    """
+    marks = Marks([], [], {}, {})
+    sizes, mtimes = snapshot.sizes.tolist(), snapshot.mtimes.tolist()
+    for root in roots:
+        known = {
+            path: row
+            for group in snapshot.groups
+            if group.root == root.address
+            for row, path in enumerate(snapshot.paths(group), group.start)
+        }
+        before, closed, found = len(known), [], 0
+        for entry in root.walk(follow_links=follow_links):
+            if isinstance(entry, Skipped):
+                path = str(entry.path)[len(root.address) + 1 :]
+                marks.skipped[root.address, path] = entry
+                if entry.reason.startswith(LISTED):
+                    closed.append(f"{path}/")
+                continue
+            found += 1
+            path, size, mtime = entry
+            row = known.pop(path, -1)
+            if row >= 0 and sizes[row] == size and mtimes[row] == mtime:
+                continue
+            key = root.address, path
+            earlier = bad.get(key)
+            if earlier and (earlier["size"], earlier["mtime_ns"]) == (size, mtime):
+                marks.bad[key] = earlier
+                marks.skipped[key] = Skipped(place(*key), earlier["reason"], earlier["remedy"])
+            elif path.isascii() or _is_text(path):
+                was = snapshot.hashes[row].tobytes().hex() if row >= 0 else ""
+                marks.entries.append(Entry(root, path, size, mtime, row, was))
+            else:
+                shown = path.encode(errors="surrogateescape").decode(errors="replace")
+                reason, remedy = "its name is not valid UTF-8", "give it another name"
+                marks.skipped[key] = Skipped(place(root.address, shown), reason, remedy)
+        if before and not found and not prune:
+            raise UsageError(
+                f"{root.address} has no photo any more, where the index has {before}: is a disk "
+                "missing? If they are gone for good, run again with --prune"
+            )
+        # What lies in a folder that may not be looked into now is not gone.
+        marks.gone.extend(
+            row for path, row in known.items() if not path.startswith(tuple(closed) or "\0")
+        )
+    marks.entries.sort(key=lambda entry: entry.key)
+    return marks
+
+
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
