@@ -81,7 +81,7 @@ def walk(
                 name = entry.name
                 if name[0] == ".":
                     continue
-                if entry.is_dir(follow_symlinks=follow_links):
+                if _is_folder(entry, follow_links):
                     if recursive and _is_new(entry, entered, follow_links):
                         waiting.append((entry.path, f"{prefix}{name}/"))
                 elif os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122  # Path takes long
@@ -115,6 +115,13 @@ def find_all(folders: Sequence[str | Path]) -> list[Path]:
             "name a folder with jpg, png, webp, bmp, tif or gif files"
         )
     return list(dict.fromkeys(paths))
+
+
+def _is_folder(entry: os.DirEntry[str], follow_links: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_links)
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> bool:

@@ -28,7 +28,7 @@ from photosieve.errors import PhotoError, PhotoIndexError, UsageError
 from photosieve.hits import SearchResult, answer
 from photosieve.index import ann
 from photosieve.index.nearest import candidates
-from photosieve.index.roots import open_root, place
+from photosieve.index.roots import Root, open_root, place
 from photosieve.index.snapshot import Snapshot, find_snapshot, make_snapshot
 from photosieve.index.store import Store
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
@@ -95,7 +95,7 @@ class Index:
 
     def _open_snapshot(self, progress: Progress = silent, *, beside: bool = False) -> Snapshot:
         encoder = self.sieve.encoder
-        found = find_snapshot(self._store, encoder.fingerprint)
+        found = find_snapshot(self._store, encoder.fingerprint, beside=beside)
         if found is None:
             self._check_model(encoder)
             found = make_snapshot(
@@ -263,7 +263,7 @@ class Index:
             self._sieve_folder = Path(sieve).resolve()
             self.__dict__.pop("sieve", None)
         folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
-        roots = [open_root(str(folder)) for folder in folders or self._roots()]
+        roots = self._roots(folders)
         with writing(self.address):
             store, encoder = self._store, self.sieve.encoder
             if reencode or not store.exists():
@@ -294,18 +294,29 @@ class Index:
         update.seconds = time.monotonic() - started
         return update
 
-    def _roots(self) -> list[str]:
-        roots = list(dict.fromkeys(group.root for group in self.snapshot.groups))
-        if not roots:
+    def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
+        """What to look through: folders inside others are part of these."""
+        known: set[str] = set()
+        if self._store.exists():
+            found = find_snapshot(self._store)
+            known = {group.root for group in found.groups} if found else self._store.roots()
+        asked = [open_root(str(folder)) for folder in folders or sorted(known)]
+        if not asked:
             raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
-        return roots
+        outer = known | {root.address for root in asked}
+        chosen = {}
+        for root in asked:
+            around = [place for place in outer if f"{root.address}/".startswith(f"{place}/")]
+            address = min(around, key=len)
+            chosen[address] = root if address == root.address else open_root(address)
+        return list(chosen.values())
 
     def _renew(self, progress: Progress) -> None:
         """Make what searches read, if the table has changed."""
         found = self._open_snapshot(progress, beside=True)
         if len(found) >= ann.FROM and found.neighbours is None:
-            words = self.sieve.scorer.embed(self.sieve.encoder.general_words()[::10])
-            ann.make(found.folder, found.vectors, words, progress)
+            labels = self.sieve.scorer.embed(tuple(self.sieve.labels))
+            ann.make(found.folder, found.vectors, labels, progress)
             found = Snapshot.open(found.folder)
         self._snapshot = self._store.stamp(), found
 

@@ -136,7 +136,7 @@ def make(folder: Path, vectors: Floats, queries: Floats, progress: Progress = si
     folder : Path
     vectors : array (n, d)
     queries : array (m, d)
-        Vectors of words, to measure with.
+        Vectors of the labels, to measure with.
     progress : Progress
     """
     import faiss
@@ -171,7 +171,7 @@ def _measure(lists: Any, vectors: Floats, queries: Floats) -> tuple[int, float] 
         scores = vectors @ query
         wanted.append(set(np.argpartition(-scores, 100)[:100].tolist()))
     probes = 8
-    while probes <= lists.nlist // 4:
+    while probes <= lists.nlist // 2:
         lists.nprobe = probes
         _, rows = lists.search(np.ascontiguousarray(queries), 200)
         recall = float(

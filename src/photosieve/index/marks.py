@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +82,20 @@ class Marks:
     skipped: dict[Key, Skipped]
     bad: dict[Key, dict[str, Any]]
 
+    def look_at(self, entry: Entry, bad: Mapping[Key, dict[str, Any]]) -> None:
+        """Sort in a photo that is new or has changed; see `mark` for `bad`."""
+        key, path = entry.key, entry.path
+        earlier = bad.get(key)
+        if earlier and (earlier["size"], earlier["mtime_ns"]) == (entry.size, entry.mtime_ns):
+            self.bad[key] = earlier
+            self.skipped[key] = Skipped(place(*key), earlier["reason"], earlier["remedy"])
+        elif path.isascii() or _is_text(path):
+            self.entries.append(entry)
+        else:
+            shown = path.encode(errors="surrogateescape").decode(errors="replace")
+            reason, remedy = "its name is not valid UTF-8", "give it another name"
+            self.skipped[key] = Skipped(place(key[0], shown), reason, remedy)
+
 
 def mark(
     roots: Sequence[Root],
@@ -118,7 +132,8 @@ def mark(
             for row, path in enumerate(snapshot.paths(group), group.start)
         }
         before, closed, found = len(known), [], 0
-        for entry in root.walk(follow_links=follow_links):
+        there = () if prune and root.gone else root.walk(follow_links=follow_links)
+        for entry in there:
             if isinstance(entry, Skipped):
                 path = str(entry.path)[len(root.address) + 1 :]
                 marks.skipped[root.address, path] = entry
@@ -130,18 +145,8 @@ def mark(
             row = known.pop(path, -1)
             if row >= 0 and sizes[row] == size and mtimes[row] == mtime:
                 continue
-            key = root.address, path
-            earlier = bad.get(key)
-            if earlier and (earlier["size"], earlier["mtime_ns"]) == (size, mtime):
-                marks.bad[key] = earlier
-                marks.skipped[key] = Skipped(place(*key), earlier["reason"], earlier["remedy"])
-            elif path.isascii() or _is_text(path):
-                was = snapshot.hashes[row].tobytes().hex() if row >= 0 else ""
-                marks.entries.append(Entry(root, path, size, mtime, row, was))
-            else:
-                shown = path.encode(errors="surrogateescape").decode(errors="replace")
-                reason, remedy = "its name is not valid UTF-8", "give it another name"
-                marks.skipped[key] = Skipped(place(root.address, shown), reason, remedy)
+            was = snapshot.hashes[row].tobytes().hex() if row >= 0 else ""
+            marks.look_at(Entry(root, path, size, mtime, row, was), bad)
         if before and not found and not prune:
             raise UsageError(
                 f"{root.address} has no photo any more, where the index has {before}: is a disk "
@@ -151,6 +156,9 @@ def mark(
         marks.gone.extend(
             row for path, row in known.items() if not path.startswith(tuple(closed) or "\0")
         )
+    for group in snapshot.groups:  # a folder inside one that is new belongs to that from now on
+        if any(group.root.startswith(f"{root.address}/") for root in roots):
+            marks.gone.extend(range(group.start, group.stop))
     marks.entries.sort(key=lambda entry: entry.key)
     return marks
 

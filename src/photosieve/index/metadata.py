@@ -83,22 +83,26 @@ class Metadata:
         """
         import pyarrow as pa
 
-        fields = [field for field in self.table.schema if field.name != self.key]
-        there = store.photos.schema
-        for field in fields:
-            if field.name in there.names and there.field(field.name).type != field.type:
-                raise UsageError(
-                    f'the column "{field.name}" held values of the type '
-                    f"{there.field(field.name).type} so far, and now of {field.type}; "
-                    "call it something else, or build a new index"
-                )
+        table, there = self.table, store.photos.schema
+        for number, field in enumerate(table.schema):
+            if field.name in there.names:
+                kind = there.field(field.name).type
+                try:
+                    cast = table[field.name].cast(kind)
+                except pa.ArrowInvalid:
+                    raise UsageError(
+                        f'the column "{field.name}" held values of the type {kind} so far, and '
+                        f"now of {field.type}; call it something else, or build a new index"
+                    ) from None
+                table = table.set_column(number, field.name, cast)
+        fields = [field for field in table.schema if field.name != self.key]
         new = [field for field in fields if field.name not in there.names]
         if new:
             store.add_columns(new)
         rows = store.rows()
         keys = list(dict.fromkeys((*KEY, self.key)))
         now = rows.select([*keys, *(field.name for field in fields)])
-        wanted = now.select(keys).join(self.table, self.key, join_type="inner")
+        wanted = now.select(keys).join(table, self.key, join_type="inner")
         wanted = wanted.select(now.column_names).combine_chunks()
         before = {tuple(row.values()) for row in now.to_pylist()}
         changed = [row for row in wanted.to_pylist() if tuple(row.values()) not in before]

@@ -25,6 +25,10 @@ class Root(Protocol):
     def name(self) -> str:
         """What photos directly in it go by as a group."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether there is no such place any more."""
+
     def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:
         """Go through its photos; see `photosieve.folders.walk`."""
 
@@ -64,6 +68,11 @@ class Folder:
         """Its last part."""
         return Path(self.address).name or self.address
 
+    @property
+    def gone(self) -> bool:
+        """Whether there is nothing at its path."""
+        return not Path(self.address).exists()
+
     def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:
         """Go through its photos."""
         return walk(Path(self.address), follow_links=follow_links)
@@ -102,6 +111,9 @@ class Bucket:
         if found.type != fs.FileType.Directory:
             raise UsageError(f"{address} does not exist: give a place that holds photos.")
         return cls(address.rstrip("/"), files, base.rstrip("/"))
+
+    # An object store has no empty places: what is gone is not found in the first place.
+    gone = False
 
     @property
     def name(self) -> str:

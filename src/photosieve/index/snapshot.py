@@ -153,7 +153,9 @@ class Snapshot:
         return np.where(known[places] == hashes, order[places], -1)
 
 
-def find_snapshot(store: Store, fingerprint: str | None = None) -> Snapshot | None:
+def find_snapshot(
+    store: Store, fingerprint: str | None = None, *, beside: bool = False
+) -> Snapshot | None:
     """Open a snapshot of a table's newest version; the table itself is not opened.
 
     Parameters
@@ -161,6 +163,8 @@ def find_snapshot(store: Store, fingerprint: str | None = None) -> Snapshot | No
     store : Store
     fingerprint : str, optional
         Of the sieve's encoder; by default any will do.
+    beside : bool
+        Whether only that will do which lies beside the table, if that is a folder.
 
     Raises
     ------
@@ -168,7 +172,7 @@ def find_snapshot(store: Store, fingerprint: str | None = None) -> Snapshot | No
         If there is no index.
     """
     stamp = store.stamp()
-    for place in _places(store):
+    for place in _places(store)[: 1 if beside else None]:
         for folder in sorted(place.glob(_name(stamp, fingerprint))):
             if found := _opened(folder):
                 return found

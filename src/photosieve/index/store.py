@@ -176,6 +176,12 @@ class Store:
             search = self.photos.search().select([*LIGHT, *self.columns]).with_row_id(True)
             return search.to_arrow()
 
+    def roots(self) -> set[str]:
+        """Return the folders that photos came from."""
+        with _explained(self.address):
+            found = self.photos.search().select(["root"]).to_arrow()["root"]
+            return set(found.unique().to_pylist())
+
     def where(self, condition: str) -> NDArray[np.uint64]:
         """Return the ids of the rows for which an SQL condition holds.
 

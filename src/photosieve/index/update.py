@@ -301,7 +301,7 @@ class Run:
         keys = [(self.snapshot.group(row).root, self.snapshot.path(row)) for row in gone]
         self.store.delete(keys)
         self.update.deleted = len(gone) - self.update.moved
-        self.update.skipped = list(self.marks.skipped.values())
+        self.update.skipped = sorted(self.marks.skipped.values(), key=lambda skip: skip.path)
 
 
 def _group(entry: Entry) -> str:
