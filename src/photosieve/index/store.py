@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib.metadata import version
@@ -366,7 +367,8 @@ class _explained:  # used like a function
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, OSError | RuntimeError | ValueError):
-            reason = one_line(error)
+            said = re.search(r"<Message>(.*?)</Message>", str(error))  # an object store's own words
+            reason = said[1] if said else one_line(error)
             full = "No space left" in str(error) or "os error 28" in str(error)
             advice = (
                 "the disk is full; make room, and run again to go on"
