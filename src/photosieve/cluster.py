@@ -101,14 +101,16 @@ def _embedded(entries: Sequence[Entry], sieve: Any, max_pixels: int) -> Iterator
         {"number": number, "root": entry.root.address, "path": entry.path, "was": entry.was}
         for number, entry in enumerate(entries)
     ]
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    cards = int(resources.get("GPU", 0))
-    workers = cards or max(1, int(resources.get("CPU", 1)) // CORES)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    cards = int(sum(node.get("GPU", 0) for node in nodes))
+    # A worker has to fit into the smallest node.
+    cores = max(1, min(CORES, *(int(node.get("CPU", CORES)) for node in nodes)))
+    workers = cards or max(1, sum(int(node.get("CPU", 0)) // cores for node in nodes))
     data = ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // BATCH)).map_batches(
         Worker,
         fn_constructor_args=(sieve, max_pixels),
         batch_size=BATCH,
-        num_cpus=None if cards else min(CORES, int(resources.get("CPU", 1))),
+        num_cpus=None if cards else cores,
         num_gpus=1 if cards else None,
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=workers),
     )
