@@ -3,6 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Constraints keep the builds of torch and all others to the tested ones.
+define install
+test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
+endef
+
 .PHONY: demo test check bench clean
 
 # The main job on the sample listings: train, test, compare, search, report.
@@ -11,7 +17,7 @@ demo: .venv/installed
 
 # Every check and test but the slow ones.
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 # Lint, format, types. The import rules and the README's commands are tests in tests/unit.
 check: .venv/developed
@@ -27,15 +33,14 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/losses.py
 	$(BIN)/python benchmarks/training.py --long
 
-# Constraints keep the builds of torch and all others to the tested ones.
 .venv/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(call install,.)
 	touch $@
 
-.venv/developed: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+# What is installed to develop is enough to run, too: nothing is installed twice.
+.venv/developed: pyproject.toml constraints.txt
+	$(call install,'.[dev]')
+	touch .venv/installed $@
 
 clean:
 	rm -rf .venv photosieve-demo

@@ -91,11 +91,11 @@ def test_a_killed_training_goes_on(run: Run, place: Path) -> None:
 
 
 def test_recipes_are_compared_on_a_model(run: Run, place: Path) -> None:
-    names = "projection,clip-1"
+    names = "projection,clip-8"
     more = ("--encoder", "clip", "--recipes", names, "--seeds", "1", "--excel", "board.xlsx")
     found = run("compare", "train", "test", *more, "--json", cwd=place)
     assert found.status == 0, found.err
-    assert {row["name"] for row in found.json["rows"]} == {"projection", "clip-1"}
+    assert {row["name"] for row in found.json["rows"]} == {"projection", "clip-8"}
     assert (place / "board.xlsx").stat().st_size > 1000
 
 
