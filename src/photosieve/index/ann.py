@@ -37,6 +37,9 @@ _SAMPLE = 64
 
 _FIRST = 1000
 
+_ROUGH = 0.01
+"""8 bits a number move a score by less."""
+
 
 @dataclass(frozen=True)
 class Neighbours:
@@ -89,9 +92,10 @@ class Neighbours:
         count = max(_FIRST, 2 * at_least)
         while count <= self.lists.ntotal // 20:
             scores, found = self.lists.search(vector[None], count)
-            # 8 bits a number move a score a little.
-            if found[0, -1] < 0 or scores[0, -1] < bound - 0.01:
-                rows = found[0][found[0] >= 0]
+            if found[0, -1] < 0 or scores[0, -1] < bound - _ROUGH:
+                enough = max(int((scores[0] >= bound - _ROUGH).sum()), at_least)
+                rows = found[0][:enough]
+                rows = rows[rows >= 0]
                 if self.rows is not None:
                     rows = self.rows[rows]
                 near = self.loose[self.vectors[self.loose] @ vector >= bound]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from photosieve.errors import UsageError
@@ -20,7 +21,7 @@ FRESH_NS = 2_000_000_000
 """A file changed so shortly before it was read may change again and show the same time."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """A photo that is new or may have changed, on its way into the table.
 
@@ -67,8 +68,8 @@ class Marks:
 
     Parameters
     ----------
-    entries : list of Entry
-        To be read.
+    entries : deque of Entry
+        To be read; who takes one takes it out, as there may be millions.
     gone : list of int
         Rows of the snapshot whose photos are not there any more.
     skipped : dict
@@ -77,7 +78,7 @@ class Marks:
         Of these, what is known from an earlier run.
     """
 
-    entries: list[Entry]
+    entries: deque[Entry]
     gone: list[int]
     skipped: dict[Key, Skipped]
     bad: dict[Key, dict[str, Any]]
@@ -122,7 +123,7 @@ def mark(
     UsageError
         If a folder is gone, or has no photo where the index has some.
     """
-    marks = Marks([], [], {}, {})
+    marks = Marks(deque(), [], {}, {})
     sizes, mtimes = snapshot.sizes.tolist(), snapshot.mtimes.tolist()
     for root in roots:
         known = {
@@ -159,8 +160,7 @@ def mark(
     for group in snapshot.groups:  # a folder inside one that is new belongs to that from now on
         if any(group.root.startswith(f"{root.address}/") for root in roots):
             marks.gone.extend(range(group.start, group.stop))
-    marks.entries.sort(key=lambda entry: entry.key)
-    return marks
+    return replace(marks, entries=deque(sorted(marks.entries, key=lambda entry: entry.key)))
 
 
 def _is_text(path: str) -> bool:

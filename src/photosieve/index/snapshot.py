@@ -32,6 +32,9 @@ FORMAT = 1
 
 _NOTES = "snapshot.json"
 
+_BLOCK = 2**26
+"""Features are projected so many bytes at a time."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -287,21 +290,20 @@ def _write_vectors(
 ) -> None:
     """Write the vectors: those of known photos are copied, those of others projected."""
     width = head.project_photos(np.zeros((1, store.width), np.float32)).shape[1]
-    if not len(ids):
-        np.save(path, np.zeros((0, width), np.float32))
-        return
-    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (len(ids), width))
-    if old is not None:
-        there = np.flatnonzero(known >= 0)
-        for part in np.array_split(there, max(1, len(there) // 65536)):
-            vectors[part] = old.vectors[known[part]]
-    missing = np.flatnonzero(known < 0)
-    done = 0
-    for places, rows in store.take(ids[missing]):
-        vectors[missing[places]] = head.project_photos(store.matrix(rows))
-        done += len(places)
-        progress("preparing the search", done, len(missing))
-    vectors.flush()
+    step = max(1, _BLOCK // (4 * store.width))
+    layout = {"descr": "<f4", "fortran_order": False, "shape": (len(ids), width)}
+    with path.open("wb") as file:  # block by block: a mapped file would count as memory
+        np.lib.format.write_array_header_2_0(file, layout)
+        for start in range(0, len(ids), step):
+            part = known[start : start + step]
+            vectors = np.zeros((len(part), width), np.float32)
+            if old is not None:
+                vectors[part >= 0] = old.vectors[part[part >= 0]]
+            missing = np.flatnonzero(part < 0)
+            for places, rows in store.take(ids[start : start + step][missing]):
+                vectors[missing[places]] = head.project_photos(store.matrix(rows))
+            file.write(np.ascontiguousarray(vectors, "<f4").data)
+            progress("preparing the search", start + len(part), len(ids))
 
 
 def _groups(rows: Any) -> list[Group]:

@@ -117,7 +117,7 @@ class Run:
         self.store, self.snapshot, self.marks = store, snapshot, marks
         self.shortest_side, self.max_pixels, self.progress = shortest_side, max_pixels, progress
         self.update = Update()
-        self._firsts: dict[str, Key] = {}  # who came first with a content that is new
+        self._firsts: dict[bytes, Key] = {}  # who came first with a content that is new
         self._lock, self._large = threading.Lock(), threading.Lock()
         self._rows: list[tuple[Entry, Floats]] = []  # what waits to be committed
         self._copies: list[tuple[Entry, int]] = []  # with the row that has their content
@@ -129,6 +129,7 @@ class Run:
         # Rows that this run leaves alone until its end: their features can be copied.
         lasting = np.ones(len(snapshot), bool)
         lasting[[entry.known for entry in marks.entries if entry.known >= 0]] = False
+        self._total = len(marks.entries)
         rows = np.flatnonzero(lasting)
         self._lasting = rows[np.argsort(snapshot.hashes[rows], kind="stable")]
         self._contents = snapshot.hashes[self._lasting]
@@ -136,7 +137,7 @@ class Run:
     def go(self, embed: Embed) -> Update:
         """Do it all; on an interrupt, what is done so far is committed first."""
         try:
-            for entry, features in embed(self.marks.entries, self.load, self._settle):
+            for entry, features in embed(self._entries(), self.load, self._settle):
                 self._rows.append((entry, features[0]))
                 self._count()
             self._commit(last=True)
@@ -146,6 +147,10 @@ class Run:
             raise
         self._sweep()
         return self.update
+
+    def _entries(self) -> Iterator[Entry]:
+        while self.marks.entries:
+            yield self.marks.entries.popleft()
 
     def load(self, entry: Entry) -> Sequence[Image.Image] | Verdict:
         """Read a photo, and decode it if its content is new; safe to call in threads."""
@@ -163,7 +168,7 @@ class Run:
         if entry.sha256 == entry.was:
             return Same.TOUCHED
         with self._lock:
-            first = self._firsts.setdefault(entry.sha256, entry.key)
+            first = self._firsts.setdefault(bytes.fromhex(entry.sha256), entry.key)
         if first != entry.key or self._lasting_row(entry) >= 0:
             return Same.COPY
         photo = decode(
@@ -215,7 +220,7 @@ class Run:
         self._done += 1
         skipped = len(self.marks.skipped)
         stage = f"indexing: {skipped} skipped" if skipped else "indexing"
-        self.progress(stage, self._done, len(self.marks.entries))
+        self.progress(stage, self._done, self._total)
         waiting = len(self._rows) * 4 * self.store.width
         if waiting > COMMIT_BYTES or time.monotonic() - self._committed > COMMIT_SECONDS:
             self._commit()
@@ -292,7 +297,7 @@ class Run:
         there = [entry for entry in late if entry.sha256 in ids]
         self._copy(there, np.array([ids[entry.sha256] for entry in there], np.uint64))
         for entry in late:
-            first = self.marks.skipped.get(self._firsts[entry.sha256])
+            first = self.marks.skipped.get(self._firsts[bytes.fromhex(entry.sha256)])
             if entry.sha256 not in ids and first:
                 self._skip(entry, Skipped(place(*entry.key), first.reason, first.remedy))
 

@@ -1,0 +1,437 @@
+"""What an index costs and how fast it answers, as ratios within one run. About fifteen minutes.
+
+    python benchmarks/index.py [--photos 1000000]
+
+(a) Encoding photos from files, against plain models one photo at a time, against
+`sentence-transformers` if that is installed, and against the limits of the machine: decoding alone,
+and a bfloat16 matrix product of as many operations. (b) A second run over 100,000 unchanged files,
+against a bare walk through the folders. (c) Searches over 10 thousand, 100 thousand and a million
+vectors of 512 numbers, against FAISS and numpy on the same vectors. (d) Memory of indexing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image
+
+from photosieve.calibrate import Background, Calibration
+from photosieve.cut import Cut
+from photosieve.encoders import Encoder, Floats, Item, Other, embed_photos, load_encoder, unit
+from photosieve.folders import walk
+from photosieve.hits import answer
+from photosieve.index import ann
+from photosieve.index.marks import mark
+from photosieve.index.nearest import candidates
+from photosieve.index.roots import open_root
+from photosieve.index.snapshot import find_snapshot, make_snapshot
+from photosieve.index.store import Store
+from photosieve.index.update import Run
+from photosieve.photos import decode
+from photosieve.queries import Term
+from photosieve.scoring import Reading, Scorer
+
+ROOT = Path(__file__).resolve().parents[1]
+WIDTH = 512
+QUERIES = 60
+
+
+def main() -> None:
+    """Print the four parts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--photos", type=int, default=1_000_000, help="the largest search")
+    parser.add_argument("--parts", default="abcd")
+    parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)  # a process of part (d)
+    options = parser.parse_args()
+    if options.grow:
+        grow(Path(options.grow[0]), int(options.grow[1]))
+        return
+    if "a" in options.parts:
+        encoding()
+    if "b" in options.parts:
+        unchanged(100_000)
+    if "c" in options.parts:
+        for count in (10_000, 100_000, options.photos):
+            searches(count)
+    if "d" in options.parts:
+        memory()
+
+
+# (a)
+
+
+def encoding() -> None:
+    """Photos a second, for the built-in model and for one of the size of ViT-B/32."""
+    from photosieve.encoders.starter import build_image_tower
+    from speed import torch_features
+
+    photos = sorted((ROOT / "samples").rglob("*.jpg"))
+    decoding = rate(photos, lambda: decode_all(photos))
+    print(f"## (a) Encoding {len(photos)} photos of 480 x 360 from files, photos/s\n")
+    print(f"decoding alone, 2 threads       {decoding:7.1f}")
+    tower = build_image_tower()
+    compare(
+        "starter",
+        load_encoder("starter"),
+        photos,
+        decoding,
+        lambda path: torch_features(tower, path),
+    )
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "clip"
+        plain = clip(folder)
+        encoder = load_encoder(str(folder))
+        compare("ViT-B/32 size", encoder, photos, decoding, plain)
+        sentence_transformers(folder, photos, encoder)
+    print()
+
+
+def compare(
+    name: str,
+    encoder: Encoder,
+    photos: list[Path],
+    decoding: float,
+    plain: Callable[[Path], object],
+) -> None:
+    """Print our rate, that of one at a time, and the limit."""
+    embed_photos(encoder, photos[:4])
+    few = photos[:60]
+    ours, theirs = [], []
+    for _ in range(3):  # in turn, as the machine's speed drifts
+        ours.append(rate(photos, lambda: embed_photos(encoder, photos)))
+        theirs.append(rate(few, lambda: [plain(path) for path in few]))
+    product = products_a_second(plain, photos[0])
+    limit = min(decoding, product)
+    ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
+    print(f"\n{name}")
+    print(f"  photosieve                    {median(ours):7.1f}")
+    print(f"  torch, one at a time          {median(theirs):7.1f}    ratio {ratio:.1f}")
+    print(f"  bfloat16 product of its size  {product:7.1f}")
+    print(f"  part of the lower limit       {median(ours) / limit:7.0%}")
+
+
+def products_a_second(plain: Callable[[Path], object], path: Path) -> float:
+    """How many bfloat16 matrix products of as many operations as a photo takes."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        plain(path)
+    side = 2048
+    left, right = (torch.randn(side, side, dtype=torch.bfloat16) for _ in range(2))
+    torch.mm(left, right)
+    seconds = median(timed(lambda: torch.mm(left, right)) for _ in range(7))
+    return 2 * side**3 / seconds / float(counter.get_total_flops())
+
+
+def clip(folder: Path) -> Callable[[Path], object]:
+    """Save a CLIP of the size of ViT-B/32 with random weights; return its plain use."""
+    import torch
+    from transformers import CLIPImageProcessorPil, CLIPModel
+
+    from training import make_model, samples
+
+    make_model(folder, samples()[0])
+    model = cast(Any, CLIPModel).from_pretrained(folder).eval()
+    processor: Any = CLIPImageProcessorPil.from_pretrained(folder)
+
+    def plain(path: Path) -> object:
+        with Image.open(path) as photo:
+            inputs = processor(images=photo.convert("RGB"), return_tensors="pt")
+        with torch.no_grad():
+            return model.get_image_features(**inputs)
+
+    return plain
+
+
+def sentence_transformers(folder: Path, photos: list[Path], encoder: Encoder) -> None:
+    """Print the rate of the library, where it is installed."""
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        print("  sentence-transformers             is not installed")
+        return
+    model: Any = SentenceTransformer(str(folder), device="cpu")
+
+    def encode() -> None:
+        opened = []
+        for path in photos:
+            with Image.open(path) as photo:
+                opened.append(photo.convert("RGB"))
+        model.encode(opened, batch_size=32)
+
+    pairs = [
+        (rate(photos, lambda: embed_photos(encoder, photos)), rate(photos, encode))
+        for _ in range(2)
+    ]
+    theirs, ratio = median(b for _, b in pairs), median(a / b for a, b in pairs)
+    print(f"  sentence-transformers         {theirs:7.1f}    ratio {ratio:.1f}")
+
+
+def decode_all(photos: list[Path]) -> None:
+    """Decode photos on both cores."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda path: decode(path, shortest_side=320), photos))
+
+
+def rate(photos: Sequence[object], call: Callable[[], object]) -> float:
+    """Photos a second."""
+    return len(photos) / timed(call)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Seconds of a call."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+# (b)
+
+
+class Nothing:
+    """In place of a trained model where no photo is embedded."""
+
+    width = WIDTH
+
+    def project_photos(self, features: Floats) -> Floats:
+        """Scale to length 1."""
+        return unit(features)
+
+
+def unchanged(count: int) -> None:
+    """Time a run that finds nothing new."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, store = Path(scratch) / "photos", Store(f"{scratch}/index")
+        for number in range(count):
+            path = folder / f"house-{number // 20:05d}" / f"photo-{number % 20:02d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"photo")
+        fill(store, open_root(str(folder)))
+        make_snapshot(store, "model", cast(Any, Nothing()), beside=True)
+
+        def again() -> None:
+            snapshot = find_snapshot(Store(f"{scratch}/index"), "model")
+            assert snapshot is not None
+            marks = mark([open_root(str(folder))], snapshot, {})
+            assert not marks.entries
+            assert not marks.gone
+
+        def bare() -> None:
+            for parent, _, files in os.walk(folder):
+                for name in files:
+                    os.stat(f"{parent}/{name}")  # noqa: PTH116
+
+        pairs = [(timed(again), timed(bare)) for _ in range(7)]
+    print(f"## (b) A run over {count:,} unchanged files\n")
+    print(f"photosieve                      {median(a for a, _ in pairs):7.2f} s")
+    print(f"bare walk with the same calls   {median(b for _, b in pairs):7.2f} s")
+    print(f"ratio                           {median(a / b for a, b in pairs):7.1f}\n")
+
+
+def fill(store: Store, root: Any) -> None:
+    """Put rows of all files into a table, with any features."""
+    import pyarrow as pa
+
+    rng = np.random.default_rng(0)
+    found = [entry for entry in walk(Path(root.address)) if not hasattr(entry, "reason")]
+    store.create("model", 8)
+    features = pa.array(rng.normal(size=8 * len(found)).astype(np.float32))
+    store.append(
+        pa.table(
+            {
+                "root": [root.address] * len(found),
+                "path": [cast(Any, entry).path for entry in found],
+                "group": [cast(Any, entry).path.partition("/")[0] for entry in found],
+                "size": [cast(Any, entry).size for entry in found],
+                "mtime_ns": [cast(Any, entry).mtime_ns for entry in found],
+                "sha256": [f"{number:064x}" for number in range(len(found))],
+                "width": pa.array([0] * len(found), pa.int32()),
+                "height": pa.array([0] * len(found), pa.int32()),
+                "encoded": pa.array([0] * len(found), pa.timestamp("us", "UTC")),
+                "features": pa.FixedSizeListArray.from_arrays(features, 8),
+            }
+        )
+    )
+
+
+# (c)
+
+
+def searches(count: int) -> None:
+    """Time searches over so many vectors."""
+    import faiss
+
+    print(f"## (c) Search over {count:,} vectors of {WIDTH}, milliseconds\n")
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "vectors.npy"
+        queries = write_vectors(path, count)
+        vectors: Floats = np.load(path, mmap_mode="r")
+        # A scope of 30 photos and everything; the cut lets in about thirty photos of each query.
+        bounds = [float(np.partition(vectors @ query, -30)[-30]) for query in queries]
+        scorer = Scorer(
+            cast(Encoder, None),
+            ("label",),
+            Calibration(slope=20.0, intercept=0.0),
+            np.zeros((1, WIDTH), np.float32),
+            Background(0, 1),
+        )
+        rng = np.random.default_rng(1)
+        starts = rng.integers(0, count - 30, len(queries))
+        flat = faiss.IndexFlatIP(WIDTH)
+        flat.add(np.asarray(vectors))
+        plain = np.array(vectors)
+
+        def ask(number: int, rows: slice, neighbours: ann.Neighbours | None = None) -> set[Path]:
+            query, bound = queries[number], bounds[number]
+            reading = Reading(Term(("label",)), query, "label", "label", 1.0, Background(0, 1))
+            cut = Cut.threshold(float(scorer.probability(reading, np.array([bound]))[0]))
+            found = candidates(
+                vectors, scorer, (reading,), cut, rows=rows, at_least=20, neighbours=neighbours
+            )
+            paths = [Path(f"house-{row // 20}", f"{row}.jpg") for row in found.tolist()]
+            return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, vectors[found])}
+
+        show(
+            "numpy, everything, best 30",
+            lambda n: np.argpartition(plain @ queries[n], -30),
+        )
+        theirs = show("FAISS IndexFlatIP, best 30", lambda n: flat.search(queries[n][None], 30))
+        show("photosieve, 30 photos", lambda n: ask(n, slice(int(starts[n]), int(starts[n]) + 30)))
+        exact = show("photosieve, everything, exact", lambda n: ask(n, slice(None)))
+        print(f"ratio of p95 to FAISS, exact    {exact / theirs:7.2f}")
+        if count >= ann.FROM:
+            seconds = timed(lambda: ann.make(Path(scratch), vectors, queries[:40]))
+            neighbours = ann.Neighbours.open(Path(scratch), vectors)
+            if neighbours is None:
+                print("no number of lists reaches the recall: everything is compared")
+            else:
+                show("photosieve, everything, lists", lambda n: ask(n, slice(None), neighbours))
+                part = [
+                    len(ask(n, slice(None), neighbours) & exactly) / len(exactly)
+                    for n in range(40, len(queries))
+                    if (exactly := ask(n, slice(None)))
+                ]
+                print(f"  found of the exact answer     {np.mean(part):7.1%}")
+                print(f"  lists looked into             {neighbours.lists.nprobe:7d}")
+                print(f"  making the lists              {seconds:7.0f} s")
+    print()
+
+
+def write_vectors(path: Path, count: int) -> Floats:
+    """Write unit vectors that lie as embeddings do, and return vectors of words, (queries, d).
+
+    Photos belong to one of some thousand themes, in a space of fewer directions than numbers, and
+    words lie near themes.
+    """
+    rng = np.random.default_rng(0)
+    basis = rng.normal(size=(64, WIDTH)).astype(np.float32)
+    themes = rng.normal(size=(4000, 64)).astype(np.float32)
+    vectors = np.lib.format.open_memmap(path, "w+", np.float32, (count, WIDTH))
+    for start in range(0, count, 50_000):
+        size = min(50_000, count - start)
+        latent = themes[rng.integers(0, len(themes), size)] + 0.6 * rng.normal(size=(size, 64))
+        noise = rng.normal(size=(size, WIDTH))
+        vectors[start : start + size] = unit(latent.astype(np.float32) @ basis + 2.0 * noise)
+    vectors.flush()
+    near = themes[rng.integers(0, len(themes), QUERIES)] + 0.3 * rng.normal(size=(QUERIES, 64))
+    return unit(near.astype(np.float32) @ basis)
+
+
+def show(name: str, call: Callable[[int], object]) -> float:
+    """Time a call for each query; print the median and the 95th percentile, and return that."""
+    call(0)
+    times = [timed(lambda number=number: call(number)) * 1000 for number in range(QUERIES)]  # type: ignore[misc]
+    p50, p95 = np.percentile(times, (50, 95))
+    print(f"{name:31} p50 {p50:7.2f}  p95 {p95:7.2f}")
+    return float(p95)
+
+
+# (d)
+
+
+def memory() -> None:
+    """Peak memory of indexing, of processes that do all but run a model."""
+    print("## (d) Peak memory of indexing, model aside\n")
+    counts, peaks = (20_000, 60_000), []
+    for count in counts:
+        with tempfile.TemporaryDirectory() as scratch:
+            command = [sys.executable, __file__, "--grow", scratch, str(count)]
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            peaks.append(int(done.stdout))
+            print(f"{count:9,} photos                {peaks[-1]:7d} MiB")
+    slope = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
+    print(
+        f"a million, by that line         {peaks[1] + slope * (1_000_000 - counts[1]):7.0f} MiB\n"
+    )
+
+
+class Random:
+    """An encoder without a model: features are random."""
+
+    def stream(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Sequence[Image.Image] | Other],
+        other: Callable[[Item, Other], None],
+    ) -> Iterator[tuple[Item, Floats]]:
+        """Read photos in threads, as encoders do."""
+        from photosieve.encoders import feed
+
+        rng = np.random.default_rng(0)
+
+        def tower(inputs: Iterable[Any]) -> Iterator[Floats]:
+            for _ in inputs:
+                yield rng.normal(size=(1, 1280)).astype(np.float32)
+
+        return feed.stream(tower, lambda photo: (np.asarray(photo)[None],), items, load, other)
+
+
+def grow(scratch: Path, count: int) -> None:
+    """Index so many small photos, and print the peak of this process in MiB."""
+    folder, store = scratch / "photos", Store(str(scratch / "index"))
+    photo = next(iter(sorted((ROOT / "samples").rglob("*.jpg")))).read_bytes()
+    for number in range(count):
+        path = folder / f"house-{number // 20:05d}" / f"photo-{number % 20:02d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(small(photo) + number.to_bytes(4))
+    store.create("model", 1280)
+    snapshot = make_snapshot(store, "model", cast(Any, Nothing()), beside=True)
+    marks = mark([open_root(str(folder))], snapshot, {})
+    run = Run(store, snapshot, marks, shortest_side=None)
+    run.go(cast(Any, Random().stream))
+    make_snapshot(store, "model", cast(Any, Nothing()), beside=True)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+
+
+_SMALL: list[bytes] = []
+
+
+def small(photo: bytes) -> bytes:
+    """A photo as a file of 64 x 48 pixels; the same each time."""
+    import io
+
+    if not _SMALL:
+        target = io.BytesIO()
+        with Image.open(io.BytesIO(photo)) as image:
+            image.resize((64, 48)).save(target, "JPEG")
+        _SMALL.append(target.getvalue())
+    return _SMALL[0]
+
+
+if __name__ == "__main__":
+    main()
