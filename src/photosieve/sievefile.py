@@ -25,7 +25,7 @@ from safetensors.numpy import load_file, save_file
 from photosieve.errors import SieveError, UsageError
 
 MANIFEST = "sieve.json"
-FORMAT = 2
+FORMAT = 3
 """Version of the saved form; a newer one is refused."""
 
 TABLES = ("head", "background", "out_of_fold", "hidden_words")
@@ -105,7 +105,7 @@ def write(folder: Path, fill: Callable[[Path], Saved]) -> None:
 
 
 def read(folder: Path) -> Saved:
-    """Read and verify the folder.
+    """Read and verify the folder, but for the weights of a model: see `verify`.
 
     Raises
     ------
@@ -120,19 +120,43 @@ def read(folder: Path) -> Saved:
     tables = {}
     for name, digest in listed.items():
         path = folder / Path(name).name
+        if not path.exists():
+            raise SieveError(f"{path}: the file is missing; train again, or copy it back")
+        if path.suffix == ".safetensors" and name not in files:
+            continue
+        verify(path, digest)
         try:
-            if _hash(path) != digest:
-                raise SieveError(
-                    f"{path}: the file was altered after the sieve was saved, so its cut no "
-                    "longer holds; train again, or copy the original back"
-                )
             if name in files:
                 tables[files[name]] = load_file(path)
-        except FileNotFoundError:
-            raise SieveError(f"{path}: the file is missing; train again, or copy it back") from None
         except (OSError, SafetensorError) as error:
             raise SieveError(f"{path}: cannot be read ({error}); train again") from None
     return Saved(manifest, tables)
+
+
+def weights(saved: Saved) -> dict[str, str]:
+    """Return the files that `read` leaves to `verify`, and the hash of each."""
+    tables = {f"{name}.safetensors" for name in TABLES}
+    listed: dict[str, str] = saved.manifest["files"]
+    return {n: h for n, h in listed.items() if n.endswith(".safetensors") and n not in tables}
+
+
+def verify(path: Path, digest: str) -> None:
+    """Make sure that a file is the one that was saved.
+
+    Raises
+    ------
+    SieveError
+        If it is not, or cannot be read.
+    """
+    try:
+        if _hash(path) == digest:
+            return
+    except OSError as error:
+        raise SieveError(f"{path}: cannot be read ({error}); train again") from None
+    raise SieveError(
+        f"{path}: the file was altered after the sieve was saved, so its cut no "
+        "longer holds; train again, or copy the original back"
+    )
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -155,8 +179,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         )
     if manifest["format"] < FORMAT:
         raise SieveError(
-            f"{folder}: this sieve was saved by an older photosieve, without probabilities; "
-            "train again"
+            f"{folder}: this sieve was saved by an older photosieve, in another form; train again"
         )
     return manifest
 

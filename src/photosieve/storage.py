@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,13 +13,17 @@ from typing import Any
 
 from photosieve import sievefile
 from photosieve.calibrate import Background
-from photosieve.encoders import checkpoint, load_encoder
+from photosieve.encoders import Encoder, checkpoint, load_encoder
 from photosieve.encoders.linear import LinearHead
+from photosieve.encoders.stored import Stored
 from photosieve.errors import EncoderError, SieveError, UsageError
 from photosieve.evidence import Evidence, History
 from photosieve.guarantee import Guarantee
 from photosieve.training.recipes import Recipe
 from photosieve.tune import Tuning
+
+CONVERTERS = ("photosieve", "transformers", "tokenizers", "openvino")
+"""Packages that decide what becomes of a text tower."""
 
 
 def write(folder: Path, fields: Mapping[str, Any]) -> None:
@@ -40,6 +46,7 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
         manifest = {
             "encoder": saved.name,
             "fingerprint": saved.fingerprint,
+            "trunk_fingerprint": saved.trunk_fingerprint,
             "labels": dict(fields["labels"]),
             "recipe": fields["recipe"].to_dict(),
             "seed": fields["seed"],
@@ -85,13 +92,10 @@ def read(folder: Path) -> dict[str, Any]:
     """
     saved = sievefile.read(folder)
     manifest = saved.manifest
-    # The starter comes with the product; any other model stands in the folder.
-    place = folder.resolve() if "config.json" in manifest["files"] else None
     try:
         recipe, promised = Recipe(**manifest["recipe"]), manifest["guarantee"]
-        encoder = load_encoder(manifest["encoder"], place)
         fields: dict[str, Any] = {
-            "encoder": encoder.with_head(LinearHead(**saved.tables["head"])),
+            "encoder": _encoder(folder.resolve(), saved),
             "labels": {str(label): int(count) for label, count in manifest["labels"].items()},
             "recipe": recipe,
             "seed": int(manifest["seed"]),
@@ -118,3 +122,26 @@ def read(folder: Path) -> dict[str, Any]:
             "(another version of the encoder's packages?); train again"
         )
     return fields
+
+
+def _encoder(folder: Path, saved: sievefile.Saved) -> Encoder:
+    """The encoder: the starter comes with the product, any other model stands in the folder."""
+    manifest, head = saved.manifest, LinearHead(**saved.tables["head"])
+    if "config.json" not in manifest["files"]:
+        return load_encoder(manifest["encoder"]).with_head(head)
+
+    def verify() -> None:
+        for name, digest in sievefile.weights(saved).items():
+            sievefile.verify(folder / name, digest)
+
+    # The code that converts a text tower is part of its file's name, which is kept with the rest.
+    parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
+    return Stored(
+        name=manifest["encoder"],
+        folder=folder,
+        head=head,
+        fingerprint=manifest["fingerprint"],
+        trunk_fingerprint=manifest["trunk_fingerprint"],
+        key=hashlib.sha256("/".join(parts).encode()).hexdigest(),
+        verify=verify,
+    )

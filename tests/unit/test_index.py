@@ -38,8 +38,7 @@ def sieve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(storage, "load_encoder", fake_by_name)
-    for module in (runtime, snapshot):
-        monkeypatch.setattr(module, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path / "cache")
     CountingEncoder.embedded.clear()
 
 
@@ -411,10 +410,11 @@ import os
 from pathlib import Path
 import faiss, lancedb, pyarrow.compute
 from photosieve import storage
-from photosieve.index import Index, snapshot
+from photosieve.encoders import runtime
+from photosieve.index import Index
 from tests.library import fake_by_name
 storage.load_encoder = fake_by_name
-snapshot.cache_folder = lambda: Path({str(tmp_path / "theirs")!r})
+runtime.cache_folder = lambda: Path({str(tmp_path / "theirs")!r})
 os.setuid({nobody})
 print(len(Index({index.address!r}).search("red")))
 """

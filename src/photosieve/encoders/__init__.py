@@ -146,7 +146,7 @@ class Encoder(Protocol):
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the trunk's text side: (m, q)."""
 
-    def with_head(self, head: Head) -> Self:
+    def with_head(self, head: Head) -> Encoder:
         """Return the same trunk with another head."""
 
     def general_words(self) -> tuple[str, ...]:

@@ -26,7 +26,15 @@ from photosieve.encoders.linear import LinearHead
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
 from photosieve.encoders.runtime import Tower
 from photosieve.encoders.tail import Tail
-from photosieve.encoders.towers import Trunk, accelerator, front_tower, load_trunk, no_tower
+from photosieve.encoders.textside import TextSide
+from photosieve.encoders.towers import (
+    Trunk,
+    accelerator,
+    front_tower,
+    load_trunk,
+    no_tower,
+    text_tower_file,
+)
 from photosieve.errors import EncoderError
 from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
@@ -125,6 +133,13 @@ class Hub:
         return feed.text_features(
             self.trunk.texts, self.trunk.tokens, texts, width=self.trunk.text_width
         )
+
+    def text_side(self) -> TextSide | None:
+        """Return the text side in a form that opens without torch; None where there is none."""
+        if accelerator() or not isinstance(self.head, LinearHead):
+            return None
+        tower = text_tower_file(self.model, self.trunk.examples[TEXTS])
+        return TextSide.of(self.trunk.tokens, tower)
 
     def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Hub:
         """Return the same model with a `Tail` for a head.

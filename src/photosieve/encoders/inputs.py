@@ -54,17 +54,22 @@ class Tokens:
             return
         found = self.tokenizer(self._spelt(texts), verbose=False)["input_ids"]
         long = [text for text, ids in zip(texts, found, strict=True) if len(ids) > self.limit]
-        if long:
-            others = f" and {len(long) - 1} more" if len(long) > 1 else ""
-            warnings.warn(
-                f'the text "{long[0][:60]}..."{others} is longer than the {self.limit} tokens '
-                "that the model reads; the rest is left out",
-                stacklevel=3,
-            )
+        warn_of_long(long, self.limit)
 
     def _spelt(self, texts: Sequence[str]) -> list[str]:
         # These families were trained on lower case, but not every tokenizer of theirs sees to it.
         return [text.lower() if self.padded else text for text in texts]
+
+
+def warn_of_long(texts: Sequence[str], limit: int) -> None:
+    """Warn, once, of texts with more tokens than a model reads; not if there is none."""
+    if texts:
+        others = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
+        warnings.warn(
+            f'the text "{texts[0][:60]}..."{others} is longer than the {limit} tokens '
+            "that the model reads; the rest is left out",
+            stacklevel=4,
+        )
 
 
 def load_tokens(checkpoint: Checkpoint, config: Any) -> Tokens:

@@ -16,6 +16,7 @@ import tempfile
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -67,16 +68,45 @@ def open_tower(
         import openvino
     except ImportError:
         return torch_tower(build())
-    core = openvino.Core()
-    version = openvino.__version__.split("-")[0]
-    # The weights are not all: a tower that is built in another way is another tower.
-    parts = (fingerprint, inspect.getsource(build), str(shapes), version)
-    key = hashlib.sha256("/".join(parts).encode()).hexdigest()
-    cached = cache_folder() / f"{name}-{key[:16]}.xml"
-    model = _read(core, cached)
+    cached = tower_file(name, fingerprint, build, shapes)
+    model = _read(openvino.Core(), cached)
     if model is None:
         model = _convert(build(), example, shapes)
         _keep(model, cached)
+    return _compile(model, cached, precision)
+
+
+def tower_file(
+    name: str,
+    fingerprint: str,
+    build: Callable[[], torch.nn.Module],
+    shapes: Sequence[Sequence[int]],
+) -> Path:
+    """Return where `open_tower` keeps the converted form of a tower."""
+    # The weights are not all: a tower that is built in another way is another tower.
+    parts = (fingerprint, inspect.getsource(build), str(shapes), _openvino_version())
+    key = hashlib.sha256("/".join(parts).encode()).hexdigest()
+    return cache_folder() / f"{name}-{key[:16]}.xml"
+
+
+def open_converted(path: Path) -> Tower | None:
+    """Open a tower in float32 that `open_tower` has kept, without torch; None without it."""
+    try:
+        import openvino
+    except ImportError:
+        return None
+    model = _read(openvino.Core(), path)
+    return None if model is None else _compile(model, path, "f32")
+
+
+def _openvino_version() -> str:
+    return metadata.version("openvino").split("-")[0]
+
+
+def _compile(model: Any, cached: Path, precision: str) -> Tower:
+    import openvino
+
+    core = openvino.Core()
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
     try:  # what is compiled is kept, too: that is half of the time of a first search
         compiled = core.compile_model(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from photosieve.encoders import Floats
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
 from photosieve.encoders.rows import pack
-from photosieve.encoders.runtime import Tower, open_tower, torch_tower
+from photosieve.encoders.runtime import Tower, open_tower, torch_tower, tower_file
 from photosieve.errors import EncoderError
 
 GPU_BATCH = 32
@@ -97,14 +98,13 @@ def load_trunk(model: Model) -> Trunk:
 
 def whole_tower(model: Model, side: Side, example: Example, device: str | None) -> Tower:
     """Return a tower up to its plain projection, or to its end; it is opened at its first use."""
+    return _lazily(lambda: _open(_whole(model, side, example), side, device))
 
-    def build() -> torch.nn.Module:
-        loaded = model.load(side, attention="eager")
-        if side in model.projections:
-            setattr(loaded, side.projection, torch.nn.Identity())
-        return Whole(loaded, side, tuple(example)).eval()
 
-    return _lazily(lambda: _open(model, side, example, device, build, "whole"))
+def text_tower_file(model: Model, example: Example) -> Path:
+    """Return where the whole text tower is kept once it was converted."""
+    plan = _whole(model, TEXTS, example)
+    return tower_file(plan.name, plan.key, plan.build, plan.shapes)
 
 
 def front_tower(
@@ -115,7 +115,9 @@ def front_tower(
     def build() -> torch.nn.Module:
         return Front(model.load(side, attention="eager"), side, tuple(example), blocks).eval()
 
-    return _lazily(lambda: _open(model, side, example, device, build, f"front-{blocks}"))
+    return _lazily(
+        lambda: _open(_plan(model, side, example, build, f"front-{blocks}"), side, device)
+    )
 
 
 def no_tower(side: Side) -> Tower:
@@ -190,17 +192,30 @@ def accelerator() -> str | None:
     return "mps" if torch.backends.mps.is_available() else None
 
 
-def _open(
-    model: Model,
-    side: Side,
-    example: Example,
-    device: str | None,
-    build: Callable[[], torch.nn.Module],
-    part: str,
-) -> Tower:
-    # Inputs beside the pixels say how large this photo is: a traced tower would take them as fixed.
-    if device or (side == PHOTOS and len(example) > 1):
-        return torch_tower(build(), device or "cpu")
+@dataclass(frozen=True)
+class Plan:
+    """What `photosieve.encoders.runtime.open_tower` takes."""
+
+    name: str
+    key: str
+    build: Callable[[], torch.nn.Module]
+    example: Example
+    shapes: Sequence[Sequence[int]]
+
+
+def _whole(model: Model, side: Side, example: Example) -> Plan:
+    def build() -> torch.nn.Module:
+        loaded = model.load(side, attention="eager")
+        if side in model.projections:
+            setattr(loaded, side.projection, torch.nn.Identity())
+        return Whole(loaded, side, tuple(example)).eval()
+
+    return _plan(model, side, example, build, "whole")
+
+
+def _plan(
+    model: Model, side: Side, example: Example, build: Callable[[], torch.nn.Module], part: str
+) -> Plan:
     if side == PHOTOS:
         shapes = [array.shape for array in example.values()]
     else:  # a text without a mask has one length only
@@ -208,7 +223,14 @@ def _open(
     # What a converted tower computes follows from the code that made it, too.
     code = "".join(inspect.getsource(made) for made in (Model.load, Whole, Front, pack))
     key = "/".join((model.key(side), part, version("transformers"), code))
-    return open_tower(f"hub-{side.tower}-{part}", key, build, list(example.values()), shapes)
+    return Plan(f"hub-{side.tower}-{part}", key, build, example, shapes)
+
+
+def _open(plan: Plan, side: Side, device: str | None) -> Tower:
+    # Inputs beside the pixels say how large this photo is: a traced tower would take them as fixed.
+    if device or (side == PHOTOS and len(plan.example) > 1):
+        return torch_tower(plan.build(), device or "cpu")
+    return open_tower(plan.name, plan.key, plan.build, list(plan.example.values()), plan.shapes)
 
 
 def _lazily(make: Callable[[], Tower]) -> Tower:

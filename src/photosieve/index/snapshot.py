@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import Floats, Head
-from photosieve.encoders.runtime import cache_folder
+from photosieve.encoders import Floats, Head, runtime
 from photosieve.index import ann
 from photosieve.index.store import Store, is_remote
 from photosieve.progress import Progress, silent
@@ -234,7 +233,7 @@ def _places(store: Store) -> list[Path]:
 
 
 def _cache_of(address: str) -> Path:
-    return cache_folder() / "indexes" / hashlib.sha256(address.encode()).hexdigest()[:16]
+    return runtime.cache_folder() / "indexes" / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
 def _opened(folder: Path) -> Snapshot | None:
