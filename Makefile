@@ -32,6 +32,8 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/cuts.py
 	$(BIN)/python benchmarks/losses.py
 	$(BIN)/python benchmarks/training.py --long
+	$(BIN)/python benchmarks/index.py
+	$(BIN)/python benchmarks/scale.py
 
 .venv/installed: pyproject.toml constraints.txt
 	$(call install,.)

@@ -208,6 +208,6 @@ def search(
         return
     if explain:
         print_explanation(result, loaded.labels)
-    print_search(result)
+    print_search(result, relative_to=Path.cwd())
     if html is not None:
         typer.echo(f"wrote {html}")

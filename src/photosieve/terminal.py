@@ -172,7 +172,9 @@ def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
     from photosieve.photos import shown
 
     for hit in result.hits:
-        path = hit.path.relative_to(relative_to) if relative_to else hit.path
+        path = hit.path
+        if relative_to is not None and path.is_relative_to(relative_to):
+            path = path.relative_to(relative_to)
         typer.echo(f"{hit.probability:.3f}  {shown(path)}")
     left_out = (
         f"{result.left_out} left out, the best of them at {result.hidden[0].probability:.3f}"

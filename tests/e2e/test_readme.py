@@ -13,6 +13,7 @@ from photosieve.labels import Dataset
 from tests.e2e.conftest import SAMPLES, Run
 
 README = SAMPLES.parent / "README.md"
+SCALE = SAMPLES.parent / "docs" / "scale.md"
 CUTS = SAMPLES.parent / "docs" / "cuts.md"
 
 
@@ -48,7 +49,7 @@ def test_commands_print_what_stands_there(run: Run, folder: Path) -> None:
     commands = session(README)
     tuned = [command.split()[1] for command, _ in commands].index("tune")
     commands[tuned:tuned] = session(CUTS)  # with the cut as it was trained
-    assert {"check", "train", "tune", "evaluate", "search"} <= {c.split()[1] for c, _ in commands}
+    assert {"check", "train", "tune", "evaluate", "index", "search"} <= {c.split()[1] for c, _ in commands}
     for command, output in commands:
         done = run(*shlex.split(command)[1:], cwd=folder)
         assert done.status == 0, (command, done.err)
@@ -87,7 +88,7 @@ def test_the_labels_file_is_one(tmp_path: Path) -> None:
 
 
 def test_pictures_and_pages_exist() -> None:
-    for page in (README, CUTS):
+    for page in (README, CUTS, SCALE):
         links = re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))
         assert links
         for link in links:

@@ -31,7 +31,7 @@ FORMAT = 1
 
 _NOTES = "snapshot.json"
 
-_BLOCK = 2**26
+_BLOCK = 2**24
 """Features are projected so many bytes at a time."""
 
 

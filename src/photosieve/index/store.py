@@ -207,7 +207,7 @@ class Store:
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)
     ) -> Iterator[tuple[NDArray[np.intp], pa.Table]]:
-        """Give rows by their ids, a few thousand at a time, in any order.
+        """Give rows by their ids, some thousand at a time, in any order.
 
         Yields
         ------
@@ -217,7 +217,7 @@ class Store:
             Of these columns.
         """
         order = np.argsort(ids, kind="stable")
-        step = max(1, 2**26 // (4 * self.width))
+        step = max(1, 2**24 // (4 * self.width))
         for start in range(0, len(ids), step):
             part = order[start : start + step]
             wanted, places = np.unique(ids[part], return_inverse=True)

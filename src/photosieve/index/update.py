@@ -31,7 +31,7 @@ from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
 from photosieve.progress import Progress, silent
 
 COMMIT_SECONDS = 5.0
-COMMIT_BYTES = 2**26
+COMMIT_BYTES = 2**25
 """A commit is due after so much time, or features of so many bytes."""
 
 LARGE = 2**25
