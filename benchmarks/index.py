@@ -366,7 +366,7 @@ def show(name: str, call: Callable[[int], object]) -> float:
 def memory() -> None:
     """Peak memory of indexing, of processes that do all but run a model."""
     print("## (d) Peak memory of indexing, model aside\n")
-    counts, peaks = (20_000, 100_000), []
+    counts, peaks = (100_000, 300_000), []
     for count in counts:
         with tempfile.TemporaryDirectory() as scratch:
             command = [sys.executable, __file__, "--grow", scratch, str(count)]

@@ -189,7 +189,7 @@ def train(
     check_target(out)
     dataset = Dataset.load(*train)
     kept = Checkpoints(Path(f"{out}.training"), resume=resume) if chosen.opens or resume else None
-    with progress_bars() as progress, resumable(kept is not None):
+    with progress_bars() as progress, resumable(kept is not None, "the same command with --resume"):
         sieve = Sieve.fit(
             dataset,
             encoder,

@@ -17,6 +17,7 @@ from photosieve.terminal import (
     print_status,
     print_update,
     progress_bars,
+    resumable,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def index(
     folders: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FOLDER]...",
+            metavar="FOLDER",
             help="Photos, sub-folders included; those of the last run by default.",
         ),
     ] = None,
@@ -95,7 +96,7 @@ def index(
         from photosieve.cluster import embed_on
 
         embed = embed_on(ray)
-    with progress_bars() as progress:
+    with progress_bars() as progress, resumable(True, "the same command"):
         update = found.update(
             sieve,
             *(folders or ()),
@@ -138,7 +139,7 @@ def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for, in words.")],
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FOLDER]...", help="Where, sub-folders included; or --index."),
+        typer.Argument(metavar="FOLDER", help="Where, sub-folders included; or --index."),
     ] = None,
     sieve: Annotated[
         Path | None,

@@ -57,14 +57,14 @@ def progress_bars() -> Iterator[Progress]:
 
 
 @contextmanager
-def resumable(kept: bool) -> Iterator[None]:
-    """Tell who interrupts a training that is kept how to go on with it."""
+def resumable(kept: bool, how: str) -> Iterator[None]:
+    """Tell who interrupts work that is kept how to go on with it."""
     try:
         yield
     except KeyboardInterrupt:
         if not kept:
             raise
-        typer.echo("photosieve: interrupted; the same command with --resume goes on", err=True)
+        typer.echo(f"photosieve: interrupted; {how} goes on", err=True)
         raise typer.Exit(130) from None
 
 

@@ -49,7 +49,9 @@ def test_commands_print_what_stands_there(run: Run, folder: Path) -> None:
     commands = session(README)
     tuned = [command.split()[1] for command, _ in commands].index("tune")
     commands[tuned:tuned] = session(CUTS)  # with the cut as it was trained
-    assert {"check", "train", "tune", "evaluate", "index", "search"} <= {c.split()[1] for c, _ in commands}
+    assert {"check", "train", "tune", "evaluate", "index", "search"} <= {
+        c.split()[1] for c, _ in commands
+    }
     for command, output in commands:
         done = run(*shlex.split(command)[1:], cwd=folder)
         assert done.status == 0, (command, done.err)

@@ -30,7 +30,7 @@ from photosieve.index import ann
 from photosieve.index.nearest import candidates
 from photosieve.index.roots import Root, open_root, place
 from photosieve.index.snapshot import Snapshot, find_snapshot, make_snapshot
-from photosieve.index.store import Store
+from photosieve.index.store import Store, explained
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
 from photosieve.sieve import Sieve
@@ -98,9 +98,10 @@ class Index:
         found = find_snapshot(self._store, encoder.fingerprint, beside=beside)
         if found is None:
             self._check_model(encoder)
-            found = make_snapshot(
-                self._store, encoder.fingerprint, encoder.head, beside=beside, progress=progress
-            )
+            with explained(self.address):
+                found = make_snapshot(
+                    self._store, encoder.fingerprint, encoder.head, beside=beside, progress=progress
+                )
         return found
 
     def _check_model(self, encoder: Encoder) -> None:
@@ -316,7 +317,8 @@ class Index:
         found = self._open_snapshot(progress, beside=True)
         if len(found) >= ann.FROM and found.neighbours is None:
             labels = self.sieve.scorer.embed(tuple(self.sieve.labels))
-            ann.make(found.folder, found.vectors, labels, progress)
+            with explained(self.address):
+                ann.make(found.folder, found.vectors, labels, progress)
             found = Snapshot.open(found.folder)
         self._snapshot = self._store.stamp(), found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,10 @@ def carry(old: Path, new: Path, known: NDArray[np.intp]) -> None:
     loose = np.setdiff1d(np.arange(len(known)), listed)
     if len(loose) > _MOST_LOOSE * len(known):
         return
-    os.link(old / _FILE, new / _FILE)
+    try:
+        os.link(old / _FILE, new / _FILE)
+    except OSError:  # they are on two disks
+        shutil.copyfile(old / _FILE, new / _FILE)
     np.save(new / _ROWS, listed)
     np.save(new / _LOOSE, loose)
     (new / _NOTES).write_text(json.dumps(notes), "utf-8")

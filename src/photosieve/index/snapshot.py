@@ -252,12 +252,11 @@ def _write(
     progress: Progress,
 ) -> None:
     rows = store.rows().sort_by([(name, "ascending") for name in ("root", "group", "path")])
-    paths = rows["path"].combine_chunks()
-    names = [path.encode() for path in paths.to_pylist()]
-    hashes = np.frombuffer(bytes.fromhex("".join(rows["sha256"].to_pylist())), "V32")
+    names, ends = _text(rows["path"])
+    hashes = np.frombuffer(bytes.fromhex(_text(rows["sha256"])[0].tobytes().decode()), "V32")
     arrays: dict[str, NDArray[Any]] = {
-        "names": np.frombuffer(b"".join(names), np.uint8),
-        "ends": np.cumsum([len(name) for name in names], dtype=np.int64),
+        "names": names,
+        "ends": ends,
         "sizes": rows["size"].to_numpy(),
         "mtimes": rows["mtime_ns"].to_numpy(),
         "hashes": hashes,
@@ -265,14 +264,14 @@ def _write(
     }
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
-    known = np.full(len(names), -1, np.intp) if old is None else old.with_hash(hashes)
+    known = np.full(len(rows), -1, np.intp) if old is None else old.with_hash(hashes)
     _write_vectors(folder / "vectors.npy", store, head, arrays["ids"], old, known, progress)
     if old is not None:
         ann.carry(old.folder, folder, known)
     notes = {
         "stamp": stamp,
         "notes": {**store.read_manifest(), "skipped": store.read_skipped()},
-        "arrays": {**{name: len(array) for name, array in arrays.items()}, "vectors": len(names)},
+        "arrays": {**{name: len(array) for name, array in arrays.items()}, "vectors": len(rows)},
         "groups": [vars(group) for group in _groups(rows)],
     }
     (folder / _NOTES).write_text(json.dumps(notes), "utf-8")
@@ -305,13 +304,26 @@ def _write_vectors(
             progress("preparing the search", start + len(part), len(ids))
 
 
+def _text(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """All texts of a column one after the other, and where each ends; no object for each."""
+    import pyarrow as pa
+
+    if not len(column):
+        return np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    column = column.combine_chunks().cast(pa.large_binary())
+    _, ends, data = column.buffers()
+    places = np.frombuffer(ends, np.int64)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data, np.uint8)[places[0] : places[-1]], places[1:] - places[0]
+
+
 def _groups(rows: Any) -> list[Group]:
     """Ranges of rows that share root and group."""
-    roots, names = (rows[name].combine_chunks().to_pylist() for name in ("root", "group"))
-    groups: list[Group] = []
-    start = 0
-    for row in range(1, len(roots) + 1):
-        if row == len(roots) or (roots[row], names[row]) != (roots[start], names[start]):
-            groups.append(Group(roots[start], names[start], start, row))
-            start = row
-    return groups
+    columns = [rows[name].combine_chunks() for name in ("root", "group")]
+    codes = [column.dictionary_encode().indices.to_numpy() for column in columns]
+    changes = (np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)
+    starts = [0, *(np.flatnonzero(changes) + 1).tolist()] if len(rows) else []
+    stops = [*starts[1:], len(rows)]
+    return [
+        Group(columns[0][start].as_py(), columns[1][start].as_py(), start, stop)
+        for start, stop in zip(starts, stops, strict=False)
+    ]

@@ -66,7 +66,7 @@ class Store:
         """Whether there is an index."""
         if not is_remote(self.address):
             return Path(self.address, f"{TABLE}.lance").is_dir()
-        with _explained(self.address):
+        with explained(self.address):
             return TABLE in self._names()
 
     def stamp(self) -> str:
@@ -106,7 +106,7 @@ class Store:
         width : int
             How many features a photo has.
         """
-        with _explained(self.address):
+        with explained(self.address):
             self._database.create_table(TABLE, schema=_schema(fingerprint, width), mode="overwrite")
         self.refresh()
 
@@ -132,7 +132,7 @@ class Store:
         """
         if not self.exists():
             raise _missing(self.address)
-        with _explained(self.address):
+        with explained(self.address):
             table = self._database.open_table(TABLE)
             if int(self._about(table)["format"]) > FORMAT:
                 raise PhotoIndexError(
@@ -173,13 +173,13 @@ class Store:
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
-        with _explained(self.address):
+        with explained(self.address):
             search = self.photos.search().select([*LIGHT, *self.columns]).with_row_id(True)
             return search.to_arrow()
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
-        with _explained(self.address):
+        with explained(self.address):
             found = self.photos.search().select(["root"]).to_arrow()["root"]
             return set(found.unique().to_pylist())
 
@@ -221,7 +221,7 @@ class Store:
         for start in range(0, len(ids), step):
             part = order[start : start + step]
             wanted, places = np.unique(ids[part], return_inverse=True)
-            with _explained(self.address):
+            with explained(self.address):
                 query = self.photos.take_row_ids(wanted.tolist()).with_row_id()
                 rows = query.select(list(columns)).to_arrow().sort_by("_rowid")
             yield part, rows.take(places)
@@ -233,7 +233,7 @@ class Store:
 
     def append(self, rows: pa.Table) -> None:
         """Add rows of photos that are not in the table, in one commit."""
-        with _explained(self.address):
+        with explained(self.address):
             self.photos.add(rows.cast(self._schema_of(rows)))
 
     def upsert(self, rows: pa.Table) -> None:
@@ -241,7 +241,7 @@ class Store:
 
         Columns that `rows` lacks stay as they are.
         """
-        with _explained(self.address):
+        with explained(self.address):
             merge = self.photos.merge_insert(list(KEY)).when_matched_update_all()
             if "features" in rows.column_names:
                 merge = merge.when_not_matched_insert_all()
@@ -260,14 +260,14 @@ class Store:
         for root, paths in by_root.items():
             for start in range(0, len(paths), _NAMES_AT_ONCE):
                 names = ", ".join(map(_quoted, paths[start : start + _NAMES_AT_ONCE]))
-                with _explained(self.address):
+                with explained(self.address):
                     self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add columns, empty so far."""
         import pyarrow as pa
 
-        with _explained(self.address):
+        with explained(self.address):
             self.photos.add_columns(pa.schema(fields))
 
     def compact(self, after: int) -> None:
@@ -278,18 +278,18 @@ class Store:
         after : int
             How many files are not worth the trouble.
         """
-        with _explained(self.address):
+        with explained(self.address):
             if self.photos.stats()["fragment_stats"]["num_fragments"] > after:
                 self.photos.optimize(cleanup_older_than=KEPT)
 
     def size(self) -> int:
         """Bytes that the newest version of the table takes."""
-        with _explained(self.address):
+        with explained(self.address):
             return int(self.photos.stats()["total_bytes"])
 
     def read_manifest(self) -> dict[str, Any]:
         """Return what the last run noted: its sieve and its roots; empty if it never finished."""
-        with _explained(self.address):
+        with explained(self.address):
             if MANIFEST not in self._names():
                 return {}
             text = self._database.open_table(MANIFEST).to_arrow()["text"].to_pylist()
@@ -303,7 +303,7 @@ class Store:
 
     def read_skipped(self) -> list[dict[str, Any]]:
         """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
-        with _explained(self.address):
+        with explained(self.address):
             if SKIPPED not in self._names():
                 return []
             return list(self._database.open_table(SKIPPED).to_arrow().to_pylist())
@@ -319,7 +319,7 @@ class Store:
         self._replace(SKIPPED, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
-        with _explained(self.address):
+        with explained(self.address):
             table = self._database.create_table(name, rows, mode="overwrite")
             table.optimize(cleanup_older_than=KEPT)
 
@@ -356,8 +356,8 @@ def _missing(address: str) -> PhotoIndexError:
     )
 
 
-class _explained:  # used like a function
-    """Turn what the table's library raises into a sentence."""
+class explained:  # used like a function
+    """Turn what libraries and the system raise about an index into a `PhotoIndexError`."""
 
     def __init__(self, address: str) -> None:
         self.address = address
