@@ -75,7 +75,7 @@ class Marks:
     skipped : dict
         What cannot be used, by root and path.
     bad : dict
-        Of these, what is known from an earlier run.
+        What is known of such photos from an earlier run, of other folders too.
     """
 
     entries: deque[Entry]
@@ -123,7 +123,8 @@ def mark(
     UsageError
         If a folder is gone, or has no photo where the index has some.
     """
-    marks = Marks(deque(), [], {}, {})
+    scanned = {root.address for root in roots}
+    marks = Marks(deque(), [], {}, {key: bad[key] for key in bad if key[0] not in scanned})
     sizes, mtimes = snapshot.sizes.tolist(), snapshot.mtimes.tolist()
     for root in roots:
         known = {

@@ -204,11 +204,11 @@ def make_snapshot(
     place.mkdir(parents=True, exist_ok=True)
     while True:
         stamp = store.stamp()
+        store.refresh()
         with tempfile.TemporaryDirectory(dir=place, prefix=".snapshot-") as scratch:
             draft = Path(scratch) / "new"
             draft.mkdir()
             _write(draft, store, head, next(filter(None, old), None), stamp, progress)
-            store.refresh()
             if store.stamp() != stamp:
                 continue  # somebody wrote meanwhile
             folder = place / _name(stamp, fingerprint)

@@ -78,8 +78,15 @@ class Store:
             If there is no index.
         """
         if is_remote(self.address):
-            tables = {name: self._database.open_table(name) for name in sorted(self._names())}
-            return "/".join(f"{n}{t.version}" for n, t in tables.items() if n in ALL)
+            with explained(self.address):
+                there = self._names()
+                if TABLE not in there:
+                    raise _missing(self.address)
+                return "/".join(
+                    f"{name}{self._database.open_table(name).version}"
+                    for name in ALL
+                    if name in there
+                )
         try:
             names = [
                 f"{name}/{file.name}"

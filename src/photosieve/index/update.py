@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -125,7 +126,7 @@ class Run:
         self._touched: list[Entry] = []
         self._committed = time.monotonic()
         self._done = 0
-        self._vanished = {snapshot.hashes[row].tobytes().hex() for row in marks.gone}
+        self._vanished = Counter(snapshot.hashes[row].tobytes().hex() for row in marks.gone)
         # Rows that this run leaves alone until its end: their features can be copied.
         lasting = np.ones(len(snapshot), bool)
         lasting[[entry.known for entry in marks.entries if entry.known >= 0]] = False
@@ -273,8 +274,8 @@ class Run:
         for entry in entries:
             if entry.known >= 0:
                 self.update.changed += 1
-            elif entry.sha256 in self._vanished:
-                self._vanished.discard(entry.sha256)
+            elif self._vanished[entry.sha256]:
+                self._vanished[entry.sha256] -= 1
                 self.update.moved += 1
             else:
                 self.update.added += 1
