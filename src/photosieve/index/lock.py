@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ from photosieve.index.store import is_remote
 from photosieve.photos import one_line
 
 LEASE = "writer"
+
+FAILURES = (OSError, RuntimeError, ValueError)
+"""What the table's library raises."""
 
 RENEWED = 10.0
 """Seconds between two renewals of a lease."""
@@ -88,11 +91,12 @@ def _leased(address: str) -> Iterator[None]:
 
         def renew() -> None:
             while not done.wait(RENEWED):
-                table.add(note(), mode="overwrite")
+                with suppress(*FAILURES):  # the next one may pass
+                    table.add(note(), mode="overwrite")
 
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
-    except (OSError, RuntimeError, ValueError) as error:
+    except FAILURES as error:
         raise UsageError(
             f"{address}: an index cannot be written here ({one_line(error)}); check the address "
             "and your permission to write"
@@ -102,7 +106,10 @@ def _leased(address: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        database.drop_table(LEASE)
+        with suppress(*FAILURES):  # it ends by itself, only later
+            table.checkout_latest()
+            if _holder(table) == mine:  # and not that of somebody who took it over
+                database.drop_table(LEASE)
 
 
 def _take(database: Any, note: Any, address: str) -> Any:
@@ -110,7 +117,7 @@ def _take(database: Any, note: Any, address: str) -> Any:
     if LEASE not in database.list_tables().tables:
         try:
             return database.create_table(LEASE, note(), mode="create")
-        except (ValueError, RuntimeError, OSError):
+        except FAILURES:
             if LEASE not in database.list_tables().tables:
                 raise
     table = database.open_table(LEASE)
@@ -120,12 +127,15 @@ def _take(database: Any, note: Any, address: str) -> Any:
         waited += 1.0
         table.checkout_latest()
         if table.version != seen:
-            holder = (table.to_arrow()["holder"].to_pylist() or ["unknown"])[0]
-            raise _busy(address, f" ({holder.rpartition(', ')[0]})")
+            raise _busy(address, f" ({_holder(table).rpartition(', ')[0]})")
     mine = note()
     table.add(mine, mode="overwrite")
     time.sleep(1.0)  # of several that waited, the last to write it has it
     table.checkout_latest()
-    if table.to_arrow()["holder"] != mine["holder"]:
+    if _holder(table) != mine["holder"][0].as_py():
         raise _busy(address)
     return table
+
+
+def _holder(table: Any) -> str:
+    return str((table.to_arrow()["holder"].to_pylist() or ["unknown"])[0])
