@@ -136,7 +136,7 @@ cluster.add_node(num_cpus=1)
 killed = []
 
 def kill(stage, done, total):
-    if stage == "indexing" and not killed:
+    if stage.startswith("indexing") and not killed:
         for process in psutil.process_iter(["cmdline"]):
             if "MapWorker" in str(process.info["cmdline"]) and not killed:
                 process.kill()
