@@ -138,7 +138,7 @@ killed = []
 def kill(stage, done, total):
     if stage.startswith("indexing") and not killed:
         for process in psutil.process_iter(["cmdline"]):
-            if "MapWorker" in str(process.info["cmdline"]) and not killed:
+            if str(process.info["cmdline"][:1]).startswith("['ray::MapWorker") and not killed:
                 process.kill()
                 killed.append(process.pid)
 
