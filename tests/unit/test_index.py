@@ -327,6 +327,16 @@ def test_readers_see_whole_commits_while_one_writes(
     assert reader.search("red").looked_at == 50
 
 
+def test_a_reader_that_stays_sees_what_others_write(index: Index, folder: Path) -> None:
+    reader = Index(index.address)
+    assert reader.search("red", where="width = 16").looked_at == 40
+    photo(folder / "house-5" / "new.png", 100)
+    index.update()
+    assert reader.search("red", where="width = 16").looked_at == 41
+    index.compact()
+    assert reader.search("red", where="path = 'house-5/new.png'").looked_at == 1
+
+
 KILLS = 4
 
 

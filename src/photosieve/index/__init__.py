@@ -90,6 +90,7 @@ class Index:
         """
         stamp = self._store.stamp()
         if self._snapshot is None or self._snapshot[0] != stamp:
+            self._store.refresh()  # conditions are asked of the table, which must be as new
             self._snapshot = stamp, self._open_snapshot()
         return self._snapshot[1]
 
