@@ -382,6 +382,18 @@ def test_interrupted_it_keeps_what_is_done(index: Index, folder: Path) -> None:
     assert counts(index) == {"added": 10}
 
 
+def test_a_first_run_that_is_interrupted_can_be_searched(
+    folder: Path, sieve: Path, tmp_path: Path
+) -> None:
+    def stop(stage: str, done: int, _: int) -> None:
+        if stage == "indexing" and done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Index(tmp_path / "first").update(sieve, folder, progress=stop)
+    assert Index(tmp_path / "first").search("red").looked_at == 20
+
+
 def test_a_full_disk(index: Index, folder: Path, sieve: Path) -> None:
     for number in range(200, 260):
         photo(folder / "house-5" / f"{number}.png", number)

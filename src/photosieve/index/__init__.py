@@ -272,6 +272,8 @@ class Index:
                 width = encoder.photo_features(()).features.shape[1]
                 store.create(encoder.trunk_fingerprint, width)
             snapshot = self._open_snapshot(progress, beside=True)
+            if snapshot.notes.get("sieve") != str(folder):
+                store.write_manifest({"sieve": str(folder)})
             bad = {(photo["root"], photo["path"]): photo for photo in snapshot.notes["skipped"]}
             marks = mark(roots, snapshot, bad, follow_links=follow_links, prune=prune)
             run = Run(
@@ -287,8 +289,6 @@ class Index:
                 store.write_skipped(list(marks.bad.values()))
             if table is not None:
                 table.write(store)
-            if snapshot.notes.get("sieve") != str(folder):
-                store.write_manifest({"sieve": str(folder)})
             if store.stamp() != snapshot.stamp:
                 store.compact(after=MANY_PARTS)
             self._renew(progress)
