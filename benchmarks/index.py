@@ -6,7 +6,8 @@
 `sentence-transformers` if that is installed, and against the limits of the machine: decoding alone,
 and a bfloat16 matrix product of as many operations. (b) A second run over 100,000 unchanged files,
 against a bare walk through the folders. (c) Searches over 10 thousand, 100 thousand and a million
-vectors of 512 numbers, against FAISS and numpy on the same vectors. (d) Memory of indexing.
+vectors of 512 numbers, against FAISS and numpy on the same vectors. (d) Memory of indexing. (e) A
+search as a process of its own, against a Python that only imports torch.
 """
 
 from __future__ import annotations
@@ -47,10 +48,10 @@ QUERIES = 60
 
 
 def main() -> None:
-    """Print the four parts."""
+    """Print the parts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--photos", type=int, default=1_000_000, help="the largest search")
-    parser.add_argument("--parts", default="abcd")
+    parser.add_argument("--parts", default="abcde")
     parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)  # a process of part (d)
     options = parser.parse_args()
     if options.grow:
@@ -65,6 +66,8 @@ def main() -> None:
             searches(count)
     if "d" in options.parts:
         memory()
+    if "e" in options.parts:
+        cold()
 
 
 # (a)
@@ -417,6 +420,36 @@ def grow(scratch: Path, count: int) -> None:
     # Of this process: what getrusage says includes the one that started it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) // 1024)
+
+
+# (e)
+
+
+def cold() -> None:
+    """Time `photosieve search` from start to end."""
+    photosieve = [sys.executable, "-m", "photosieve"]
+    with tempfile.TemporaryDirectory() as scratch:
+        sieve, index = f"{scratch}/sieve", f"{scratch}/index"
+        quiet(*photosieve, "train", str(ROOT / "samples" / "train"), "--out", sieve)
+        quiet(*photosieve, "index", str(ROOT / "samples"), "--sieve", sieve, "--index", index)
+        search = (*photosieve, "search", "sofa", "--index", index)
+        quiet(*search)
+        pairs = [
+            (
+                timed(lambda: quiet(*search)),
+                timed(lambda: quiet(sys.executable, "-c", "import torch")),
+            )
+            for _ in range(9)
+        ]
+    print("## (e) A search as a process of its own\n")
+    print(f"photosieve search               {median(a for a, _ in pairs):7.2f} s")
+    print(f"python -c 'import torch'        {median(b for _, b in pairs):7.2f} s")
+    print(f"ratio                           {median(a / b for a, b in pairs):7.2f}\n")
+
+
+def quiet(*command: str) -> None:
+    """Run a command, and show nothing of it."""
+    subprocess.run(command, check=True, capture_output=True)
 
 
 _SMALL: list[bytes] = []
