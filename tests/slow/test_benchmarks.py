@@ -60,3 +60,28 @@ def test_training() -> None:
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^\| (?:the last|everything).*\|$", done.stdout, re.M)) == 3
     assert "embedding: " in done.stdout
+
+
+@pytest.mark.slow
+def test_index() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/index.py", "--parts", "bce", "--photos", "20000"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scopes = re.findall(r"^photosieve, 30 photos .* p95 +([\d.]+)$", done.stdout, re.M)
+    assert len(scopes) == 3
+    assert max(map(float, scopes)) < 5  # milliseconds
+    again, cold = map(float, re.findall(r"^ratio  +([\d.]+)$", done.stdout, re.M))
+    assert again < 3
+    assert cold < 1
+
+
+@pytest.mark.slow
+def test_scale() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/scale.py"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "| 100,000,000 photos | |" in done.stdout
+    assert "| the table, GB | " in done.stdout
