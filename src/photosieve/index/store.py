@@ -65,9 +65,9 @@ class Store:
     def exists(self) -> bool:
         """Whether there is an index."""
         if not is_remote(self.address):
-            return Path(self.address, f"{TABLE}.lance").is_dir()
+            return any(Path(self.address, f"{TABLE}.lance", "_versions").glob("*"))
         with explained(self.address):
-            return TABLE in self._names()
+            return self._open(TABLE) is not None
 
     def stamp(self) -> str:
         """What changes with every commit, and is found without opening the table if it is here.
@@ -79,14 +79,10 @@ class Store:
         """
         if is_remote(self.address):
             with explained(self.address):
-                there = self._names()
-                if TABLE not in there:
+                tables = {name: self._open(name) for name in ALL}
+                if tables[TABLE] is None:
                     raise _missing(self.address)
-                return "/".join(
-                    f"{name}{self._database.open_table(name).version}"
-                    for name in ALL
-                    if name in there
-                )
+                return "/".join(f"{name}{t.version}" for name, t in tables.items() if t is not None)
         try:
             names = [
                 f"{name}/{file.name}"
@@ -125,8 +121,14 @@ class Store:
 
         return lancedb.connect(self.address)
 
-    def _names(self) -> list[str]:
-        return list(self._database.list_tables().tables)
+    def _open(self, name: str) -> Any:
+        """Return a table, or None: one that another process is about to make is not there yet."""
+        try:
+            return self._database.open_table(name)
+        except ValueError as error:
+            if "was not found" not in str(error):
+                raise
+            return None
 
     @functools.cached_property
     def photos(self) -> Any:
@@ -137,10 +139,12 @@ class Store:
         PhotoIndexError
             If there is no index, or it cannot be read.
         """
-        if not self.exists():
+        if not is_remote(self.address) and not self.exists():  # nothing is made by looking
             raise _missing(self.address)
         with explained(self.address):
-            table = self._database.open_table(TABLE)
+            table = self._open(TABLE)
+            if table is None:
+                raise _missing(self.address)
             if int(self._about(table)["format"]) > FORMAT:
                 raise PhotoIndexError(
                     f"{self.address}: this index was made by a newer photosieve; "
@@ -297,9 +301,10 @@ class Store:
     def read_manifest(self) -> dict[str, Any]:
         """Return what the last run noted: its sieve and its roots; empty if it never finished."""
         with explained(self.address):
-            if MANIFEST not in self._names():
+            table = self._open(MANIFEST)
+            if table is None:
                 return {}
-            text = self._database.open_table(MANIFEST).to_arrow()["text"].to_pylist()
+            text = table.to_arrow()["text"].to_pylist()
         return dict(json.loads(text[0])) if text else {}
 
     def write_manifest(self, notes: Mapping[str, Any]) -> None:
@@ -311,9 +316,8 @@ class Store:
     def read_skipped(self) -> list[dict[str, Any]]:
         """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
         with explained(self.address):
-            if SKIPPED not in self._names():
-                return []
-            return list(self._database.open_table(SKIPPED).to_arrow().to_pylist())
+            table = self._open(SKIPPED)
+            return [] if table is None else list(table.to_arrow().to_pylist())
 
     def write_skipped(self, photos: Sequence[Mapping[str, Any]]) -> None:
         """Replace what `read_skipped` returns, in one commit."""
