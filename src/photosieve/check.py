@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.errors import PhotoError
-from photosieve.labelfiles import Listed, Problem, label_key, scan
+from photosieve.labelfiles import label_key
+from photosieve.labelscan import Listed, Problem, scan
 from photosieve.photos import DEFAULT_MAX_PIXELS, content_hash, decode
 
 _EXAMPLES = 10

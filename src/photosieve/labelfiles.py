@@ -1,113 +1,43 @@
-"""Labels files: find them, and read them without trusting them."""
+"""Labels files: read one without trusting it, and write one whole."""
+
+from __future__ import annotations
 
 import csv
-import glob
 import io
 import json
 import os
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PureWindowsPath
 
-from photosieve.errors import LabelsError, UsageError
-from photosieve.folders import find
+from photosieve.errors import LabelsError
+
+NEW = "labels.json"
+"""What a labels file is called that the product makes."""
+
+TEST = "test_labels.json"
+"""The labels file of photos that are kept for testing."""
+
+ENDINGS = ("labels.json", "labels.csv")
+EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
 
 # Which file of a folder holds its labels: the first of these that any file fits.
-_STANDINGS = (("train_labels.json", "test_labels.json"), ("*labels.json",), ("labels.csv",))
-_ENDINGS = ("labels.json", "labels.csv")
-_EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
+_STANDINGS = (("train_labels.json", TEST), ("*labels.json",), ("labels.csv",))
+
+Entry = tuple[str, object]
+"""The name of a photo, below the file's folder, and its labels as they are written."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something about labels or photos that their owner should know.
-
-    Parameters
-    ----------
-    kind : str
-        One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
-        "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "no labels".
-    fatal : bool
-        Whether `Dataset.load` refuses the data because of it.
-    message : str
-        One sentence.
-    paths : tuple of str
-        The files it is about.
-    """
-
-    kind: str
-    fatal: bool
-    message: str
-    paths: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A photo that exists and is listed in a labels file.
-
-    Parameters
-    ----------
-    photo : Path
-        The photo.
-    labels : tuple of str
-        Its labels, as first written anywhere, without repeats.
-    group : str
-        The name of its building.
-    file : Path
-        The labels file.
-    """
-
-    photo: Path
-    labels: tuple[str, ...]
-    group: str
-    file: Path
-
-
-@dataclass(frozen=True)
-class Scan:
-    """Everything that was found, whether or not a Dataset could be made of it.
-
-    Parameters
-    ----------
-    root : Path
-        The folder that holds all of it.
-    listed : tuple of Listed
-        The listed photos, in the order of the labels files.
-    unlisted : tuple of Path
-        Photos beside them that no labels file lists.
-    problems : tuple of Problem
-        What is wrong with it.
-    """
-
-    root: Path
-    listed: tuple[Listed, ...]
-    unlisted: tuple[Path, ...]
-    problems: tuple[Problem, ...]
-
-
-def scan(paths: Sequence[str | Path]) -> Scan:
-    """Read everything that can be read, and note every problem on the way.
-
-    Parameters
-    ----------
-    paths : sequence of str or Path
-        As for `Dataset.load`.
-
-    Raises
-    ------
-    UsageError
-        A path does not exist or a pattern matches nothing.
-    """
-    given = _expand(paths)
-    scanner = _Scanner()
-    for path in given:
-        scanner.add(path)
-    return scanner.result([path if path.is_dir() else path.parent for path in given])
+def standing(names: Iterable[str]) -> list[str]:
+    """Return which of a folder's file names are of its labels file: one, if all is well."""
+    visible = sorted(name for name in names if not name.startswith("."))
+    for masks in _STANDINGS:
+        fitting = [name for name in visible if any(fnmatch(name, mask) for mask in masks)]
+        if fitting:
+            return fitting
+    return []
 
 
 def label_key(label: str) -> str:
@@ -115,197 +45,7 @@ def label_key(label: str) -> str:
     return unicodedata.normalize("NFC", label.casefold())
 
 
-@dataclass
-class _Entry:
-    """A photo on its way to become a Listed; `root` is the folder that the user named."""
-
-    photo: Path
-    root: Path
-    file: Path
-    labels: list[str]
-
-
-class _Scanner:
-    """Collects photos and problems from one path after the other."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.listed: dict[Path, _Entry] = {}  # by absolute path: two ways may lead to one photo
-        self.folders: dict[Path, None] = {}  # where unlisted photos may lie, in order
-        self.files: dict[Path, Path] = {}
-        self.without_labels: list[Path] = []
-
-    def note(self, kind: str, message: str, *paths: Path, fatal: bool = False) -> None:
-        self.problems.append(Problem(kind, fatal, message, tuple(map(str, paths))))
-
-    def add(self, path: Path) -> None:
-        if path.is_dir():
-            files = self._labels_files(path)
-        else:
-            files = [path] if path.suffix.lower() in {".json", ".csv"} else []
-        if not files:
-            self.without_labels.append(path)
-        for file in files:
-            if _place(file) not in self.files:
-                self.files[_place(file)] = file
-                self._add_file(file, path if path.is_dir() else path.parent)
-
-    def _labels_files(self, folder: Path) -> list[Path]:
-        found = []
-        for parent, folders, names in os.walk(folder):
-            for standing in _STANDINGS:
-                fitting = [
-                    Path(parent, name)
-                    for name in sorted(names)
-                    if not name.startswith(".") and any(fnmatch(name, mask) for mask in standing)
-                ]
-                if fitting:
-                    break
-            found += fitting[:1]
-            if len(fitting) > 1:
-                both = " and ".join(file.name for file in fitting)
-                message = f"{parent} has several labels files, {both}: pass the one you want."
-                self.note("invalid labels file", message, *fitting, fatal=True)
-            # What lies below a labels file belongs to it.
-            visible = sorted(name for name in folders if not name.startswith("."))
-            folders[:] = [] if fitting else visible
-        return found
-
-    def _add_file(self, file: Path, root: Path) -> None:
-        try:
-            entries = _read(file)
-        except LabelsError as error:
-            self.note("invalid labels file", str(error), file, fatal=True)
-            return
-        self.folders[file.parent] = None
-        for name, value in entries:
-            photo = file.parent / name
-            if _leaves(file.parent, name):
-                message = f"{file}: the entry {name!r} leads outside its folder; take it out."
-                self.note("unsafe name", message, file, fatal=True)
-                continue
-            try:
-                labels = _clean(value)
-            except ValueError as error:
-                message = f"{file}: the entry {name!r} {error}."
-                self.note("invalid labels file", message, file, fatal=True)
-                continue
-            if not _holds(photo.is_file):
-                message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
-                self.note("missing photo", message, photo)
-                continue
-            if known := self.listed.get(_place(photo)):
-                place = "twice" if known.file == file else f"and so does {known.file}"
-                message = f"{file} lists {name!r} {place}; the labels of both entries count."
-                self.note("duplicate key", message, photo)
-            self.folders[photo.parent] = None
-            entry = self.listed.setdefault(_place(photo), _Entry(photo, root, file, []))
-            entry.labels += labels
-
-    def result(self, roots: list[Path]) -> Scan:
-        found = list(self.listed.values())
-        self._note_nothing_found()
-        unlisted = [
-            photo
-            for folder in self.folders
-            for photo in find(folder)
-            if _place(photo) not in self.listed
-        ]
-        for photo in unlisted:
-            message = f"{photo} is in no labels file; its labels count as unknown."
-            self.note("unlisted photo", message, photo)
-        labels = self._as_first_written([entry.labels for entry in found])
-        return Scan(
-            root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
-            listed=tuple(
-                Listed(entry.photo, own, group, entry.file)
-                for entry, own, group in zip(found, labels, _groups(found), strict=True)
-            ),
-            unlisted=tuple(unlisted),
-            problems=tuple(self.problems),
-        )
-
-    def _note_nothing_found(self) -> None:
-        nothing = not self.listed and not any(problem.fatal for problem in self.problems)
-        for path in self.without_labels:
-            if path.is_file():
-                message = f"{path} is not a labels file: give a .json or .csv file, or a folder."
-            elif find(path, recursive=True):
-                message = f"{path} has photos but no labels file: add labels.json, {_EXAMPLE}."
-            else:
-                message = f"{path} holds no photos: give a folder with photos and a labels file."
-            self.note("no labels", message, path, fatal=nothing and not self.files)
-        if nothing and self.files:
-            files = " and ".join(map(str, self.files.values()))
-            message = f"{files}: no photo that is listed exists; put photos beside their labels."
-            self.note("no labels", message, *self.files.values(), fatal=True)
-
-    def _as_first_written(self, lists: list[list[str]]) -> list[tuple[str, ...]]:
-        spellings: dict[str, list[str]] = {}
-        for label in (label for labels in lists for label in labels):
-            known = spellings.setdefault(label_key(label), [])
-            if label not in known:
-                known.append(label)
-        for first, *others in spellings.values():
-            if others:
-                names = ", ".join(map(repr, others))
-                message = f"{first!r} is also written {names}; they count as one label."
-                self.note("similar labels", message)
-        return [
-            tuple(dict.fromkeys(spellings[label_key(label)][0] for label in labels))
-            for labels in lists
-        ]
-
-
-def _expand(paths: Sequence[str | Path]) -> list[Path]:
-    """The paths as given; each pattern is replaced by the folders and labels files it matches."""
-    if not paths:
-        raise UsageError("No path given: name a folder with photos and a labels file.")
-    found: list[Path] = []
-    for path in map(Path, paths):
-        # A folder may be called "flat [2]", so what exists is never read as a pattern.
-        if _holds(path.exists):
-            found.append(path)
-            continue
-        if not any(sign in str(path) for sign in "*?["):
-            raise UsageError(f"{path} does not exist: give a folder of photos or a labels file.")
-        # Path.glob takes no absolute pattern.
-        matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
-        usable = [m for m in matches if m.is_dir() or m.name.endswith(_ENDINGS)]
-        if not usable:
-            raise UsageError(f"The pattern {path} matches no folder and no labels file.")
-        found += usable
-    # Relative and absolute paths have no common folder that could be the root.
-    if any(path.is_absolute() for path in found):
-        found = [_place(path) for path in found]
-    return found
-
-
-def _groups(found: list[_Entry]) -> tuple[str, ...]:
-    """Per photo the end of its folder's path, from the given folder down.
-
-    Where two folders would get one name, their names start further up until they differ.
-    """
-    parts = [_place(entry.photo.parent).parts for entry in found]
-    depths: dict[tuple[str, ...], int] = {}
-    for entry, folder in zip(found, parts, strict=True):
-        depths.setdefault(folder, max(1, len(entry.photo.parent.relative_to(entry.root).parts)))
-    while True:
-        names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
-        uses = Counter(names.values())
-        clashing = [folder for folder, name in names.items() if uses[name] > 1]
-        if not clashing:
-            return tuple(names[folder] for folder in parts)
-        for folder in clashing:
-            depths[folder] += 1
-
-
-def _place(path: Path) -> Path:
-    """Where a file is by name; `resolve` would also follow links and so rename buildings."""
-    return Path(os.path.abspath(path))  # noqa: PTH100
-
-
-def _leaves(folder: Path, name: str) -> bool:
+def leaves(folder: Path, name: str) -> bool:
     """Whether a name from a labels file could lead out of the file's folder, on any system."""
     windows = PureWindowsPath(name)  # understands both kinds of slash
     if windows.anchor or ".." in windows.parts or "\\" in name or "\0" in name:
@@ -316,7 +56,7 @@ def _leaves(folder: Path, name: str) -> bool:
         return True
 
 
-def _holds(test: Callable[[], bool]) -> bool:
+def holds(test: Callable[[], bool]) -> bool:
     """A question to the file system, such as `path.is_file`; no where it cannot be asked."""
     try:
         return test()
@@ -324,9 +64,9 @@ def _holds(test: Callable[[], bool]) -> bool:
         return False
 
 
-def _read(file: Path) -> list[tuple[str, object]]:
+def read(file: Path) -> list[Entry]:
     """(photo name, its labels as written) for each entry, in order and with repeats."""
-    if not _holds(file.is_file):
+    if not holds(file.is_file):
         raise LabelsError(f"{file} is not a regular file: give a labels file or a folder.")
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -338,26 +78,24 @@ def _read(file: Path) -> list[tuple[str, object]]:
     return _read_csv(file, text) if file.suffix.lower() == ".csv" else _read_json(file, text)
 
 
-def _read_json(file: Path, text: str) -> list[tuple[str, object]]:
+def _read_json(file: Path, text: str) -> list[Entry]:
     try:
         # Pairs, since a dict would hide repeated keys; floats, since an int may be too long.
         data = json.loads(text, object_pairs_hook=tuple, parse_int=float)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        message = f"{file}, {place}: not valid JSON ({error.msg}); it should look like {_EXAMPLE}."
+        message = f"{file}, {place}: not valid JSON ({error.msg}); it should look like {EXAMPLE}."
         raise LabelsError(message) from error
     except RecursionError as error:
-        raise LabelsError(
-            f"{file} is nested too deeply; it should look like {_EXAMPLE}."
-        ) from error
+        raise LabelsError(f"{file} is nested too deeply; it should look like {EXAMPLE}.") from error
     if not isinstance(data, tuple):
-        raise LabelsError(f"{file} holds {_kind(data)}; it should look like {_EXAMPLE}.")
+        raise LabelsError(f"{file} holds {_kind(data)}; it should look like {EXAMPLE}.")
     return list(data)
 
 
-def _read_csv(file: Path, text: str) -> list[tuple[str, object]]:
+def _read_csv(file: Path, text: str) -> list[Entry]:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    entries: list[tuple[str, object]] = []
+    entries: list[Entry] = []
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
         if header != ["photo", "labels"]:
@@ -374,7 +112,7 @@ def _read_csv(file: Path, text: str) -> list[tuple[str, object]]:
     return entries
 
 
-def _clean(value: object) -> list[str]:
+def clean(value: object) -> list[str]:
     """Labels as written in a file -> normalised; ValueError says what is wrong with them."""
     if isinstance(value, str):
         value = [piece for piece in re.split("[,;]", value) if piece.strip()]
@@ -396,3 +134,58 @@ def _clean(value: object) -> list[str]:
 def _kind(value: object) -> str:
     kinds = {str: "a text", list: "a list", tuple: "an object", bool: "true or false"}
     return "nothing (null)" if value is None else kinds.get(type(value), "a number")
+
+
+def write(file: Path, entries: Sequence[Entry]) -> None:
+    """Replace a labels file, in one step that survives a crash.
+
+    Raises
+    ------
+    LabelsError
+        If it cannot be written; what stood there before is still there.
+    """
+    if file.suffix.lower() == ".csv":
+        text = io.StringIO(newline="")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["photo", "labels"])
+        rows.writerows(
+            [name, value if isinstance(value, str) else ", ".join(map(str, value))]
+            for name, value in entries
+            if isinstance(value, str | list | tuple)
+        )
+        content = text.getvalue()
+    else:
+        lines = [
+            f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
+            for name, value in entries
+        ]
+        content = "{\n" + ",\n".join(f"  {line}" for line in lines) + "\n}\n"
+    try:
+        mode = file.stat().st_mode if file.exists() else 0o644
+        draft = file.with_name(f".{file.name}.new")  # one that a killed writer left goes
+        draft.unlink(missing_ok=True)
+        try:
+            with draft.open("x", encoding="utf-8", newline="") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.chmod(mode & 0o777)
+            draft.replace(file)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _sync(file.parent)
+    except OSError as error:
+        raise LabelsError(
+            f"{file} cannot be written ({error.strerror or error}): "
+            "make room, or allow this user to write there."
+        ) from error
+
+
+def _sync(folder: Path) -> None:
+    """Make a new name in a folder last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.errors import LabelsError, UsageError
-from photosieve.labelfiles import Problem, label_key, scan
+from photosieve.labelfiles import label_key
+from photosieve.labelscan import Problem, scan
 
 _MAX_FOLDS = 10
 

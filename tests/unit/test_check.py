@@ -8,7 +8,7 @@ from PIL import Image
 
 from photosieve.check import CheckReport, check
 from photosieve.errors import UsageError
-from photosieve.labelfiles import Problem
+from photosieve.labelscan import Problem
 
 
 def building(folder: Path, labels: object, photos: dict[str, str], *, file: str) -> Path:

@@ -49,7 +49,9 @@ LAYERS = (
     "tune leaderboard",
     "pairs evaluate guarantee",
     "objective",
+    "labelbook",
     "metrics cut labels check calibrate queries",
+    "labelscan",
     "labelfiles",
     "folders",
     "photos sievefile",
@@ -72,7 +74,8 @@ ALLOWED_UPWARD = {
 }
 
 WITHOUT_TORCH = (
-    "photos", "labels", "labelfiles", "check", "metrics", "cut", "tune", "evaluate", "hits",
+    "photos", "labels", "labelfiles", "labelscan", "labelbook", "check",
+    "metrics", "cut", "tune", "evaluate", "hits",
     "leaderboard",
     "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
     "guarantee", "storage",
