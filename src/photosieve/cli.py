@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from photosieve.cli_search import index, search
+from photosieve.cli_serve import serve
 from photosieve.errors import PhotosieveError, UsageError
 from photosieve.options import (
     Buildings,
@@ -356,3 +357,4 @@ def compare(
 
 app.command()(index)
 app.command()(search)
+app.command()(serve)

@@ -126,6 +126,7 @@ def answer(
     looked_at: int | None = None,
     top: int | None = None,
     skipped: tuple[Skipped, ...] = (),
+    rule: Cut | None = None,
 ) -> SearchResult:
     """Answer a query that is understood, from embedded photos.
 
@@ -146,11 +147,13 @@ def answer(
     top : int, optional
         Take this many of the best instead of what the cut keeps.
     skipped : tuple of Skipped
+    rule : Cut, optional
+        Decides instead of what was learned, for labels and other words alike.
     """
     scores = scorer.scores(readings, photos)  # (n,)
     by_term = scorer.probabilities(readings, photos)  # (n, terms)
     probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
-    rule = scorer.cut(readings, cut)
+    rule = rule or scorer.cut(readings, cut)
     if groups is None:
         groups = [str(path.parent) for path in paths]
     verdicts = rule.explain(probabilities, groups)

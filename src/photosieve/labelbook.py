@@ -91,6 +91,9 @@ class LabelBook:
                 return place
         return folder
 
+    def __contains__(self, folder: Path) -> bool:
+        return folder in self._home
+
     def file_of(self, photo: Path) -> Path:
         """Return the labels file that a photo's labels stand in, or would.
 

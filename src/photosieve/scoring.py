@@ -29,9 +29,9 @@ class Reading:
     label : str or None
         The label that it is; None for any other word.
     nearest : str
-        The label that is nearest in meaning.
+        The label that is nearest in meaning; empty where there are no labels.
     affinity : float
-        Cosine to that label.
+        Cosine to that label, or 0.
     background : Background
         Its scores over the background photos.
     """
@@ -47,6 +47,8 @@ class Reading:
         """Say how the term is understood."""
         if self.label is not None:
             known = "a label"
+        elif not self.nearest:
+            known = "a word; there are no labels yet"
         else:
             known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
         behind = self.background
@@ -99,23 +101,31 @@ class Scorer:
         UsageError
             If it has nothing to look for.
         """
-        known = {label_key(label): label for label in self.labels}
         whole = " ".join(query.split())
-        terms = (Term((whole,)),) if label_key(whole) in known else parse(query)
-        return tuple(self._read(term, known) for term in terms)
+        terms = (Term((whole,)),) if label_key(whole) in self._known else parse(query)
+        return tuple(self._read(term) for term in terms)
 
-    def _read(self, term: Term, known: dict[str, str]) -> Reading:
+    def read_word(self, word: str) -> Reading:
+        """Understand a label, or any other word or phrase, as it stands."""
+        return self._read(Term((word,)))
+
+    @functools.cached_property
+    def _known(self) -> dict[str, str]:
+        return {label_key(label): label for label in self.labels}
+
+    def _read(self, term: Term) -> Reading:
+        known = self._known
         # A label is embedded as it was in training, however a user writes it.
         texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
         vector = unit(embed_texts(self.encoder, texts).mean(0))  # (d,)
         cosines = self._label_vectors @ vector  # (labels,)
-        nearest = int(cosines.argmax())
+        nearest = int(cosines.argmax()) if self.labels else None
         return Reading(
             term=term,
             vector=vector,
             label=known.get(label_key(texts[0])) if len(texts) == 1 else None,
-            nearest=self.labels[nearest],
-            affinity=float(cosines[nearest]),
+            nearest="" if nearest is None else self.labels[nearest],
+            affinity=0.0 if nearest is None else float(cosines[nearest]),
             background=background(self.background @ vector, self.average),
         )
 

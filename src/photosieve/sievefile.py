@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -87,21 +88,48 @@ def write(folder: Path, fill: Callable[[Path], Saved]) -> None:
             (draft / MANIFEST).write_text(text + "\n", "utf-8")
             for name in files:  # safetensors lets nobody else read what it writes
                 (draft / name).chmod((draft / MANIFEST).stat().st_mode)
-            old = Path(scratch) / "old"
-            if folder.exists():
-                folder.rename(old)
-            try:
-                draft.rename(folder)
-            except BaseException:  # the old sieve must not go with the scratch folder
-                if old.exists():
-                    old.rename(folder)
-                raise
+            _swap(folder, draft, Path(scratch) / "old")
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"{folder}: the sieve cannot be saved here ({reason}); "
-            "choose a folder with room that you may write to"
-        ) from None
+        raise _unwritable(folder, error) from None
+
+
+def replace(folder: Path, new: Path) -> None:
+    """Put a saved sieve in the place of another; it is gone from its own place then.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be written, or holds something else than a sieve.
+    """
+    try:
+        check_target(folder)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sieve-") as scratch:
+            draft = Path(scratch) / "new"
+            shutil.copytree(new, draft)  # it may come from another disk
+            _swap(folder, draft, Path(scratch) / "old")
+    except (OSError, shutil.Error) as error:
+        raise _unwritable(folder, error) from None
+    shutil.rmtree(new, ignore_errors=True)
+
+
+def _swap(folder: Path, draft: Path, old: Path) -> None:
+    """Rename a complete folder into place; the one there goes to `old`, or stays if that fails."""
+    if folder.exists():
+        folder.rename(old)
+    try:
+        draft.rename(folder)
+    except BaseException:  # the old sieve must not go with the scratch folder
+        if old.exists():
+            old.rename(folder)
+        raise
+
+
+def _unwritable(folder: Path, error: Exception) -> UsageError:
+    reason = getattr(error, "strerror", None) or error
+    return UsageError(
+        f"{folder}: the sieve cannot be saved here ({reason}); "
+        "choose a folder with room that you may write to"
+    )
 
 
 def read(folder: Path) -> Saved:

@@ -406,7 +406,7 @@ from photosieve.index import Index
 from photosieve.errors import PhotosieveError
 storage.load_encoder = fake_by_name
 index = Index({index.address!r})
-index._store.photos
+index.store.photos
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 try:
     index.update({str(sieve)!r}, {str(folder)!r})
@@ -624,9 +624,9 @@ def test_metadata_of_groups_and_photos(index: Index, folder: Path, tmp_path: Pat
     assert found("price > 0 and width = 16") == (20, {"house-0", "house-1"})
     assert found("town = 'Ulm'") == (10, {"house-0"})
     assert index.search("red", where="price > 0", within=["house-1", "house-2"]).looked_at == 10
-    version = index._store.stamp()
+    version = index.store.stamp()
     assert counts(index, folder, metadata=table) == {}
-    assert index._store.stamp() == version  # nothing to write
+    assert index.store.stamp() == version  # nothing to write
 
     table.write_text("group,price\nhouse-0,350000\n")
     photo(folder / "house-0" / "new.png", 300)
@@ -689,11 +689,11 @@ def test_compaction_changes_no_answer(
     for number in range(300, 312):
         photo(folder / "house-5" / f"{number}.png", number)
     index.update()
-    before, files = rows(index), index._store.photos.stats()["fragment_stats"]["num_fragments"]
+    before, files = rows(index), index.store.photos.stats()["fragment_stats"]["num_fragments"]
     assert files > 5
     index.compact()
     assert rows(index) == before
-    assert index._store.photos.stats()["fragment_stats"]["num_fragments"] == 1
+    assert index.store.photos.stats()["fragment_stats"]["num_fragments"] == 1
     assert index.search("red", where="width = 16").looked_at == 52
     assert counts(index) == {}
 
@@ -705,7 +705,7 @@ def test_many_updates_are_compacted_by_themselves(
     for number in range(300, 305):
         photo(folder / "house-5" / f"{number}.png", number)
         index.update()
-    assert index._store.photos.stats()["fragment_stats"]["num_fragments"] <= 4
+    assert index.store.photos.stats()["fragment_stats"]["num_fragments"] <= 4
     assert counts(index) == {}
 
 

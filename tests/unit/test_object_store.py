@@ -132,7 +132,7 @@ def test_a_killed_writer_is_replaced_and_nothing_is_lost_or_twice(
         assert process.stdout.readline() == "ready\n"
         reader = Index(address, sieve)
         deadline = time.monotonic() + 30
-        while not (reader._store.exists() and len(reader.search("red", top=50))):
+        while not (reader.store.exists() and len(reader.search("red", top=50))):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.05)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.cut import Cut
 from photosieve.encoders import Encoder
 from photosieve.errors import PhotoError, PhotoIndexError, UsageError
 from photosieve.hits import SearchResult, answer
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from photosieve.index.update import Embed, Update
 
 SHOWN_HIDDEN = 20
-"""How many of the photos that do not match an answer names, the best of them."""
+"""How many of the photos that do not match an answer names by default."""
 
 MANY_PARTS = 32
 """A table of more files than this is joined after an update."""
@@ -58,7 +59,7 @@ class Index:
 
     def __init__(self, address: str | Path, sieve: str | Path | None = None) -> None:
         self.address = str(address)
-        self._store = Store(self.address)
+        self.store = Store(self.address)
         self._sieve_folder = None if sieve is None else Path(sieve).resolve()
         self._snapshot: tuple[str, Snapshot] | None = None
 
@@ -88,25 +89,25 @@ class Index:
         PhotoIndexError
             If there is no index, or it belongs to another model.
         """
-        stamp = self._store.stamp()
+        stamp = self.store.stamp()
         if self._snapshot is None or self._snapshot[0] != stamp:
-            self._store.refresh()  # conditions are asked of the table, which must be as new
+            self.store.refresh()  # conditions are asked of the table, which must be as new
             self._snapshot = stamp, self._open_snapshot()
         return self._snapshot[1]
 
     def _open_snapshot(self, progress: Progress = silent, *, beside: bool = False) -> Snapshot:
         encoder = self.sieve.encoder
-        found = find_snapshot(self._store, encoder.fingerprint, beside=beside)
+        found = find_snapshot(self.store, encoder.fingerprint, beside=beside)
         if found is None:
             self._check_model(encoder)
             with explained(self.address):
                 found = make_snapshot(
-                    self._store, encoder.fingerprint, encoder.head, beside=beside, progress=progress
+                    self.store, encoder.fingerprint, encoder.head, beside=beside, progress=progress
                 )
         return found
 
     def _check_model(self, encoder: Encoder) -> None:
-        if self._store.fingerprint != encoder.trunk_fingerprint:
+        if self.store.fingerprint != encoder.trunk_fingerprint:
             raise PhotoIndexError(
                 f"{self.address}: this index was made with another model than this sieve's; to "
                 "replace it run: photosieve index PHOTOS --sieve SIEVE "
@@ -115,8 +116,8 @@ class Index:
 
     def _notes(self) -> Mapping[str, Any]:
         """What the last run noted; a snapshot has it too, and is opened faster."""
-        found = find_snapshot(self._store)
-        notes = found.notes if found else self._store.read_manifest()
+        found = find_snapshot(self.store)
+        notes = found.notes if found else self.store.read_manifest()
         if "sieve" not in notes:
             raise PhotoIndexError(
                 f"{self.address}: the run that made this index did not finish; "
@@ -131,6 +132,8 @@ class Index:
         within: Sequence[str] = (),
         where: str | None = None,
         top: int | None = None,
+        cut: Cut | None = None,
+        hidden: int = SHOWN_HIDDEN,
     ) -> SearchResult:
         """Find the photos that match a query; no photo is opened.
 
@@ -144,11 +147,10 @@ class Index:
             A condition in SQL on the columns of the index, such as ``"price < 300000"``.
         top : int, optional
             Return this many of the best instead of what the cut keeps.
-
-        Returns
-        -------
-        SearchResult
-            Of what does not match it names the best few only.
+        cut : Cut, optional
+            Decide by this rule instead of the learned one.
+        hidden : int
+            How many of the photos that do not match are named, the best of them.
 
         Raises
         ------
@@ -159,15 +161,15 @@ class Index:
             raise UsageError(f"top must be 1 or more, not {top}")
         scorer, snapshot = self.sieve.scorer, self.snapshot
         readings = scorer.read(query)
-        rows = self._scope(snapshot, within, where)
+        rows = self.scope(snapshot, within, where)
         everything = isinstance(rows, slice)
         chosen = candidates(
             snapshot.vectors,
             scorer,
             readings,
-            scorer.cut(readings, self.sieve.cut),
+            cut or scorer.cut(readings, self.sieve.cut),
             rows=rows,
-            at_least=(top or 0) + SHOWN_HIDDEN,
+            at_least=(top or 0) + hidden,
             neighbours=snapshot.neighbours if everything else None,
         )
         groups = [snapshot.group(row) for row in chosen.tolist()]
@@ -184,12 +186,13 @@ class Index:
             groups=[f"{group.start}" for group in groups],
             top=top,
             looked_at=len(snapshot) if isinstance(rows, slice) else len(rows),
+            rule=cut,
         )
 
-    def _scope(
+    def scope(
         self, snapshot: Snapshot, within: Sequence[str], where: str | None
     ) -> NDArray[np.intp] | slice:
-        """Rows to look at."""
+        """Rows of groups, with those below them, and of photos for which a condition holds."""
         rows: NDArray[np.intp] | slice = slice(None)
         if within:
             wanted = [name.strip("/") for name in within]
@@ -209,7 +212,7 @@ class Index:
             ]
             rows = np.concatenate(parts)
         if where is not None:
-            there = np.isin(snapshot.ids, self._store.where(where))
+            there = np.isin(snapshot.ids, self.store.where(where))
             rows = np.flatnonzero(there) if isinstance(rows, slice) else rows[there[rows]]
         return rows
 
@@ -267,7 +270,7 @@ class Index:
         folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
         roots = self._roots(folders)
         with writing(self.address):
-            store, encoder = self._store, self.sieve.encoder
+            store, encoder = self.store, self.sieve.encoder
             if reencode or not store.exists():
                 width = encoder.photo_features(()).features.shape[1]
                 store.create(encoder.trunk_fingerprint, width)
@@ -299,9 +302,9 @@ class Index:
     def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
         """What to look through: folders inside others are part of these."""
         known: set[str] = set()
-        if self._store.exists():
-            found = find_snapshot(self._store)
-            known = {group.root for group in found.groups} if found else self._store.roots()
+        if self.store.exists():
+            found = find_snapshot(self.store)
+            known = {group.root for group in found.groups} if found else self.store.roots()
         asked = [open_root(str(folder)) for folder in folders or sorted(known)]
         if not asked:
             raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
@@ -321,7 +324,7 @@ class Index:
             with explained(self.address):
                 ann.make(found.folder, found.vectors, labels, progress)
             found = Snapshot.open(found.folder)
-        self._snapshot = self._store.stamp(), found
+        self._snapshot = self.store.stamp(), found
 
     def compact(self, progress: Progress = silent) -> None:
         """Join the small files that many updates leave, and drop what only old versions need.
@@ -334,7 +337,7 @@ class Index:
         from photosieve.index.lock import writing
 
         with writing(self.address):
-            self._store.compact(after=1)
+            self.store.compact(after=1)
             self._renew(progress)
 
     def verify(
@@ -378,7 +381,7 @@ class Index:
         PhotosieveError
             If there is no index.
         """
-        snapshot, store = self.snapshot, self._store
+        snapshot, store = self.snapshot, self.store
         neighbours = snapshot.neighbours
         return {
             "index": self.address,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import Encoder, Floats, Head
+from photosieve.encoders import Encoder, Floats, Head, PhotoFeatures
 from photosieve.errors import TrainingError
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
@@ -122,14 +122,21 @@ def prepare(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
             f"the first: {found.skipped[0]}"
         )
+    return assemble(encoder, dataset, found, labels)
+
+
+def assemble(
+    encoder: Encoder, dataset: Dataset, found: PhotoFeatures, labels: Sequence[str]
+) -> Prepared:
+    """Put features of a dataset's photos together with its labels and their texts."""
     dataset = dataset.select(found.kept)
     return Prepared(
         dataset=dataset,
         photos=found.features,
         more_views=found.more_views,
         targets=dataset.matrix(labels),
-        labels=labels,
+        labels=tuple(labels),
         texts=encoder.text_features(labels),
         words=encoder.text_features(encoder.general_words()),
-        skipped=found.skipped,
+        skipped=tuple(found.skipped),
     )

@@ -1,0 +1,246 @@
+"""What the server serves: one index, its sieve, and the labels of its photos."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.encoders import PhotoFeatures, runtime
+from photosieve.errors import UsageError
+from photosieve.index import Index
+from photosieve.index.roots import open_root, place
+from photosieve.index.snapshot import Group, Snapshot
+from photosieve.index.store import is_remote
+from photosieve.labelbook import LabelBook
+from photosieve.labels import Dataset
+from photosieve.photos import Bytes
+from photosieve.sieve import Sieve
+from photosieve.training.trunk import Prepared, assemble
+
+ID_BYTES = 8
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of the collection, as the server knows it.
+
+    Parameters
+    ----------
+    id : str
+        What the outside calls it: tells nothing of where it is.
+    row : int
+        In the snapshot.
+    path : Path
+    group : Group
+    """
+
+    id: str
+    row: int
+    path: Path
+    group: Group
+
+
+@dataclass(frozen=True)
+class View:
+    """One state of the collection: an answer is made from one view from beginning to end.
+
+    Parameters
+    ----------
+    sieve : Sieve
+    snapshot : Snapshot
+    book : LabelBook
+    key : bytes
+        What ids are made with.
+    """
+
+    sieve: Sieve
+    snapshot: Snapshot
+    book: LabelBook
+    key: bytes
+
+    def id_of(self, path: Path) -> str:
+        """Return the id of a photo."""
+        name = os.fsencode(path)
+        return hashlib.blake2b(name, key=self.key, digest_size=ID_BYTES).hexdigest()
+
+    @cached_property
+    def _by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+        digests = bytearray()
+        for group in self.snapshot.groups:
+            for path in self.snapshot.paths(group):
+                name = os.fsencode(place(group.root, path))
+                digests += hashlib.blake2b(name, key=self.key, digest_size=ID_BYTES).digest()
+        ids = np.frombuffer(bytes(digests), ">u8").astype(np.uint64)
+        order = np.argsort(ids, kind="stable")
+        return ids[order], order
+
+    def row_of(self, photo_id: str) -> int | None:
+        """Return the row of an id; None if no photo has it."""
+        try:
+            wanted = np.uint64(int.from_bytes(bytes.fromhex(photo_id)))
+        except (ValueError, OverflowError):
+            return None
+        ids, rows = self._by_id
+        at = int(np.searchsorted(ids, wanted))
+        known = at < len(ids) and ids[at] == wanted and len(photo_id) == 2 * ID_BYTES
+        return int(rows[at]) if known else None
+
+    def photo(self, row: int) -> Photo:
+        """Return the photo of a row."""
+        group = self.snapshot.group(row)
+        path = place(group.root, self.snapshot.path(row))
+        return Photo(self.id_of(path), row, path, group)
+
+    def find(self, photo_id: str) -> Photo | None:
+        """Return the photo of an id; None if there is none."""
+        row = self.row_of(photo_id)
+        return None if row is None else self.photo(row)
+
+    def sha256(self, row: int) -> str:
+        """Hash of a photo's bytes when it was indexed."""
+        return str(self.snapshot.hashes[row].tobytes().hex())
+
+    def read(self, photo: Photo, max_pixels: int) -> Bytes:
+        """Read a photo's bytes, from inside the folder that was indexed only.
+
+        Raises
+        ------
+        PhotoError
+            If it cannot be read any more.
+        FileNotFoundError
+            If it has become a link that leads out of its folder.
+        """
+        root = photo.group.root
+        if not is_remote(root):
+            real = photo.path.resolve()
+            if not real.is_relative_to(Path(root).resolve()):
+                raise FileNotFoundError(photo.id)
+        return open_root(root).read(self.snapshot.path(photo.row), max_pixels)
+
+    @cached_property
+    def groups_of_photos(self) -> dict[Path, str]:
+        """The group of each photo that may have labels, by its path."""
+        return {
+            place(group.root, path): group.name
+            for group in self.snapshot.groups
+            if not is_remote(group.root)
+            for path in self.snapshot.paths(group)
+        }
+
+    def has(self, path: Path) -> bool:
+        """Whether a photo is in the collection."""
+        return self.row_of(self.id_of(path)) is not None
+
+    def rows_of(self, photos: Iterable[Path]) -> list[int]:
+        """Return the rows of photos of this collection."""
+        ids, rows = self._by_id
+        wanted = np.array([int(self.id_of(path), 16) for path in photos], np.uint64)
+        return [int(row) for row in rows[np.searchsorted(ids, wanted)]]
+
+
+class Library:
+    """The index, opened for as long as the server runs.
+
+    Parameters
+    ----------
+    sieve : Path
+    address : str
+        Of the index.
+    """
+
+    def __init__(self, sieve: Path, address: str) -> None:
+        self.sieve_folder, self.address = sieve, address
+        self.state = _state_folder(address)
+        self._index = Index(address, sieve)
+        self._view: View | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def index(self) -> Index:
+        """The index with the sieve that is in use."""
+        return self._index
+
+    def view(self) -> View:
+        """What there is now; other processes may have changed the index.
+
+        Raises
+        ------
+        PhotosieveError
+            If index or sieve cannot be used.
+        """
+        with self._lock:
+            index = self._index
+            snapshot = index.snapshot
+            if self._view is None or self._view.snapshot is not snapshot:
+                self._view = View(index.sieve, snapshot, self._book(snapshot), self._key())
+            return self._view
+
+    def renew(self) -> None:
+        """Take the sieve that stands in its folder now, once everything is ready for it.
+
+        Raises
+        ------
+        PhotosieveError
+            If it cannot be used; the one before stays in use.
+        """
+        index = Index(self.address, self.sieve_folder)
+        assert index.snapshot is not None  # made now, while searches still go to the old one
+        with self._lock:
+            self._index = index
+
+    def features(self, view: View, photos: Sequence[Path]) -> PhotoFeatures:
+        """Features that the index has of photos; none is opened."""
+        store = self._index.store
+        rows = view.rows_of(photos)
+        features = np.zeros((len(rows), store.width), np.float32)
+        for places, found in store.take(view.snapshot.ids[rows]):
+            features[places] = store.matrix(found)
+        more = np.zeros((len(rows), 0, store.width), np.float32)
+        return PhotoFeatures(features, np.arange(len(rows)), (), more)
+
+    def prepared(self, view: View, dataset: Dataset, labels: Sequence[str]) -> Prepared:
+        """A dataset of photos of the index as features."""
+        found = self.features(view, dataset.photos)
+        return assemble(view.sieve.encoder, dataset, found, labels)
+
+    def _book(self, snapshot: Snapshot) -> LabelBook:
+        folders = {
+            place(group.root, snapshot.path(group.start)).parent: Path(group.root)
+            for group in snapshot.groups
+            if not is_remote(group.root)
+        }
+        return LabelBook(self.state / "labels-history.jsonl", folders)
+
+    def _key(self) -> bytes:
+        """The secret that ids are made with: the same at each start."""
+        file = self.state / "ids.key"
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+            if not file.exists():
+                with os.fdopen(
+                    os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
+                ) as new:
+                    new.write(secrets.token_bytes(32))
+            return file.read_bytes()
+        except OSError as error:
+            raise UsageError(
+                f"{self.state} cannot be written ({error.strerror}); "
+                "allow this user to, or copy the index to a place of your own"
+            ) from None
+
+
+def _state_folder(address: str) -> Path:
+    """Where thumbnails, the history of labels and new sieves are kept."""
+    if is_remote(address):
+        name = hashlib.sha256(address.encode()).hexdigest()[:16]
+        return runtime.cache_folder() / "served" / name
+    return Path(address).resolve() / "served"

@@ -1,0 +1,95 @@
+"""The pages that people see."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.templating import Jinja2Templates
+
+from photosieve import report
+from photosieve.server.guard import COOKIE, SESSION_SECONDS, Rules
+from photosieve.server.service import Service
+
+templates = Jinja2Templates(Path(__file__).with_name("templates"))
+router = APIRouter(include_in_schema=False)
+
+REPORT_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts; frame-ancestors 'none'"
+)
+"""The report is a page of its own: it brings everything along, and reaches nothing."""
+
+
+@router.get("/", response_class=HTMLResponse)
+def home(request: Request) -> Response:
+    """Show the page."""
+    service: Service = request.app.state.service
+    rules: Rules = request.app.state.rules
+    view = service.library.view()
+    return templates.TemplateResponse(
+        request,
+        "page.html.j2",
+        {
+            "photos": len(view.snapshot),
+            "groups": [group.name for group in view.snapshot.groups],
+            "trained": bool(view.sieve.labels),
+            "labels": view.book.counts(),
+            "read_only": rules.read_only,
+            "login": rules.token is not None,
+        },
+    )
+
+
+@router.get("/report", response_class=HTMLResponse)
+def evaluation(request: Request) -> Response:
+    """Show the evaluation on the photos that are kept for testing."""
+    service: Service = request.app.state.service
+    view = service.library.view()
+    found = service.evaluation(view)
+    if found is None:
+        return templates.TemplateResponse(
+            request, "untested.html.j2", {"tuning": view.sieve.tuning, "trained": view.sieve.labels}
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        page = Path(scratch) / "report.html"
+        report.write_html(found, page)
+        return HTMLResponse(
+            page.read_text("utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
+        )
+
+
+@router.get("/login", response_class=HTMLResponse)
+def ask(request: Request) -> Response:
+    """Show where to log in."""
+    return templates.TemplateResponse(request, "login.html.j2", {"wrong": False})
+
+
+@router.post("/login", response_class=HTMLResponse)
+def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") -> Response:
+    """Check the token, and remember it in a cookie that only this server can make."""
+    rules: Rules = request.app.state.rules
+    if rules.token is not None and not rules.knows(token):
+        return templates.TemplateResponse(request, "login.html.j2", {"wrong": True}, 401)
+    answer = RedirectResponse("/", 303)
+    if rules.token is not None:
+        answer.set_cookie(
+            COOKIE,
+            rules.signer().sign("logged in").decode(),
+            max_age=SESSION_SECONDS,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+    return answer
+
+
+@router.post("/logout")
+def logout() -> Response:
+    """Forget the cookie."""
+    answer = RedirectResponse("/login", 303)
+    answer.delete_cookie(COOKIE)
+    return answer

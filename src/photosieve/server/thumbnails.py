@@ -1,0 +1,63 @@
+"""Small pictures of photos, made once and kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from pathlib import Path
+
+from PIL import Image
+
+from photosieve.photos import decode
+from photosieve.server.library import Photo, View
+
+SIDE = 480
+"""Pixels on the longer side."""
+
+SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+"""Formats that every browser shows; others are converted."""
+
+_making = threading.BoundedSemaphore(4)  # each holds a decoded photo in memory
+
+
+def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
+    """Return the file of a photo's thumbnail, which is made if there is none.
+
+    Raises
+    ------
+    PhotoError, FileNotFoundError
+        If the photo cannot be read any more.
+    """
+    name = view.sha256(photo.row)
+    file = folder / name[:2] / f"{name}-{SIDE}.jpg"
+    if file.exists():
+        return file
+    with _making:
+        data = view.read(photo, max_pixels).data
+        picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
+        picture.thumbnail((SIDE, SIDE))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
+        picture.save(draft, "JPEG", quality=82)
+        draft.replace(file)
+    return file
+
+
+def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
+    """Return a photo's bytes and their type, in a format that browsers show.
+
+    Raises
+    ------
+    PhotoError, FileNotFoundError
+        If the photo cannot be read any more.
+    """
+    data = view.read(photo, max_pixels).data
+    try:
+        with Image.open(io.BytesIO(data), formats=tuple(SHOWN)) as image:
+            return data, SHOWN[str(image.format)]
+    except (OSError, ValueError, SyntaxError):  # another format, or no photo: decode knows
+        pass
+    converted = io.BytesIO()
+    decode(photo.path, data=data, max_pixels=max_pixels).save(converted, "JPEG", quality=90)
+    return converted.getvalue(), "image/jpeg"

@@ -1,0 +1,154 @@
+"""Learning, in a process of its own: searches go on meanwhile, and a crash harms nothing.
+
+Reads what to do as one line of JSON on stdin; writes lines of JSON on stdout: ``progress`` while it
+works, then ``result`` or ``error``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from photosieve.encoders import Encoder, PhotoFeatures, load_encoder
+from photosieve.errors import PhotosieveError, TrainingError
+from photosieve.labels import Dataset
+from photosieve.photos import DEFAULT_MAX_PIXELS
+from photosieve.progress import Progress
+from photosieve.review import review
+from photosieve.server.library import Library, View
+from photosieve.sieve import Sieve
+from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
+from photosieve.training.trunk import Prepared, assemble, prepare
+
+
+def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
+    """Train a sieve on all labelled photos but those kept for testing, and save it.
+
+    Parameters
+    ----------
+    library : Library
+    out : Path
+        Where the new sieve goes.
+    progress : Progress
+
+    Returns
+    -------
+    dict
+        Figures before and after; what was learned from.
+
+    Raises
+    ------
+    PhotosieveError
+        If there is too little to learn from.
+    """
+    view = library.view()
+    groups = view.groups_of_photos
+    dataset = view.book.dataset(test=False, groups=groups)
+    if dataset is None or not dataset.vocabulary:
+        raise TrainingError("no photo has a label yet; give some photos labels, and learn then")
+    before = view.sieve
+    recipe = before.recipe if before.labels else get_recipe(DEFAULT)
+    data, start = _prepared(library, view, dataset, recipe, progress)
+    after = Sieve.fit_prepared(
+        start,
+        data,
+        recipe=recipe,
+        seed=before.seed,
+        objective=_objective(before),
+        progress=progress,
+    )
+    after.save(out)
+    test_set = view.book.dataset(test=True, groups=groups)
+    figures = None
+    if not recipe.opens:  # otherwise the features are those of an opened model
+        test = None if test_set is None else library.prepared(view, test_set, data.labels)
+        if test is not None or len(data.photos) > 1:
+            figures = review(before, after, data, test).to_dict()
+    lost = [label for label in before.labels if label not in after.labels]
+    return {
+        "labels": dict(after.labels),
+        "photos": len(data.photos),
+        "buildings": len(set(data.dataset.groups)),
+        "new_labels": [label for label in after.labels if label not in before.labels],
+        "lost_labels": lost,
+        "skipped": len(after.skipped),
+        "seconds": round(after.seconds, 1),
+        "review": figures,
+    }
+
+
+def _objective(before: Sieve) -> str:
+    """What the cut was tuned for; a promise has to be made anew."""
+    return before.tuning.objective if before.guarantee is None else "f1"
+
+
+def _prepared(
+    library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
+) -> tuple[Prepared, Encoder]:
+    """Features to train on, and the pretrained encoder that they come from."""
+    start = load_encoder(view.sieve.encoder.name)
+    if recipe.opens:
+        start = start.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
+        return prepare(start, dataset, progress=progress), start
+    if not recipe.more_views:
+        return assemble(
+            start, dataset, library.features(view, dataset.photos), dataset.vocabulary
+        ), start
+    found = _views(start, dataset, view, library.state / "views", progress)
+    return assemble(start, dataset, found, dataset.vocabulary), start
+
+
+def _views(
+    encoder: Encoder, dataset: Dataset, view: View, folder: Path, progress: Progress
+) -> PhotoFeatures:
+    """Features of photos and of further views of them; those of each photo are kept in a file."""
+    place = folder / encoder.trunk_fingerprint[:16]
+    place.mkdir(parents=True, exist_ok=True)
+    files = [place / f"{view.sha256(row)}.npy" for row in view.rows_of(dataset.photos)]
+    missing = [number for number, file in enumerate(files) if not file.exists()]
+    found = encoder.photo_features(
+        [dataset.photos[number] for number in missing],
+        more_views=True,
+        max_pixels=DEFAULT_MAX_PIXELS,
+        progress=progress,
+    )
+    for at, row in enumerate(found.kept.tolist()):
+        file = files[missing[row]]
+        draft = file.with_suffix(f".{os.getpid()}")
+        with draft.open("wb") as stream:
+            np.save(stream, np.concatenate([found.features[at][None], found.more_views[at]]))
+        draft.replace(file)
+    kept = np.array([number for number, file in enumerate(files) if file.exists()], np.intp)
+    if not len(kept):
+        raise TrainingError(f"none of the {len(files)} labelled photos can be read")
+    table = np.stack([np.load(files[number]) for number in kept])  # (n, 1 + v, p)
+    return PhotoFeatures(table[:, 0], kept, found.skipped, table[:, 1:])
+
+
+def main() -> None:
+    """Do what stdin says."""
+    os.nice(10)
+    wish = json.loads(sys.stdin.readline())
+    stdout, sys.stdout = sys.stdout, sys.stderr  # nobody else writes between the lines
+
+    def say(**line: Any) -> None:
+        stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        stdout.flush()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        say(progress={"stage": stage.partition(":")[0], "done": done, "total": total})
+
+    try:
+        library = Library(Path(wish["sieve"]), wish["index"])
+        say(result=learn(library, Path(wish["out"]), progress))
+    except PhotosieveError as error:
+        say(error=str(error))
+
+
+if __name__ == "__main__":
+    main()
