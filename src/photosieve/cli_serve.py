@@ -74,7 +74,7 @@ def serve(
         listening = socket.create_server((host, port), family=_family(host), reuse_port=False)
     except OSError as error:
         raise UsageError(
-            f"{host}:{port} cannot be listened on ({error.strerror or error}); choose another --port"
+            f"{host}:{port} cannot be used ({error.strerror or error}); choose another --port"
         ) from None
     shown = f"[{host}]" if ":" in host else host
     typer.echo(

@@ -16,7 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from photosieve.server import api, pages, problems
+from photosieve.server import api, learning, pages, problems
 from photosieve.server.guard import Guard, Rules
 from photosieve.server.library import Library
 from photosieve.server.service import Service
@@ -55,6 +55,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     )
     app.state.service, app.state.rules = service, rules
     app.include_router(api.router)
+    app.include_router(learning.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, lambda: _folders(library))
@@ -66,8 +67,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
 def _folders(library: Library) -> Iterator[str]:
     """Places that no answer names."""
     yield from (str(library.state), str(library.sieve_folder), str(Path(library.address).resolve()))
-    for root in {group.root for group in library.view().snapshot.groups}:
-        yield root
+    yield from {group.root for group in library.view().snapshot.groups}
 
 
 def _measure(app: FastAPI, service: Service) -> None:

@@ -27,6 +27,9 @@ OPEN = ("/login", "/health", "/static/")
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
+COSTLY = {"login": "/login", "photo": "/search/photo", "train": "/train"}
+"""What takes work, or should not be tried at will, and where it is."""
+
 LIMITS: Mapping[str, RateLimitItem] = {
     "login": RateLimitItemPerMinute(10),
     "photo": RateLimitItemPerMinute(60),
@@ -126,26 +129,25 @@ class Guard:
         answer = self._refusal(scope)
         if answer is None and self._under_way >= MOST_AT_ONCE:
             answer = problem(429, "too many requests at once; try again in a second", retry=1)
-        if answer is not None:
+        if answer is None:
+            answer = await self._pass_on(scope, receive, with_headers)
+        if answer is not None and not sent:
             await answer(scope, receive, with_headers)
-            return
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> ASGIApp | None:
+        """Let the application answer; return what to say if it could not."""
+        seconds = None if scope["path"].endswith("/events") else SECONDS
         self._under_way += 1
-        streams = scope["path"].endswith("/events")
         try:
-            async with asyncio.timeout(None if streams else SECONDS):
-                await self.app(scope, self._capped(scope, receive), with_headers)
+            async with asyncio.timeout(seconds):
+                await self.app(scope, self._capped(scope, receive), send)
         except TooLarge:
-            if not sent:
-                await problem(413, "the request is larger than it may be")(
-                    scope, receive, with_headers
-                )
+            return problem(413, "the request is larger than it may be")
         except TimeoutError:
-            if not sent:
-                await problem(503, "this took too long; try again", retry=5)(
-                    scope, receive, with_headers
-                )
+            return problem(503, "this took too long; try again", retry=5)
         finally:
             self._under_way -= 1
+        return None
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         """What to answer instead, if the request may not come through."""

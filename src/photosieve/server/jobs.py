@@ -118,8 +118,8 @@ class Jobs:
         errors = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
         errors.start()
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
+            if process.stdin is None or process.stdout is None:  # both were asked for
+                raise ValueError("no pipe")
             with process.stdin as stdin:
                 stdin.write(json.dumps({name: str(value) for name, value in wish.items()}) + "\n")
             for line in process.stdout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import threading
@@ -27,6 +28,8 @@ from photosieve.sieve import Sieve
 from photosieve.training.trunk import Prepared, assemble
 
 ID_BYTES = 8
+
+log = logging.getLogger("photosieve")
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,8 @@ class Library:
             If it cannot be used; the one before stays in use.
         """
         index = Index(self.address, self.sieve_folder)
-        assert index.snapshot is not None  # made now, while searches still go to the old one
+        made = len(index.snapshot)  # now, while searches still go to the old one
+        log.info("a new sieve is in use, for %d photos", made)
         with self._lock:
             self._index = index
 

@@ -122,6 +122,24 @@ class SetLabels(BaseModel):
     )
 
 
+class ChangeLabels(BaseModel):
+    """Labels to add to photos, and to take from them."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"photos": ["6f1c0b9a4d2e8f37"], "add": ["sofa"]}]},
+    )
+    photos: list[PhotoId] = Field(min_length=1, max_length=1000)
+    add: list[Label] = Field(default=[], max_length=200)
+    remove: list[Label] = Field(default=[], max_length=200)
+
+
+class Proposal(PhotoItem):
+    """A photo to label."""
+
+    suggested: list[str] = Field(description="Labels that the sieve finds on it: guesses.")
+
+
 class Changed(BaseModel):
     """What a change changed."""
 

@@ -98,6 +98,16 @@ class Service:
             rows = np.sort(np.random.default_rng(0).choice(rows, PROPOSED_FROM, replace=False))
         return rows
 
+    def suggested(self, view: View, vectors: Floats) -> list[list[str]]:
+        """Labels that the sieve finds on photos, (n, d)."""
+        sieve = view.sieve
+        labels = tuple(sieve.labels)
+        if not labels:
+            return [[] for _ in vectors]
+        found = sieve.tuning.calibration.labels(vectors @ sieve.scorer.embed(labels).T, labels)
+        kept = found >= max(sieve.cut.floor, sieve.cut.gate)
+        return [[label for label, yes in zip(labels, row, strict=True) if yes] for row in kept]
+
     def doubt(self, view: View, vectors: Floats) -> NDArray[np.float64] | None:
         """How near each photo, (n, d), is to the cut of some label; None without labels."""
         sieve = view.sieve

@@ -1,0 +1,58 @@
+// Requests to the server. What goes wrong comes back as an Error with one sentence for people.
+
+export async function ask(path, { method = "GET", body, signal } = {}) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      signal,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Error("The server cannot be reached. Is it still running?");
+  }
+  if (answer.status === 401) {
+    location.assign("/login");
+  }
+  const found = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(found.detail || `The server answers ${answer.status}.`);
+  return found;
+}
+
+export function alike(id, signal) {
+  const form = new FormData();
+  form.set("id", id);
+  return fetch("/search/photo", { method: "POST", body: form, signal }).then((answer) => answer.json());
+}
+
+// Make an element; children may be elements or texts. Nothing is ever read as HTML.
+export function make(name, attributes = {}, ...children) {
+  const element = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value === true) element.setAttribute(key, "");
+    else if (value !== false && value != null) element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child != null));
+  return element;
+}
+
+export const byId = (id) => document.getElementById(id);
+export const canChange = () => !document.body.dataset.readOnly;
+export const sameLabel = (a, b) => a.trim().toLowerCase() === b.trim().toLowerCase();
+
+// Say something for a few seconds, with an action if there is one.
+let fading;
+export function toast(text, action, act) {
+  const box = byId("toast");
+  clearTimeout(fading);
+  box.replaceChildren(text);
+  if (action) box.append(make("button", { type: "button", onclick: () => { box.hidden = true; act(); } }, action));
+  box.hidden = false;
+  fading = setTimeout(() => { box.hidden = true; }, action ? 10000 : 6000);
+}
+
+export const say = (text) => { byId("status").textContent = text; };
+export const failed = (error) => { if (error.name !== "AbortError") toast(error.message); };

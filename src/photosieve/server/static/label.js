@@ -1,0 +1,46 @@
+// Labelling: the photos that teach most, one after the other.
+
+import { ask, byId, canChange, make } from "./api.js";
+import * as labels from "./labels.js";
+import { editor } from "./photos.js";
+
+let waiting = [];
+let done = 0;
+
+export async function begin() {
+  done = 0;
+  waiting = [];
+  await next();
+}
+
+async function next() {
+  const place = byId("labelling");
+  if (!waiting.length) {
+    place.replaceChildren(make("p", { class: "soft" }, "Looking for photos that teach most…"));
+    try {
+      waiting = await ask("/proposals?limit=12");
+    } catch (error) {
+      place.replaceChildren(make("div", { class: "empty" }, make("h1", {}, "No photos could be proposed"), make("p", {}, error.message),
+        make("button", { type: "button", onclick: next }, "Try again")));
+      return;
+    }
+  }
+  const photo = waiting.shift();
+  if (!photo) {
+    place.replaceChildren(make("div", { class: "empty" }, make("h1", {}, "Every photo has labels"),
+      make("p", {}, "Press Learn to use them. Photos that are kept for testing are not proposed.")));
+    return;
+  }
+  const guesses = photo.suggested.length > 0;
+  const image = make("img", { src: photo.photo, alt: photo.name });
+  const side = make("div", { class: "side" },
+    make("h1", {}, "What is on this photo?"),
+    make("p", { class: "soft" }, `${photo.group} · ${photo.name}. ${done ? `${done} labelled so far.` : ""}`),
+    make("p", {}, guesses ? "What is marked is a guess: correct it. " : "", "Name all that you want to search for: what you leave out counts as absent."),
+    editor(photo, photo.suggested, async (own) => {
+      if (await labels.set(photo.id, own)) { done += 1; await next(); }
+    }, "Save, and next"),
+    make("div", { class: "buttons" }, make("button", { type: "button", onclick: next }, "Skip")));
+  place.replaceChildren(make("div", { class: "two" }, image, side));
+  if (canChange()) place.querySelector("form input").focus();
+}

@@ -1,0 +1,131 @@
+// Search as you type, and the cut: what it lets through, and what it would if it were moved.
+
+import { ask, byId, failed, say } from "./api.js";
+import { clear, fill } from "./photos.js";
+
+let answer = null;
+let moved = null; // the threshold, if the reader has moved it
+let running = null;
+let waiting;
+
+const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+export const state = () => answer;
+
+export function soon() {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => { moved = null; search(); }, 180);
+}
+
+export async function search() {
+  clearTimeout(waiting);
+  const query = byId("query").value.trim();
+  const group = byId("group").value.trim();
+  running?.abort();
+  const address = new URLSearchParams();
+  if (query) address.set("q", query);
+  if (group) address.set("in", group);
+  history.replaceState(null, "", address.size ? `/?${address}` : "/");
+  for (const chip of byId("labels").children) chip.setAttribute("aria-pressed", String(chip.dataset.label.toLowerCase() === query.toLowerCase()));
+  byId("start").hidden = Boolean(query || group);
+  if (!query) return group ? browse(group) : empty();
+  running = new AbortController();
+  const wish = new URLSearchParams({ q: query, limit: "200", nearest: "60" });
+  if (group) wish.append("group", group);
+  if (moved !== null) wish.set("threshold", String(moved));
+  byId("results").setAttribute("aria-busy", "true");
+  const slow = setTimeout(() => say("Looking…"), 300);
+  try {
+    answer = await ask(`/search?${wish}`, { signal: running.signal });
+    draw();
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    empty();
+    byId("start").hidden = true;
+    say(error.message);
+  } finally {
+    clearTimeout(slow);
+    byId("results").removeAttribute("aria-busy");
+  }
+}
+
+function empty() {
+  answer = null;
+  byId("cut").hidden = true;
+  fill([], null, "");
+  say("");
+}
+
+async function browse(group) {
+  empty();
+  try {
+    const found = await ask(`/photos?${new URLSearchParams({ group, limit: "200" })}`);
+    fill(found.photos, null, "");
+    say(`${number(found.total, "photo", "photos")} in ${group}.`);
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function draw() {
+  const all = [...answer.photos, ...answer.nearest];
+  const cut = byId("threshold");
+  cut.value = String(answer.threshold);
+  byId("value").textContent = answer.threshold.toFixed(2);
+  byId("learned").disabled = answer.learned;
+  byId("cut").hidden = !all.length;
+  clear();
+  if (!answer.matches) {
+    say(`Nothing matches “${answer.query}” among ${number(answer.looked_at, "photo", "photos")}.`);
+    fill(all, all.length ? "Nothing matches: the nearest were" : null, answer.query);
+  } else {
+    const rest = answer.looked_at - answer.matches;
+    const part = answer.next ? ` The first ${answer.photos.length} are shown.` : "";
+    say(`${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.${part}${note()}`);
+    fill(all, answer.nearest.length ? "the cut: what follows does not match" : null, answer.query);
+  }
+  curve(answer.threshold);
+}
+
+function note() {
+  if (!document.body.dataset.trained) return " The cut is a guess until it has learned.";
+  const words = answer.terms.filter((term) => term.label === null).map((term) => `“${term.term}”`);
+  return words.length ? ` ${words.join(" and ")} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.` : "";
+}
+
+// Bars of probability, best first. Beyond 120 photos the tail is left out.
+function curve(at) {
+  const all = [...answer.photos, ...answer.nearest].slice(0, 120);
+  const svg = byId("curve");
+  const draw = (name, attributes) => {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    return element;
+  };
+  const width = 600 / Math.max(all.length, 24);
+  const bars = all.map((photo, place) => {
+    const height = Math.max(1, photo.probability * 58);
+    return draw("rect", { x: place * width, y: 60 - height, width: width * 0.82, height, class: keeps(photo, at) ? "in" : "not" });
+  });
+  svg.replaceChildren(...bars, draw("line", { x1: 0, x2: 600, y1: 60 - at * 58, y2: 60 - at * 58, class: "cut" }));
+}
+
+const keeps = (photo, at) => (answer.learned && at === answer.threshold ? photo.kept : photo.probability >= at);
+
+// While the slider moves, what is here is sorted anew; when it rests, the server decides over all.
+function slide() {
+  if (!answer) return;
+  moved = Number(byId("threshold").value);
+  byId("value").textContent = moved.toFixed(2);
+  byId("learned").disabled = false;
+  const before = new Map([...answer.photos, ...answer.nearest].map((photo) => [photo.id, photo.kept]));
+  const all = [...answer.photos, ...answer.nearest].map((photo) => ({ ...photo, kept: photo.probability >= moved }));
+  const comes = all.filter((photo) => photo.kept && !before.get(photo.id)).length;
+  const goes = all.filter((photo) => !photo.kept && before.get(photo.id)).length;
+  fill(all, "the cut: what follows does not match", answer.query);
+  curve(moved);
+  say(`With a cut of ${moved.toFixed(2)}: ${number(comes, "photo comes", "photos come")} in, ${goes} ${goes === 1 ? "goes" : "go"} out.`);
+}
+
+byId("threshold").addEventListener("input", slide);
+byId("threshold").addEventListener("change", () => search().catch(failed));
+byId("learned").addEventListener("click", () => { moved = null; search(); });
