@@ -303,7 +303,7 @@ def searches(count: int) -> None:
             reading = Reading(Term(("label",)), query, "label", "label", 1.0, Background(0, 1))
             cut = Cut.threshold(float(scorer.probability(reading, np.array([bound]))[0]))
             found = candidates(
-                vectors, scorer, (reading,), cut, rows=rows, at_least=20, neighbours=neighbours
+                vectors, scorer, (reading,), cut, rows=rows, beside=20, neighbours=neighbours
             )
             paths = [Path(f"house-{row // 20}", f"{row}.jpg") for row in found.tolist()]
             return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, vectors[found])}

@@ -169,7 +169,7 @@ class Index:
             readings,
             cut or scorer.cut(readings, self.sieve.cut),
             rows=rows,
-            at_least=(top or 0) + hidden,
+            beside=(top or 0) + hidden,
             neighbours=snapshot.neighbours if everything else None,
         )
         groups = [snapshot.group(row) for row in chosen.tolist()]

@@ -80,21 +80,21 @@ class Neighbours:
             rows, loose = np.load(folder / _ROWS), np.load(folder / _LOOSE)
         return cls(_on_gpu(lists), float(notes["recall"]), rows, loose, vectors)
 
-    def above(self, vector: Floats, bound: float, at_least: int) -> NDArray[np.intp] | None:
-        """Rows whose score reaches a bound, and at least so many in all.
+    def above(self, vector: Floats, bound: float, beside: int) -> NDArray[np.intp] | None:
+        """Rows whose score reaches a bound, and so many of the best beside them.
 
-        More and more are fetched until the last of them is below the bound.
+        More and more are fetched until enough of them are below the bound.
 
         Returns
         -------
         array of int, or None
             None if they are so many that comparing all is faster.
         """
-        count = max(_FIRST, 2 * at_least)
+        count = max(_FIRST, 2 * beside)
         while count <= self.lists.ntotal // 20:
             scores, found = self.lists.search(vector[None], count)
-            if found[0, -1] < 0 or scores[0, -1] < bound - _ROUGH:
-                enough = max(int((scores[0] >= bound - _ROUGH).sum()), at_least)
+            enough = int((scores[0] >= bound - _ROUGH).sum()) + beside
+            if found[0, -1] < 0 or enough <= count:
                 rows = found[0][:enough]
                 rows = rows[rows >= 0]
                 if self.rows is not None:

@@ -35,10 +35,10 @@ def candidates(
     cut: Cut,
     *,
     rows: Rows | slice,
-    at_least: int,
+    beside: int,
     neighbours: Neighbours | None = None,
 ) -> Rows:
-    """Return a superset of the answer, with at least so many of the best photos.
+    """Return a superset of the answer, with so many of the best photos beside it.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def candidates(
         The rule for probabilities.
     rows : array of int or slice
         Where to look.
-    at_least : int
+    beside : int
     neighbours : Neighbours, optional
         To ask instead of comparing all; for one positive term and all rows.
 
@@ -64,33 +64,31 @@ def candidates(
         reading = readings[0]
         bound = scorer.least_score(reading, lowest) - SLACK
         if neighbours is not None:
-            found = neighbours.above(reading.vector, bound, at_least)
+            found = neighbours.above(reading.vector, bound, beside)
             if found is not None:
                 return np.sort(found)
-        return _best(vectors, lambda block: block @ reading.vector, bound, rows, at_least)
+        return _best(vectors, lambda block: block @ reading.vector, bound, rows, beside)
     terms = tuple(reading.term for reading in readings)
 
     def probabilities(block: Floats) -> NDArray[np.float64]:
         return matches(terms, scorer.probabilities(readings, block))
 
-    return _best(vectors, probabilities, lowest - SLACK, rows, at_least)
+    return _best(vectors, probabilities, lowest - SLACK, rows, beside)
 
 
-def _best(vectors: Floats, values: Values, bound: float, rows: Rows | slice, at_least: int) -> Rows:
+def _best(vectors: Floats, values: Values, bound: float, rows: Rows | slice, beside: int) -> Rows:
     """Rows whose value reaches the bound, and the best of the others."""
     kept: list[Rows] = []
     best = np.zeros(0), np.zeros(0, np.intp)  # of those below the bound
-    above = 0
+    beside = max(beside, 1)  # one more says how near the next photo was
     for place, block in _blocks(vectors, rows):
         found = values(block)
         passing = found >= bound
         kept.append(place[passing])
-        above += len(kept[-1])
-        missing = max(at_least - above, 1)  # one more says how near the next photo was
-        limit = best[0].min() if len(best[0]) >= missing else -np.inf
+        limit = best[0].min() if len(best[0]) >= beside else -np.inf
         rest = np.flatnonzero(~passing & (found > limit))
         others = np.concatenate([best[0], found[rest]]), np.concatenate([best[1], place[rest]])
-        order = np.argsort(-others[0], kind="stable")[:missing]
+        order = np.argsort(-others[0], kind="stable")[:beside]
         best = others[0][order], others[1][order]
     return np.sort(np.concatenate([*kept, best[1]]))
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 
+from fastapi import HTTPException
 from itsdangerous import BadData, TimestampSigner
 from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
@@ -91,10 +92,6 @@ class Rules:
         return hmac.compare_digest(token.encode(), (self.token or "").encode())
 
 
-class TooLarge(Exception):
-    """A body is larger than it may be."""
-
-
 class Guard:
     """Middleware: refuses what should not come through, and adds the headers of every answer.
 
@@ -141,8 +138,6 @@ class Guard:
         try:
             async with asyncio.timeout(seconds):
                 await self.app(scope, self._capped(scope, receive), send)
-        except TooLarge:
-            return problem(413, "the request is larger than it may be")
         except TimeoutError:
             return problem(503, "this took too long; try again", retry=5)
         finally:
@@ -237,7 +232,7 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > most:
-                raise TooLarge
+                raise HTTPException(413, "the request is larger than it may be")
             return message
 
         return counted

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.encoders import PhotoFeatures, runtime
-from photosieve.errors import UsageError
+from photosieve.errors import PhotoError, UsageError
 from photosieve.index import Index
 from photosieve.index.roots import open_root, place
 from photosieve.index.snapshot import Group, Snapshot
@@ -118,15 +118,13 @@ class View:
         Raises
         ------
         PhotoError
-            If it cannot be read any more.
-        FileNotFoundError
-            If it has become a link that leads out of its folder.
+            If it cannot be read any more, or has become a link that leads out of its folder.
         """
         root = photo.group.root
         if not is_remote(root):
             real = photo.path.resolve()
             if not real.is_relative_to(Path(root).resolve()):
-                raise FileNotFoundError(photo.id)
+                raise PhotoError(photo.path, "it is a link to another place", "copy it here")
         return open_root(root).read(self.snapshot.path(photo.row), max_pixels)
 
     @cached_property

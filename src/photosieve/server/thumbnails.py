@@ -26,7 +26,7 @@ def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
 
     Raises
     ------
-    PhotoError, FileNotFoundError
+    PhotoError
         If the photo cannot be read any more.
     """
     name = view.sha256(photo.row)
@@ -49,7 +49,7 @@ def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
 
     Raises
     ------
-    PhotoError, FileNotFoundError
+    PhotoError
         If the photo cannot be read any more.
     """
     data = view.read(photo, max_pixels).data
