@@ -26,7 +26,7 @@ LAYERS = (
     "server.app",
     "server.api server.learning server.pages",
     "server.answers",
-    "server.service server.models server.guard",
+    "server.service server.models server.guard server.measure",
     "server.jobs server.worker server.thumbnails server.problems",
     "server.library",
     "terminal options cluster server",

@@ -479,7 +479,7 @@ def test_two_trainings_do_not_run_at_once(client: TestClient, monkeypatch: Any) 
             read, self._write = os.pipe()
             self.stdin = Path(os.devnull).open("w")  # noqa: SIM115
             self.stdout = os.fdopen(read)
-            self.stderr: list[str] = []
+            self.stderr = None
 
         def wait(self) -> int:
             return 1

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import numpy as np
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from photosieve.cut import Cut
 from photosieve.hits import Hit, SearchResult
@@ -254,3 +255,20 @@ def health(request: Request) -> Health:
     """Return 200 while searches can be answered."""
     view = service(request).library.view()
     return Health(status="ok", photos=len(view.snapshot), labels=len(view.sieve.labels))
+
+
+@router.get(
+    "/metrics",
+    tags=["operation"],
+    summary="Figures for Prometheus",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
+def metrics(request: Request) -> Response:
+    """Return requests, times and the size of the collection in Prometheus's text format."""
+    served, figures = service(request), request.app.state.figures
+    view, newest = served.library.view(), served.jobs.newest
+    figures.photos.set(len(view.snapshot))
+    figures.labels.set(len(view.sieve.labels))
+    figures.training.set(newest is not None and newest.state == "running")
+    return Response(figures.text(), media_type=CONTENT_TYPE_LATEST)

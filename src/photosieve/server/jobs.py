@@ -115,19 +115,20 @@ class Jobs:
         library = self._library
         wish = {"sieve": library.sieve_folder, "index": library.address, "out": self._folder}
         said: list[str] = []
-        errors = threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True)
+        errors = threading.Thread(target=_collect, args=(process, said), daemon=True)
         errors.start()
         try:
             if process.stdin is None or process.stdout is None:  # both were asked for
                 raise ValueError("no pipe")
             with process.stdin as stdin:
                 stdin.write(json.dumps({name: str(value) for name, value in wish.items()}) + "\n")
-            for line in process.stdout:
-                found = json.loads(line)
-                if "progress" in found:
-                    vars(job).update(found["progress"])
-                job.result = found.get("result", job.result)
-                job.error = found.get("error", job.error)
+            with process.stdout as lines:
+                for line in lines:
+                    found = json.loads(line)
+                    if "progress" in found:
+                        vars(job).update(found["progress"])
+                    job.result = found.get("result", job.result)
+                    job.error = found.get("error", job.error)
         except (OSError, ValueError):
             log.exception("the training's output cannot be read")
         status = process.wait()
@@ -187,3 +188,10 @@ class Jobs:
             self.cancel(newest)
         if self._process is not None:
             self._process.wait()
+
+
+def _collect(process: subprocess.Popen[str], said: list[str]) -> None:
+    """Read what a process says of its troubles, so that it never waits for a reader."""
+    if process.stderr is not None:
+        with process.stderr as lines:
+            said.extend(lines)
