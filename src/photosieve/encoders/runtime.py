@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import sys
 import tempfile
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -168,7 +169,13 @@ def _openvino_tower(compiled: Any) -> Tower:
         for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     ]
 
+    lock = threading.Lock()  # a request serves one thread at a time, and all are in use by one run
+
     def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
+        with lock:
+            yield from alone(inputs)
+
+    def alone(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
         free, running = deque(requests), deque[Any]()
 
         def finish() -> NDArray[np.float32]:
@@ -177,14 +184,18 @@ def _openvino_tower(compiled: Any) -> Tower:
             free.append(request)
             return np.array(request.get_output_tensor(0).data, np.float32)
 
-        for arrays in inputs:
-            if not free:
+        try:
+            for arrays in inputs:
+                if not free:
+                    yield finish()
+                request = free.popleft()
+                request.start_async(dict(enumerate(arrays)))
+                running.append(request)
+            while running:
                 yield finish()
-            request = free.popleft()
-            request.start_async(dict(enumerate(arrays)))
-            running.append(request)
-        while running:
-            yield finish()
+        finally:  # who stops early leaves no request busy
+            for request in running:
+                request.wait()
 
     return run
 

@@ -75,7 +75,7 @@ function draw() {
   byId("cut").hidden = !all.length;
   clear();
   if (!answer.matches) {
-    say(`Nothing matches “${answer.query}” among ${number(answer.looked_at, "photo", "photos")}.`);
+    say(`Nothing matches “${answer.query}” among ${number(answer.looked_at, "photo", "photos")}.${note()}`);
     fill(all, all.length ? "Nothing matches: the nearest were" : null, answer.query);
   } else {
     const rest = answer.looked_at - answer.matches;

@@ -1,0 +1,262 @@
+"""The page in a real browser, over the real command and the real model."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from photosieve.labels import Dataset
+from tests.e2e.conftest import SAMPLES
+
+LEARNING = 120_000
+"""Milliseconds for a training, on a machine that does other things too."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; `make test` installs it where it is missing."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    assert found, "there is no Chromium: install it, as in: apt-get install chromium"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serving(*arguments: object) -> Iterator[str]:
+    """The server as a user starts it, on any port; gives its address."""
+    command = [sys.executable, "-W", "error", "-m", "photosieve", "serve", "--port", "0"]
+    with subprocess.Popen(
+        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        found = re.search(r"http://\S+/", line)
+        if found is None:
+            process.kill()
+            raise AssertionError(line + process.stderr.read())
+        try:
+            yield found[0]
+        finally:
+            process.send_signal(signal.SIGINT)
+            said = process.stderr.read()
+            assert process.wait(20) in (0, 130, -signal.SIGINT), said
+        assert "Traceback" not in said, said
+
+
+@contextmanager
+def page_of(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
+    """A page that fails the test when its scripts do."""
+    options.setdefault("viewport", {"width": 1440, "height": 900})
+    context = browser.new_context(**options)
+    page = context.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    refused = "status of 400"  # the browser's own words for what the page explains to its reader
+    page.on(
+        "console",
+        lambda m: troubles.append(m.text) if m.type == "error" and refused not in m.text else None,
+    )
+    own = re.match(r"http://[^/]+/", address)
+    assert own
+    page.on("request", lambda r: None if r.url.startswith(own[0]) else troubles.append(r.url))
+    page.goto(address)
+    yield page
+    context.close()
+    assert troubles == []
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, sieve: Path) -> Iterator[str]:
+    """All sample listings, with the sieve trained on some of them. Tests may change labels."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(SAMPLES, folder / "photos")
+    shutil.copytree(sieve, folder / "sieve")
+    with serving(
+        folder / "photos", "--sieve", folder / "sieve", "--index", folder / "index"
+    ) as address:
+        yield address
+
+
+def no_violation(page: Page) -> None:
+    """Check the page as it is now for what keeps people out."""
+    found = Axe().run(page)
+    serious = [v for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
+    assert serious == [], json.dumps(serious, indent=1)[:3000]
+
+
+def test_search_and_move_the_cut(browser: Browser, address: str) -> None:
+    with page_of(browser, address) as page:
+        no_violation(page)
+        page.fill("#query", "swimming pool")
+        expect(page.locator("#status")).to_contain_text("photos match")
+        kept = page.locator(".card:not(.out)")
+        before = kept.count()
+        assert 3 <= before <= 6
+        expect(page.locator(".rule")).to_be_visible()
+        no_violation(page)
+        page.locator("#threshold").evaluate(
+            "(e) => { e.value = 0.02; e.dispatchEvent(new Event('input')) }"
+        )
+        expect(page.locator("#status")).to_contain_text("in, 0 go out")
+        assert kept.count() > before
+        page.locator("#threshold").dispatch_event("change")
+        expect(page.locator("#status")).to_contain_text("match")
+        page.click("#learned")
+        expect(kept).to_have_count(before)
+        page.fill("#group", "test/fountain-square-3")
+        page.press("#group", "Enter")
+        expect(page.locator("#status")).to_contain_text("Nothing matches")
+        expect(page.locator(".rule")).to_contain_text("the nearest were")
+        page.fill("#group", "no such place")
+        page.press("#group", "Enter")
+        expect(page.locator("#status")).to_contain_text("there is no group")
+
+
+def test_with_the_keyboard_alone(browser: Browser, address: str) -> None:
+    with page_of(browser, address) as page:
+        page.keyboard.press("/")
+        page.keyboard.type("kitchen")
+        expect(page.locator("#status")).to_contain_text("match")
+        page.keyboard.press("ArrowDown")
+        opened = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert opened.startswith("Open photo-")
+        page.keyboard.press("ArrowRight")
+        second = page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert second != opened
+        page.keyboard.press(" ")
+        expect(page.locator("#selected")).to_have_text("1 selected")
+        no_violation(page)
+        page.keyboard.press(" ")
+        expect(page.locator("#selection")).to_be_hidden()
+        page.keyboard.press("Enter")
+        expect(page.locator("#box")).to_be_visible()
+        expect(page.locator("#box .side")).to_contain_text("It is in")
+        no_violation(page)
+        page.keyboard.press("Escape")
+        expect(page.locator("#box")).to_be_hidden()
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == second
+
+
+def test_on_a_phone_in_the_dark(browser: Browser, address: str) -> None:
+    options = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark"}
+    with page_of(browser, f"{address}?q=sofa", **options) as page:
+        expect(page.locator("#status")).to_contain_text("match")
+        no_violation(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.locator(".open").first.click()
+        expect(page.locator("#box")).to_be_visible()
+        assert page.evaluate("document.querySelector('#box').scrollWidth") <= 390
+
+
+def test_names_are_never_read_as_html(browser: Browser, address: str) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    with page_of(browser, address) as page:
+        page.fill("#query", evil)
+        expect(page.locator("#status")).to_contain_text("<img")
+        page.locator(".pick").first.check()
+        page.fill("#bulk-label", evil)
+        page.click("button[name=add][value=add]")
+        expect(page.locator("#labels")).to_contain_text(evil)
+        assert page.locator("img[src=x]").count() == 0
+        page.click("#toast button")
+        expect(page.locator("#labels")).not_to_contain_text(evil)
+
+
+def test_label_ten_photos_learn_keep_and_search_again(browser: Browser, address: str) -> None:
+    """A word that means nothing to the model, given to the kitchens."""
+    with page_of(browser, address) as page:
+        page.fill("#query", "kitchen")
+        expect(page.locator("#status")).to_contain_text("match")
+        train = page.locator(".card", has=page.locator(".name[title^='train/']"))
+        for number in range(7):
+            train.nth(number).locator(".pick").check()
+        page.fill("#bulk-label", "zorblax")
+        page.click("button[name=add][value=add]")
+        expect(page.locator("#labels")).to_contain_text("zorblax 7")
+        page.fill("#query", "zorblax")
+        expect(page.locator("#status")).to_contain_text("no label")
+        for number in range(3):
+            page.locator(".no").nth(number).click()
+        page.click("#learn")
+        page.wait_for_selector("text=Keep the new one", timeout=LEARNING)
+        no_violation(page)
+        expect(page.locator("#lesson")).to_contain_text("New: zorblax")
+        expect(page.locator("#lesson")).to_contain_text("kept for testing")
+        page.click("text=Keep the new one")
+        expect(page.locator("#toast")).to_contain_text("new sieve", timeout=LEARNING)
+        expect(page.locator("#status")).to_contain_text("match “zorblax”")
+        shown = page.locator(".card:not(.out)")
+        assert shown.count() >= 5
+        assert page.locator(".card:not(.out) .tag", has_text="kitchen").count() >= 5
+    with page_of(browser, f"{address}report") as page:
+        expect(page.locator("h1")).to_contain_text("Does it find the right photos")
+
+
+def test_a_folder_without_labels(browser: Browser, tmp_path: Path) -> None:
+    truth = {}
+    for labels in sorted((SAMPLES / "train").glob("*/train_labels.json")):
+        house = tmp_path / "photos" / labels.parent.name
+        house.mkdir(parents=True)
+        for photo in sorted(labels.parent.glob("*.jpg"))[:5]:
+            shutil.copy(photo, house)
+        for name, own in json.loads(labels.read_text()).items():
+            truth[f"{labels.parent.name} · {name}"] = own
+    sieve = tmp_path / "sieve"
+    with (
+        serving(tmp_path / "photos", "--sieve", sieve, "--index", tmp_path / "index") as address,
+        page_of(browser, address) as page,
+    ):
+        expect(page.locator("h1")).to_contain_text("These 30 photos have no labels yet")
+        page.click("#begin")
+        for number in range(24):
+            expect(page.locator("#labelling .soft").first).to_contain_text(
+                f"{number} labelled" if number else ".jpg"
+            )
+            if number == 1:
+                no_violation(page)
+            about = page.locator("#labelling .soft").first.inner_text()
+            name = about.partition(".jpg")[0] + ".jpg"
+            page.fill("#labelling form input", ", ".join(truth[name]))
+            page.press("#labelling form input", "Enter")  # takes the words in
+            page.press("#labelling form input", "Enter")  # saves
+        expect(page.locator("#labelling .soft").first).to_contain_text("24 labelled")
+        page.click("#learn")
+        page.wait_for_selector("text=Keep the new one", timeout=LEARNING)
+        row = page.locator("#lesson tr", has_text="F1, mean over labels").locator("td")
+        before, after = (float(row.nth(column).inner_text()) for column in (0, 1))
+        assert after > before
+        page.click("text=Keep the new one")
+        expect(page.locator("#toast")).to_contain_text("new sieve", timeout=LEARNING)
+        page.click("#show-search")
+        page.fill("#query", "kitchen")
+        expect(page.locator("#status")).to_contain_text("match")
+    found = Dataset.load(tmp_path / "photos")  # a labels file in the product's own format
+    assert len(found) == 24
+    assert found.counts()["kitchen"] >= 3
+
+
+def test_a_login_page(browser: Browser, tmp_path: Path, sieve: Path) -> None:
+    photos = tmp_path / "photos"
+    shutil.copytree(SAMPLES / "test" / "willow-cottage", photos)
+    options = ("--sieve", sieve, "--index", tmp_path / "index", "--token", "a long secret")
+    with serving(photos, *options) as address, page_of(browser, address) as page:
+        assert page.url.endswith("/login")
+        no_violation(page)
+        page.fill("#token", "a long secret")
+        page.click("text=Log in")
+        expect(page.locator("h1")).to_contain_text("What are you looking for?")
+        page.click("text=Log out")
+        assert page.url.endswith("/login")
