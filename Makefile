@@ -9,14 +9,14 @@ test -x $(BIN)/python || $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
 endef
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check browser bench clean
 
 # The main job on the sample listings: train, test, compare, search, report.
 demo: .venv/installed
 	$(BIN)/photosieve demo
 
 # Every check and test but the slow ones.
-test: check
+test: check browser
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 # Lint, format, types. The import rules and the README's commands are tests in tests/unit.
@@ -24,6 +24,11 @@ check: .venv/developed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page is tested in Debian's Chromium, which is installed if there is none.
+browser:
+	command -v chromium google-chrome >/dev/null || \
+	$(if $(filter-out 0,$(shell id -u)),sudo) sh -c "apt-get update && apt-get install --yes chromium"
 
 # Every speed and quality claim, as a script that prints it.
 bench: .venv/developed

@@ -42,5 +42,6 @@ async function next() {
     }, "Save, and next"),
     make("div", { class: "buttons" }, make("button", { type: "button", onclick: next }, "Skip")));
   place.replaceChildren(make("div", { class: "two" }, image, side));
-  if (canChange()) place.querySelector("form input").focus();
+  // Not on a phone: its keyboard would hide the photo.
+  if (canChange() && matchMedia("(pointer: fine)").matches) place.querySelector("form input").focus({ preventScroll: true });
 }
