@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,8 @@ def serve(
     library = Library(sieve.resolve(), address)
     with progress_bars():
         view = library.view()
+    if not len(view.snapshot):
+        raise UsageError(f"there is no photo in {address}; name a folder of photos to index")
     rules = Rules(
         token=token,
         read_only=read_only,
@@ -89,7 +92,8 @@ def serve(
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=32_000,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # that is how it is ended
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import itertools
 import logging
-import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -143,8 +143,8 @@ class Worker:
         import ray
 
         with tempfile.TemporaryDirectory() as scratch:
-            with tarfile.open(fileobj=io.BytesIO(ray.get(sieve))) as packed:
-                packed.extractall(scratch, filter="data")
+            with zipfile.ZipFile(io.BytesIO(ray.get(sieve))) as packed:
+                packed.extractall(scratch)
             self._encoder = Sieve.load(Path(scratch)).encoder
             # The model is read when it is first used: that has to be while the folder is there.
             self._width = self._encoder.photo_features(()).features.shape[1]
@@ -200,6 +200,7 @@ class Worker:
 def _packed(folder: Path) -> bytes:
     """A sieve's folder as one value, for workers that do not share this machine's disk."""
     target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w") as packed:
-        packed.add(folder, arcname=".")
+    with zipfile.ZipFile(target, "w") as packed:
+        for file in folder.iterdir():
+            packed.write(file, file.name)
     return target.getvalue()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -226,3 +227,17 @@ def test_hostile_label_text_is_only_text(run: Run, house: Path, tmp_path: Path) 
     assert run("train", house, "--out", sieve).status == 0
     assert run("evaluate", sieve, house, "--html", page).status == 0
     assert label not in page.read_text("utf-8")
+
+
+def test_a_server_that_should_not_start(run: Run, sieve: Path, tmp_path: Path) -> None:
+    where = ("serve", "--sieve", sieve, "--index", tmp_path / "index")
+    run(*where, "--host", "0.0.0.0").assert_one_sentence(2, "others could reach 0.0.0.0", "--token")
+    run(*where, "--token", "short").assert_one_sentence(2, "8 characters")
+    run(*where).assert_one_sentence(1, "there is no index here", "photosieve index")
+    nothing = tmp_path / "nothing"
+    nothing.mkdir()
+    run(*where, nothing).assert_one_sentence(2, "no photo")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(*where, SAMPLES / "test" / "willow-cottage", "--port", port)
+        done.assert_one_sentence(2, f"127.0.0.1:{port}", "choose another --port")
