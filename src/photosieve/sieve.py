@@ -265,7 +265,7 @@ class Sieve:
         UsageError
             If the wish or the confidence makes no sense.
         """
-        labels = tuple(self.labels)
+        labels = self._learned_labels()
         if evidence := self.evidence.relabelled(dataset, labels):
             scores, relevant, groups = evidence.held_out()
         else:
@@ -279,6 +279,11 @@ class Sieve:
         cut = Cut.threshold(found.threshold)
         tuning = with_cut(self.tuning, cut, wanted, scores, relevant, groups, labels)
         return replace(self, tuning=tuning, guarantee=found)
+
+    def _learned_labels(self) -> tuple[str, ...]:
+        if not self.labels:
+            raise SieveError("this sieve was made without labels; train one: photosieve fit")
+        return tuple(self.labels)
 
     def evaluate(
         self,
@@ -296,7 +301,7 @@ class Sieve:
         data = prepare(
             self.encoder,
             Dataset.of(*buildings),
-            labels=tuple(self.labels),
+            labels=self._learned_labels(),
             max_pixels=max_pixels,
             progress=progress,
         )

@@ -14,6 +14,7 @@ from tests.conftest import FakeEncoder
 from tests.library import CountingEncoder, age, fake_by_name, photo, photos, rows
 
 from photosieve import storage
+from photosieve.cut import Cut
 from photosieve.encoders import runtime
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import Index, ann, snapshot, store
@@ -130,6 +131,24 @@ def test_wrong_questions(index: Index, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     with pytest.raises(PhotoIndexError, match="there is no index here"):
         Index(tmp_path / "none").update(None)
+
+
+def test_another_cut_than_the_learned_one(index: Index) -> None:
+    every = {hit.path: hit.probability for hit in index.search("red", top=40)}
+    for threshold in (0.0, 0.3, 0.9, 1.0):
+        found = index.search("red", cut=Cut.threshold(threshold))
+        kept = {path for path, probability in every.items() if probability >= threshold}
+        assert {hit.path for hit in found} == kept
+        assert found.cut == Cut.threshold(threshold)
+
+
+def test_as_many_of_the_others_as_asked_for(index: Index) -> None:
+    found = index.search("red", hidden=40)
+    assert len(found) + len(found.hidden) == 40
+    for count in (1, 5):
+        few = index.search("red", hidden=count)
+        assert [hit.path for hit in few.hidden] == [hit.path for hit in found.hidden[:count]]
+        assert few.left_out == found.left_out
 
 
 def test_an_empty_scope(index: Index) -> None:

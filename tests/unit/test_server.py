@@ -314,6 +314,16 @@ def test_no_answer_tells_where_photos_are(
         assert ".py" not in text
 
 
+@pytest.mark.parametrize(
+    "condition", ["root LIKE '/%'", "width > 0 AND `Root` != ''", "\"root\" = 'a'", "\tROOT > 'a'"]
+)
+def test_where_folders_are_cannot_be_guessed(client: TestClient, condition: str) -> None:
+    answer = client.get("/search", params={"q": "red", "where": condition})
+    assert_problem(answer, 400, "where folders are")
+    said = client.get("/search", params={"q": "red", "where": "\"group\" = 'root'"})
+    assert said.json()["looked_at"] == 0
+
+
 def test_a_photo_that_becomes_a_link_is_not_followed(client: TestClient, tmp_path: Path) -> None:
     one = ids(client, "house-1")["red.png"]
     outside = tmp_path / "outside.png"

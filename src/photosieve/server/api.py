@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlencode
@@ -108,6 +109,9 @@ def search(
     ] = 20,
 ) -> Answer:
     """Return what matches, all of it and nothing else, best first; possibly nothing."""
+    if where and re.search(r"\broot\b", re.sub("'[^']*'", "", where), re.IGNORECASE):
+        # Whether a guess of it is right would show in what is found.
+        raise Problem(400, "a condition may not ask where folders are; leave root out")
     served = service(request)
     view = served.library.view()
     with served.searching():
