@@ -282,7 +282,7 @@ class Sieve:
 
     def _learned_labels(self) -> tuple[str, ...]:
         if not self.labels:
-            raise SieveError("this sieve was made without labels; train one: photosieve fit")
+            raise SieveError("this sieve was made without labels; make one with: photosieve train")
         return tuple(self.labels)
 
     def evaluate(
