@@ -265,7 +265,7 @@ class Sieve:
         UsageError
             If the wish or the confidence makes no sense.
         """
-        labels = self._learned_labels()
+        labels = tuple(self.labels)
         if evidence := self.evidence.relabelled(dataset, labels):
             scores, relevant, groups = evidence.held_out()
         else:
@@ -279,11 +279,6 @@ class Sieve:
         cut = Cut.threshold(found.threshold)
         tuning = with_cut(self.tuning, cut, wanted, scores, relevant, groups, labels)
         return replace(self, tuning=tuning, guarantee=found)
-
-    def _learned_labels(self) -> tuple[str, ...]:
-        if not self.labels:
-            raise SieveError("this sieve was made without labels; make one with: photosieve train")
-        return tuple(self.labels)
 
     def evaluate(
         self,
@@ -301,7 +296,7 @@ class Sieve:
         data = prepare(
             self.encoder,
             Dataset.of(*buildings),
-            labels=self._learned_labels(),
+            labels=tuple(self.labels),
             max_pixels=max_pixels,
             progress=progress,
         )

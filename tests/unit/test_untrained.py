@@ -47,7 +47,7 @@ def test_it_says_that_it_knows_nothing(photos: tuple[Path, ...], listings: Path)
     assert "there are no labels yet" in reading.describe()
     with pytest.raises(SieveError, match="not trained on the label"):
         sieve.retune(Dataset.load(listings / "train"))
-    with pytest.raises(SieveError, match="without labels"):
+    with pytest.raises(TrainingError, match="without labels"):
         sieve.evaluate(listings / "test")
 
 

@@ -109,7 +109,11 @@ def prepare(
     TrainingError
         If no photo can be read, or there is no label.
     """
-    labels = tuple(dataset.vocabulary if labels is None else labels)
+    if labels is not None and not labels:
+        raise TrainingError(
+            "this sieve was made without labels; make one with: photosieve train PHOTOS --out SIEVE"
+        )
+    labels = tuple(labels or dataset.vocabulary)
     if not labels:
         raise TrainingError(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
