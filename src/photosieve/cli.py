@@ -122,7 +122,7 @@ def demo(
 @app.command()
 def check(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Folders of photos with labels files.")
+        list[str], typer.Argument(metavar="PATH", help="Folders of photos with labels files.")
     ],
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,

@@ -18,13 +18,11 @@ MaxMegapixels = Annotated[
 ]
 Buildings = Annotated[
     list[str],
-    typer.Argument(
-        metavar="BUILDING...", help="Labelled folders that the sieve was not trained on."
-    ),
+    typer.Argument(metavar="BUILDING", help="Labelled folders that the sieve was not trained on."),
 ]
 Train = Annotated[
     list[str],
-    typer.Argument(metavar="TRAIN...", help="Folders with photos and a train_labels.json."),
+    typer.Argument(metavar="TRAIN", help="Folders with photos and a train_labels.json."),
 ]
 Encoder = Annotated[
     str,
