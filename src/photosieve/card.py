@@ -46,7 +46,7 @@ def card(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     )
     parts = [
         f"---\n{head.to_yaml()}\n---",
-        f"# A photosieve for {_count(len(labels), 'label')}" if labels else "# A photosieve",
+        f"# Photo search with {_count(len(labels), 'label')}" if labels else "# Photo search",
         "Ask for photos in words; get the photos that match, all of them and no others. This is a "
         "pretrained model of photos and text, and the rule that decides what matches"
         f"{', both learned from labelled photos' if labels else ''}.",
@@ -158,12 +158,13 @@ def _licence(name: str, licence: str) -> str:
     elif licence:
         text = f"The pretrained model is under {_plain(licence)}, as its own card says."
     else:
+        place = "at its page" if is_hub_id(name) else "where it came from"
         text = (
-            "The licence of the pretrained model is not known here: look at its page before you "
-            "pass this on."
+            f"The licence of the pretrained model is not known here: look {place} before you pass "
+            "this on."
         )
     return (
-        f"## Licence\n\n{text} The header of this card repeats that; who made this sieve may "
+        f"## Licence\n\n{text} The header of this card says the same; who made this sieve may "
         "choose another licence for it, if the two go together."
     )
 

@@ -100,7 +100,7 @@ def test_a_sieve_without_labels_promises_nothing(sieve: Sieve) -> None:
         ("starter", "apache-2.0", None, "are under Apache-2.0"),
         ("openai/clip", "mit", "openai/clip", "is under mit, as its own card says"),
         ("openai/clip", "", "openai/clip", "is not known here: look at its page"),
-        ("/home/ann/secret/clip", "", None, "is not known here"),
+        ("/home/ann/secret/clip", "", None, "is not known here: look where it came from"),
         (r"C:\Users\Ann\clip", "", None, "is not known here"),
     ],
 )

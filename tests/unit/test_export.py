@@ -176,6 +176,18 @@ def test_a_sieve_brings_its_model_along(
     )
 
 
+def test_a_sieve_from_before_there_were_cards(fitted: Sieve, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "sieve")
+    (tmp_path / "sieve" / "README.md").unlink()
+    manifest = json.loads((tmp_path / "sieve" / "sieve.json").read_text("utf-8"))
+    del manifest["licence"]
+    (tmp_path / "sieve" / "sieve.json").write_text(json.dumps(manifest), "utf-8")
+    loaded = Sieve.load(tmp_path / "sieve")
+    assert loaded.encoder.licence == ""
+    loaded.save(tmp_path / "sieve")
+    assert "not known here" in (tmp_path / "sieve" / "README.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_model_that_was_altered_is_refused(fitted: Sieve, tmp_path: Path, name: str) -> None:
     fitted.save(tmp_path / "sieve")
