@@ -31,6 +31,23 @@ Encoder = Annotated[
         help="starter, or a CLIP, ALIGN or SigLIP model: a folder, or an id on the hub.",
     ),
 ]
+
+
+def _recipe_names(incomplete: str) -> list[tuple[str, str]]:
+    """What the tab key offers for a recipe: names, each with what it does."""
+    from photosieve.training.recipes import RECIPES
+
+    return [(r.name, r.summary) for r in RECIPES.values() if r.name.startswith(incomplete)]
+
+
+Recipe = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How to train; `photosieve recipes` lists them.",
+        autocompletion=_recipe_names,
+    ),
+]
 Objective = Annotated[
     str,
     typer.Option(

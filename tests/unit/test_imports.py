@@ -39,7 +39,8 @@ LAYERS = (
     "index.marks",
     "report.page report.table report.training",
     "report.files report.plots",
-    "hits storage index.nearest index.snapshot index.metadata index.lock index.roots",
+    "storage",
+    "hits card index.nearest index.snapshot index.metadata index.lock index.roots",
     "index.ann index.store",
     "scoring evidence",
     "training.folds",
@@ -87,7 +88,7 @@ WITHOUT_TORCH = (
     "metrics", "cut", "tune", "evaluate", "hits",
     "leaderboard",
     "calibrate", "queries", "pairs", "objective", "scoring", "evidence",
-    "guarantee", "storage",
+    "guarantee", "storage", "card",
     "training.recipes", "sievefile", "report", "errors", "progress", "cli", "options", "terminal",
     # Only training needs torch; a search should not wait for it to load.
     "sieve", "compare", "demo", "index", "cli_search",
