@@ -280,9 +280,7 @@ def evaluate(
             if path is not None:
                 write(evaluation, path)
     print_skipped(evaluation.skipped)
-    known = {label.casefold() for label in loaded.labels}
-    unknown = [label for label in dataset.vocabulary if label.casefold() not in known]
-    if unknown:
+    if unknown := dataset.beyond(loaded.labels):
         typer.echo(f"not asked, as the sieve never saw them: {', '.join(unknown)}", err=True)
     if as_json:
         print_json(evaluation.to_dict())

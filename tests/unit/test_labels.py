@@ -439,6 +439,12 @@ def test_matrix_and_counts() -> None:
     assert dataset([[]], ["a"]).counts() == {}
 
 
+def test_labels_beyond_those_that_are_known() -> None:
+    data = dataset([["Sofa", "lamp"], ["K\u00fcche"]], ["a", "b"])
+    assert data.beyond(["SOFA", "ku\u0308che".upper()]) == ["lamp"]
+    assert data.beyond(data.vocabulary) == []
+
+
 def test_select_by_mask_and_by_index() -> None:
     data = dataset([["sofa"], ["bed"], []], ["a", "b", "b"])
     by_mask = data.select(np.array(data.groups) == "b")
