@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import FakeEncoder
+from tests.conftest import QUICK, FakeEncoder
 from tests.library import CountingEncoder, age, fake_by_name, photo, photos, rows
 
 from photosieve import storage
@@ -32,7 +32,7 @@ QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|bl
 def sieve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved sieve of the fake encoder."""
     folder = tmp_path_factory.mktemp("sieves") / "sieve"
-    Sieve.fit_prepared(FakeEncoder(), prepared).save(folder)
+    Sieve.fit_prepared(FakeEncoder(), prepared, recipe=QUICK).save(folder)
     return folder
 
 
