@@ -177,17 +177,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> "Zoo":
 
 
 @pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of one run share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
-@pytest.fixture(scope="session")
-def towers_folder(shared_folder: Path) -> Path:
-    folder = shared_folder / "towers"
-    folder.mkdir(exist_ok=True)
-    return folder
+def towers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("towers")
 
 
 @pytest.fixture(scope="module")

@@ -56,10 +56,13 @@ def run() -> Run:
 
 
 @pytest.fixture(scope="session")
-def sieve(run: Run, shared_folder: Path) -> Path:
+def sieve(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sieve trained on the sample listings, once for all processes of the tests; read only."""
-    folder = shared_folder / "sieves" / "listing-sieve"
-    with FileLock(shared_folder / "sieve.lock"):
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "sieves" / "listing-sieve"
+    with FileLock(shared / "sieve.lock"):
         if not folder.exists():
             done = run("train", SAMPLES / "train", "--out", folder, "--json")
             assert done.status == 0, done.err
