@@ -25,6 +25,7 @@ from photosieve.index.lock import writing
 from photosieve.photos import Bytes
 from photosieve.sieve import Sieve
 from photosieve.training.trunk import Prepared
+from photosieve.untrained import untrained
 
 QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|blue")
 
@@ -570,6 +571,12 @@ def test_odd_files(tmp_path: Path, sieve: Path) -> None:
     assert {"house-0/out.png", "house-0/far/away.png"} <= {path for path, _ in rows(index)}
 
 
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, sieve: Path) -> None:
+    folder = photos(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")), 1)
+    with pytest.raises(UsageError, match="caf\ufffd: this name is not valid UTF-8"):
+        Index(tmp_path / "index").update(sieve, folder)
+
+
 def test_photos_that_change_or_go_while_they_are_read(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -757,13 +764,18 @@ def test_a_newer_index_is_refused(index: Index, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_neighbours_give_the_exact_answer(
-    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, folder: Path, sieve: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ann, "FROM", 500)
     monkeypatch.setattr(ann, "_FIRST", 20)
     for number in range(1000, 3000):
         photo(folder / "many" / f"{number}.png", number)
-    index.update()
+    # Without labels to measure with, general words will do.
+    monkeypatch.setattr("photosieve.untrained.load_encoder", lambda _: CountingEncoder())
+    untrained(sorted(folder.rglob("*.png"))).save(tmp_path / "untrained")
+    index.update(tmp_path / "untrained", folder)
+    assert index.snapshot.neighbours is not None
+    index.update(sieve)
     neighbours = index.snapshot.neighbours
     assert neighbours is not None
     assert neighbours.recall >= ann.RECALL
