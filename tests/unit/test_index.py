@@ -16,7 +16,7 @@ from tests.library import CountingEncoder, age, fake_by_name, photo, photos, row
 
 from photosieve import storage
 from photosieve.cut import Cut
-from photosieve.encoders import runtime
+from photosieve.encoders import Floats, embed_texts, runtime
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import Index, ann, snapshot, store
 from photosieve.index import roots as roots_module
@@ -763,19 +763,27 @@ def test_a_newer_index_is_refused(index: Index, monkeypatch: pytest.MonkeyPatch)
 # More photos than are compared one by one
 
 
+def test_neighbours_are_measured_without_labels_too(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photosieve.untrained.load_encoder", lambda _: CountingEncoder())
+    untrained(sorted(folder.rglob("*.png"))).save(tmp_path / "untrained")
+    queries: list[Floats] = []
+    monkeypatch.setattr(ann, "FROM", 20)
+    monkeypatch.setattr(ann, "make", lambda _, __, asked, ___: queries.append(asked))
+    index.update(tmp_path / "untrained", folder)
+    words = CountingEncoder().general_words()[::20]
+    assert np.array_equal(queries[0], embed_texts(CountingEncoder(), words))
+
+
 def test_neighbours_give_the_exact_answer(
-    index: Index, folder: Path, sieve: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ann, "FROM", 500)
     monkeypatch.setattr(ann, "_FIRST", 20)
     for number in range(1000, 3000):
         photo(folder / "many" / f"{number}.png", number)
-    # Without labels to measure with, general words will do.
-    monkeypatch.setattr("photosieve.untrained.load_encoder", lambda _: CountingEncoder())
-    untrained(sorted(folder.rglob("*.png"))).save(tmp_path / "untrained")
-    index.update(tmp_path / "untrained", folder)
-    assert index.snapshot.neighbours is not None
-    index.update(sieve)
+    index.update()
     neighbours = index.snapshot.neighbours
     assert neighbours is not None
     assert neighbours.recall >= ann.RECALL
@@ -788,7 +796,7 @@ def test_neighbours_give_the_exact_answer(
             for top in (None, 5)
         ]
 
-    found = answers()
+    before = answers()
     (folder / "many" / "1000.png").unlink()
     photo(folder / "many" / "0.png", 5000)  # red: in no list
     index.update()
@@ -798,5 +806,5 @@ def test_neighbours_give_the_exact_answer(
     after = answers()
     monkeypatch.setattr(type(index.snapshot), "neighbours", None)
     assert after == answers()
-    assert found != after
+    assert before != after
     assert folder / "many" / "0.png" in after[0]
