@@ -220,12 +220,16 @@ def test_a_tick_on_a_photo_without_labels_starts_from_what_the_sieve_finds(
     assert [photo["labels"] for photo in changed["photos"]] == [["red", "sofa"], ["sofa"]]
 
 
-def test_proposals_have_no_labels_yet_and_are_not_for_testing(reader: TestClient) -> None:
-    found = reader.get("/proposals?limit=4").json()
+def test_proposals_have_no_labels_yet_and_are_not_for_testing(
+    client: TestClient, library: Library, tmp_path: Path
+) -> None:
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "secret-place" / "house-2" / "new.png")
+    Index(library.address).update()
+    found = client.get("/proposals?limit=4").json()
     assert {photo["group"] for photo in found} == {"house-3"}
     assert len({photo["id"] for photo in found}) == 4
     assert all(photo["labels"] is None for photo in found)
-    suggested = {photo["name"]: photo["suggested"] for photo in reader.get("/proposals").json()}
+    suggested = {photo["name"]: photo["suggested"] for photo in client.get("/proposals").json()}
     assert suggested["green.png"] == ["garden"]
 
 
@@ -295,6 +299,7 @@ def test_evaluation_health_and_metrics(client: TestClient) -> None:
 
 def test_an_index_that_grows_is_seen(client: TestClient, library: Library, tmp_path: Path) -> None:
     before = ids(client, "house-1")
+    assert (library.state / "ids.key").stat().st_mode & 0o777 == 0o600  # who has it can tell ids
     Image.new("RGB", (9, 9), "red").save(tmp_path / "secret-place" / "house-1" / "new.png")
     Index(library.address).update()
     after = ids(client, "house-1")
@@ -431,7 +436,9 @@ def test_a_token_is_asked_for(shared: Library) -> None:
         assert (page.status_code, page.headers["location"]) == (303, "/login")
 
 
-def test_a_login_is_remembered_and_cannot_be_forged(shared: Library) -> None:
+def test_a_login_is_remembered_for_a_while_and_cannot_be_forged(
+    shared: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for client in served(shared, Rules(token=TOKEN)):
         assert "not the token" in client.post("/login", data={"token": "wrong"}).text
         assert client.get("/photos").status_code == 401
@@ -444,6 +451,10 @@ def test_a_login_is_remembered_and_cannot_be_forged(shared: Library) -> None:
         value = client.cookies[guard.COOKIE]
         client.cookies.set(guard.COOKIE, value[:-2] + "xx")
         assert client.get("/photos").status_code == 401
+        client.cookies.set(guard.COOKIE, value)
+        monkeypatch.setattr(guard, "SESSION_SECONDS", -1)  # as if it were so long ago
+        assert client.get("/photos").status_code == 401
+        monkeypatch.undo()
         client.cookies.clear()
         forged = Rules(token="another token").signer().sign("logged in").decode()
         client.cookies.set(guard.COOKIE, forged)
@@ -525,3 +536,8 @@ def test_two_trainings_do_not_run_at_once(client: TestClient, monkeypatch: Any) 
     assert client.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
     assert "cancelled" in client.get(f"/jobs/{job['id']}/events").text
     assert_problem(client.get("/jobs/none"), 404)
+    jobs: Jobs = client.app.state.service.jobs  # type: ignore[attr-defined]
+    assert jobs.newest is not None
+    jobs.newest.state = "done"
+    client.post("/train")  # without a word about the last one
+    assert client.get(f"/jobs/{job['id']}").json()["state"] == "dropped"
