@@ -135,7 +135,7 @@ class Starter:
     def text_features(self, texts: Sequence[str]) -> Floats:
         """Run the text tower: (m, 384), of length 1."""
         if tuple(texts) == general_words():
-            return _word_features()
+            return _word_features().copy()
         return _text_features(texts)
 
     def _join(self) -> LinearHead:
@@ -163,9 +163,7 @@ def _text_features(texts: Sequence[str]) -> Floats:
 @functools.cache
 def _word_features() -> Floats:
     """Features of the general words: both the head and every training start from them."""
-    features = _text_features(general_words())
-    features.flags.writeable = False  # all get the same array
-    return features
+    return _text_features(general_words())
 
 
 def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
