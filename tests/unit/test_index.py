@@ -16,13 +16,15 @@ from tests.library import CountingEncoder, age, fake_by_name, photo, photos, row
 
 from photosieve import storage
 from photosieve.cut import Cut
-from photosieve.encoders import Floats, embed_texts, runtime
+from photosieve.encoders import Floats, embed_photos, embed_texts, runtime
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import Index, ann, snapshot, store
 from photosieve.index import roots as roots_module
 from photosieve.index import update as update_module
 from photosieve.index.lock import writing
+from photosieve.index.nearest import candidates
 from photosieve.photos import Bytes
+from photosieve.scoring import matches
 from photosieve.sieve import Sieve
 from photosieve.training.trunk import Prepared
 from photosieve.untrained import untrained
@@ -144,6 +146,21 @@ def test_another_cut_than_the_learned_one(index: Index) -> None:
         assert found.cut == Cut.threshold(threshold)
 
 
+@pytest.mark.parametrize("query", QUERIES)
+def test_all_that_can_reach_the_cut_is_looked_at(index: Index, query: str) -> None:
+    """Whichever of gate and floor is lower; and hardly anything else."""
+    scorer, vectors = index.sieve.scorer, index.snapshot.vectors
+    readings = scorer.read(query)
+    terms = tuple(reading.term for reading in readings)
+    values = matches(terms, scorer.probabilities(readings, vectors))
+    low, high = np.sort(values)[[10, 30]]
+    for cut in (Cut(low, high), Cut(high, low), Cut(high, high)):
+        found = candidates(vectors, scorer, readings, cut, rows=slice(None), beside=0)
+        reached = np.flatnonzero(values >= min(cut.gate, cut.floor))
+        assert set(reached.tolist()) <= set(found.tolist())
+        assert len(found) <= len(reached) + 1
+
+
 def test_as_many_of_the_others_as_asked_for(index: Index) -> None:
     found = index.search("red", hidden=40)
     assert len(found) + len(found.hidden) == 40
@@ -191,8 +208,12 @@ def test_every_kind_of_change(index: Index, folder: Path, sieve: Path, tmp_path:
     assert [hit.path for hit in index.search("red")] == [hit.path for hit in fresh.search("red")]
 
 
-def test_contents_that_change_places(index: Index, folder: Path) -> None:
+@pytest.mark.parametrize("seconds", [60.0, 0.0], ids=["in one commit", "one by one"])
+def test_contents_that_change_places(
+    seconds: float, index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A is replaced by a new photo, and B gets what A was: nothing of A's old row may be used."""
+    monkeypatch.setattr(update_module, "COMMIT_SECONDS", seconds)
     a, b, c = (folder / "house-0" / f"photo-000{digit}.png" for digit in "048")
     old, other = a.read_bytes(), b.read_bytes()
     a.write_bytes(other)
@@ -200,6 +221,9 @@ def test_contents_that_change_places(index: Index, folder: Path) -> None:
     photo(c, 77)
     assert counts(index) == {"changed": 3}
     assert not index.verify()
+    paths = [Path(g.root, p) for g in index.snapshot.groups for p in index.snapshot.paths(g)]
+    expected = embed_photos(index.sieve.encoder, paths).features
+    np.testing.assert_allclose(index.snapshot.vectors, expected, atol=1e-6)
 
 
 def test_a_change_within_the_clocks_tick_is_seen(tmp_path: Path, sieve: Path) -> None:

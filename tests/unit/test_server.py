@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -16,13 +17,16 @@ from tests.conftest import QUICK, FakeEncoder, write_building
 from tests.library import CountingEncoder, fake_by_name
 
 from photosieve import storage
+from photosieve.cut import Cut
+from photosieve.hits import Hit, SearchResult
 from photosieve.index import Index
 from photosieve.labels import Dataset
-from photosieve.server import guard, worker
+from photosieve.server import api, guard, worker
 from photosieve.server.app import create_app
 from photosieve.server.guard import Rules
 from photosieve.server.jobs import Job, Jobs
 from photosieve.server.library import Library
+from photosieve.server.service import Service
 from photosieve.server.thumbnails import SIDE
 from photosieve.sieve import Sieve
 
@@ -231,6 +235,31 @@ def test_proposals_have_no_labels_yet_and_are_not_for_testing(
     assert all(photo["labels"] is None for photo in found)
     suggested = {photo["name"]: photo["suggested"] for photo in client.get("/proposals").json()}
     assert suggested["green.png"] == ["garden"]
+
+
+def test_doubt_is_greatest_at_the_cut(shared: Library) -> None:
+    view = shared.view()
+    vectors = np.asarray(view.snapshot.vectors)
+    found = Service(shared).doubt(view, vectors)
+    assert found is not None
+    labels, cut = tuple(view.sieve.labels), view.sieve.cut.floor
+    scores = vectors @ view.sieve.scorer.embed(labels).T
+    away = np.abs(view.sieve.tuning.calibration.labels(scores, labels) - cut).min(1)
+    assert found.argmax() == away.argmin()
+    assert found.argmin() == away.argmax()
+
+
+def test_the_threshold_that_is_shown_parts_what_is_kept() -> None:
+    def shown(gate: float, floor: float, *kept: float) -> float:
+        hits = tuple(Hit(Path("a.jpg"), 0.0, probability) for probability in kept)
+        return api._threshold(SearchResult("q", (), hits, (), Cut(gate, floor), 9))
+
+    assert shown(0.6, 0.3) == 0.6  # nothing gets in below the gate
+    assert shown(0.6, 0.3, 0.9, 0.5) == 0.5  # but behind a photo that passed it
+    assert shown(0.6, 0.3, 0.9) == 0.6
+    assert shown(0.3, 0.6, 0.4) == 0.6
+    assert shown(-1.0, -1.0, 0.4) == 0.0
+    assert shown(2.0, 2.0) == 1.0
 
 
 def test_learning_before_and_after(client: TestClient, library: Library, tmp_path: Path) -> None:
