@@ -81,8 +81,9 @@ def test_the_same_seed_gives_the_same_sieve(sieve: Sieve, listings: Path, encode
 
 def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -> None:
     small = replace(QUICK, epochs=2, batch_size=5)
-    sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3)
-    folds = prepared.dataset.folds(seed=3)
+    sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3, folds=2)
+    folds = prepared.dataset.folds(2, seed=3)
+    assert not np.array_equal(folds[0], prepared.dataset.folds(2, seed=0)[0])
     held_out, _ = out_of_fold(prepared, encoder.head, small, folds, seed=3)
     head = fit(prepared, encoder.head, small, seed=3)
     assert sieve.seed == 3
@@ -339,6 +340,16 @@ def test_tuning_again_opens_no_photo(sieve: Sieve, train: Path, encoder: Encoder
     assert again.tuning == fresh.tuning
     assert again.tuning.objective == "recall>=0.95"
     assert again.encoder is sieve.encoder
+
+
+def test_held_out_scores_belong_to_photos_of_these_names(sieve: Sieve, train: Path) -> None:
+    labels = tuple(sieve.labels)
+    assert sieve.evidence.relabelled(Dataset.load(train), labels) is not None
+    house = train / "house-2"
+    (house / "grey.png").rename(house / "other.png")
+    text = (house / "train_labels.json").read_text()
+    (house / "train_labels.json").write_text(text.replace("grey.png", "other.png"))
+    assert sieve.evidence.relabelled(Dataset.load(train), labels) is None
 
 
 def test_tuning_again_with_corrected_labels(sieve: Sieve, train: Path) -> None:
