@@ -9,7 +9,7 @@ test -x $(BIN)/python || $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
 endef
 
-.PHONY: demo test check browser bench clean
+.PHONY: demo test check docs notebook browser bench dist clean
 
 # The main job on the sample listings: train, test, compare, search, report.
 demo: .venv/installed
@@ -19,11 +19,20 @@ demo: .venv/installed
 test: check browser
 	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
-# Lint, format, types. The import rules and the README's commands are tests in tests/unit.
-check: .venv/developed
+# Lint, format, types, import rules, and the documentation without a dead link.
+check: docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/unit/test_imports.py
+
+# The documentation as a site, in site/.
+docs: .venv/developed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The notebook in examples/ is made from the script beside it.
+notebook: .venv/developed
+	cd examples && ../$(BIN)/jupytext --to ipynb --set-kernel python3 --execute listings.py
 
 # The page is tested in Debian's Chromium, which is installed if there is none.
 browser:
@@ -39,6 +48,21 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/training.py --long
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/models.py
+
+# What is published: sdist and wheel; and of the wheel, installed where nothing else is, the bill of
+# materials and the licences. Fails on a licence that does not go together with ours.
+dist: .venv/developed
+	rm -rf dist build/env
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m venv --without-pip build/env
+	$(BIN)/python -m pip --python build/env install --quiet --no-compile \
+	    --constraint constraints.txt dist/*.whl
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	    --output-file dist/sbom.cdx.json build/env
+	build/env/bin/python docs/make_licences.py dist/licences.md
+	$(BIN)/pip-licenses --python build/env/bin/python --from mixed --format plain-vertical \
+	    --with-license-file --no-license-path --with-notice-file --output-file dist/licences.txt
 
 .venv/installed: pyproject.toml constraints.txt
 	$(call install,.)
@@ -50,4 +74,4 @@ bench: .venv/developed
 	touch .venv/installed $@
 
 clean:
-	rm -rf .venv photosieve-demo
+	rm -rf .venv build dist site photosieve-demo examples/listings-example

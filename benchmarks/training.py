@@ -18,7 +18,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -101,18 +101,26 @@ def make_model(folder: Path, dataset: Dataset) -> None:
     """Save a CLIP of random weights, with a tokenizer that knows the labels."""
     torch.manual_seed(0)
     transformers.CLIPModel(transformers.CLIPConfig()).save_pretrained(folder)
-    words = sorted({word for label in dataset.vocabulary for word in label.lower().split()})
+    save_tokenizer(folder, dataset.vocabulary)
+    cast(Any, transformers.CLIPImageProcessorPil)().save_pretrained(folder)
+
+
+def save_tokenizer(
+    folder: Path, labels: Sequence[str], ends: tuple[int, int] = (START, END), length: int = 77
+) -> None:
+    """Save a tokenizer that knows the words of labels."""
+    start, end = ends
+    words = sorted({word for label in labels for word in label.lower().split()})
     known = {"<unk>": 0} | {word: number for number, word in enumerate(words, start=1)}
-    inner = Tokenizer(models.WordLevel(known | {"<start>": START, "<end>": END}, "<unk>"))
+    inner = Tokenizer(models.WordLevel(known | {"<start>": start, "<end>": end}, "<unk>"))
     inner.normalizer = normalizers.Lowercase()
     inner.pre_tokenizer = pre_tokenizers.Whitespace()
     inner.post_processor = processors.TemplateProcessing(
-        single="<start> $A <end>", special_tokens=[("<start>", START), ("<end>", END)]
+        single="<start> $A <end>", special_tokens=[("<start>", start), ("<end>", end)]
     )
     cast(Any, transformers.PreTrainedTokenizerFast)(
-        tokenizer_object=inner, pad_token="<end>", unk_token="<unk>", model_max_length=77
+        tokenizer_object=inner, pad_token="<end>", unk_token="<unk>", model_max_length=length
     ).save_pretrained(folder)
-    cast(Any, transformers.CLIPImageProcessorPil)().save_pretrained(folder)
 
 
 def train_ours(folder: str, recipe: str) -> dict[str, float]:

@@ -19,8 +19,10 @@ What `photosieve serve` answers. This page is written by `docs/make_api.py` from
 document, which the server gives at `/openapi.json`; it cannot be out of date, a test compares them.
 
 ```sh
-photosieve serve --sieve listing-sieve --index listing-index --token "$TOKEN" --host 0.0.0.0
-curl -H "Authorization: Bearer $TOKEN" "http://photos.example:8765/search?q=sofa&group=harbour-view"
+export PHOTOSIEVE_TOKEN="a token of your own"
+photosieve serve --sieve listing-sieve --index listing-index \\
+    --host 0.0.0.0 --allow-host photos.example
+curl --header "Authorization: Bearer $PHOTOSIEVE_TOKEN" "http://photos.example:8765/search?q=sofa"
 ```
 
 - **Ids.** A photo goes by an opaque id, such as `6f1c0b9a4d2e8f37`: no answer names a folder of the
@@ -43,9 +45,9 @@ def document() -> dict[str, Any]:
     return create_app(Library(Path("sieve"), "index")).openapi()
 
 
-def page(api: dict[str, Any]) -> str:
+def page() -> str:
     """Write the page."""
-    parts = [HEAD]
+    api, parts = document(), [HEAD]
     by_tag: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
     for path, methods in api["paths"].items():
         for method, operation in methods.items():
@@ -122,4 +124,4 @@ def _kind(schema: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(document()), "utf-8")
+    PAGE.write_text(page(), "utf-8")

@@ -48,6 +48,7 @@ class FakeEncoder:
 
     head: Head = field(default_factory=identity_head)
     name: str = "fake"
+    licence: str = ""
     shortest_side: int | None = None
 
     @property

@@ -21,6 +21,7 @@ from photosieve.options import (
     Objective,
     Promise,
     Push,
+    Recipe,
     Resume,
     Seed,
     Settable,
@@ -65,7 +66,6 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Ask for photos in words; get the photos that match, all of them and no others.",
@@ -122,7 +122,7 @@ def demo(
 @app.command()
 def check(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="Folders of photos with labels files.")
+        list[str], typer.Argument(metavar="PATH", help="Folders of photos with labels files.")
     ],
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
@@ -158,9 +158,7 @@ def train(
     train: Train,
     out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder to save the sieve in.")],
     encoder: Encoder = "starter",
-    recipe: Annotated[
-        str, typer.Option(metavar="NAME", help="How to train; `photosieve recipes` lists them.")
-    ] = "balanced",
+    recipe: Recipe = "balanced",
     objective: Objective = "f1",
     promise: Promise = None,
     confidence: Confidence = 0.9,

@@ -78,7 +78,7 @@ def index(
     max_megapixels: MaxMegapixels = 64.0,
     as_json: Json = False,
 ) -> None:
-    """Embed the photos of folders once, so that searches need not open them.
+    """Embed photos once, so that searches need not open them.
 
     Run it again after photos came, changed or went: it takes time for these alone. It can be
     interrupted at any moment; the next run goes on.

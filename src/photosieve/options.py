@@ -18,19 +18,34 @@ MaxMegapixels = Annotated[
 ]
 Buildings = Annotated[
     list[str],
-    typer.Argument(
-        metavar="BUILDING...", help="Labelled folders that the sieve was not trained on."
-    ),
+    typer.Argument(metavar="BUILDING", help="Labelled folders that the sieve was not trained on."),
 ]
 Train = Annotated[
     list[str],
-    typer.Argument(metavar="TRAIN...", help="Folders with photos and a train_labels.json."),
+    typer.Argument(metavar="TRAIN", help="Folders with photos and a train_labels.json."),
 ]
 Encoder = Annotated[
     str,
     typer.Option(
         metavar="NAME",
         help="starter, or a CLIP, ALIGN or SigLIP model: a folder, or an id on the hub.",
+    ),
+]
+
+
+def _recipe_names(incomplete: str) -> list[tuple[str, str]]:
+    """What the tab key offers for a recipe: names, each with what it does."""
+    from photosieve.training.recipes import RECIPES
+
+    return [(r.name, r.summary) for r in RECIPES.values() if r.name.startswith(incomplete)]
+
+
+Recipe = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How to train; `photosieve recipes` lists them.",
+        autocompletion=_recipe_names,
     ),
 ]
 Objective = Annotated[

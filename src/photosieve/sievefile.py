@@ -3,8 +3,9 @@
 ``sieve.json`` describes it, ``head.safetensors`` holds the trained head,
 ``background.safetensors`` the embedded photos that words are normalised against, and
 ``out_of_fold.safetensors`` and ``hidden_words.safetensors`` what calibration and cut were learned
-from; beside them stands the model, if the product does not bring it along. The description names
-the hash of each file, so that a cut is never used with other weights than its own.
+from; beside them stand the model, if the product does not bring it along, and a ``README.md`` for
+people. The description names the hash of each file but that, so that a cut is never used with other
+weights than its own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from safetensors.numpy import load_file, save_file
 from photosieve.errors import SieveError, UsageError
 
 MANIFEST = "sieve.json"
+CARD = "README.md"
 FORMAT = 3
 """Version of the saved form; a newer one is refused."""
 
@@ -36,10 +38,14 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Saved:
-    """What is in the folder: a description in plain JSON values, and tables of arrays by name."""
+    """What is in the folder: a description in plain JSON values, and tables of arrays by name.
+
+    The card is for people: it is written, and not read.
+    """
 
     manifest: Mapping[str, Any]
     tables: Mapping[str, Arrays]
+    card: str = ""
 
 
 def check_target(folder: Path) -> None:
@@ -86,6 +92,7 @@ def write(folder: Path, fill: Callable[[Path], Saved]) -> None:
             manifest = {"format": FORMAT, **saved.manifest, "files": files}
             text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
             (draft / MANIFEST).write_text(text + "\n", "utf-8")
+            (draft / CARD).write_text(saved.card, "utf-8")  # has no hash: it may be edited
             for name in files:  # safetensors lets nobody else read what it writes
                 (draft / name).chmod((draft / MANIFEST).stat().st_mode)
             _swap(folder, draft, Path(scratch) / "old")

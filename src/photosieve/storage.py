@@ -13,6 +13,7 @@ from typing import Any
 
 from photosieve import sievefile
 from photosieve.calibrate import Background
+from photosieve.card import card
 from photosieve.encoders import Encoder, checkpoint, load_encoder
 from photosieve.encoders.linear import LinearHead
 from photosieve.encoders.stored import Stored
@@ -43,8 +44,10 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
 
     def fill(draft: Path) -> sievefile.Saved:
         saved = encoder.export(draft)
+        versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
         manifest = {
             "encoder": saved.name,
+            "licence": encoder.licence,
             "fingerprint": saved.fingerprint,
             "trunk_fingerprint": saved.trunk_fingerprint,
             "labels": dict(fields["labels"]),
@@ -56,14 +59,14 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
             "training": asdict(fields["history"]),
             "guarantee": promised.to_dict() if promised else None,
             "average_background": asdict(fields["average"]),
-            "versions": {name: version(name) for name in ("photosieve", "torch", "numpy")},
+            "versions": versions,
         }
         tables: dict[str, sievefile.Arrays] = {
             "head": saved.head.arrays(),
             "background": {"photos": fields["background"]},
             **evidence.tables(),
         }
-        return sievefile.Saved(manifest, tables)
+        return sievefile.Saved(manifest, tables, card(fields, versions))
 
     sievefile.write(folder, fill)
 
@@ -138,6 +141,7 @@ def _encoder(folder: Path, saved: sievefile.Saved) -> Encoder:
     parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
     return Stored(
         name=manifest["encoder"],
+        licence=str(manifest.get("licence", "")),  # sieves of before do not say it
         folder=folder,
         head=head,
         fingerprint=manifest["fingerprint"],

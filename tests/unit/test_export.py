@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from tests.zoo import FAMILIES, QUERIES, Zoo, theirs
 
 from photosieve.encoders import Encoder, Floats, embed_photos, embed_texts, load_encoder, runtime
+from photosieve.encoders.checkpoint import Checkpoint
 from photosieve.encoders.hub import Hub, open_hub
 from photosieve.encoders.linear import LinearHead
 from photosieve.errors import SieveError, UsageError
@@ -149,10 +150,12 @@ def fitted(zoo: Zoo, listings: Path, tower_cache: None) -> Sieve:  # noqa: ARG00
 
 @pytest.mark.parametrize("family", ["clip", "siglip"])
 def test_a_sieve_brings_its_model_along(
-    zoo: Zoo, listings: Path, tmp_path: Path, family: str
+    zoo: Zoo, listings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
 ) -> None:
     sieve = fit(zoo, listings, family)
+    monkeypatch.setattr(Checkpoint, "licence", "mit")
     sieve.save(tmp_path / "sieve")
+    monkeypatch.undo()
     (tmp_path / "sieve").rename(tmp_path / "elsewhere")
     again = Sieve.load(tmp_path / "elsewhere")
     assert again.encoder.name == str(zoo.path(family))
@@ -164,12 +167,25 @@ def test_a_sieve_brings_its_model_along(
     )
     photos, _ = theirs(family, tmp_path / "elsewhere", zoo.photos)
     np.testing.assert_allclose(embed_photos(again.encoder, zoo.photos).features, photos, atol=1e-5)
+    assert again.encoder.licence == "mit"  # kept in the sieve, and not read from its card
     again.save(tmp_path / "elsewhere")  # over itself, and its model
     third = Sieve.load(tmp_path / "elsewhere")
     assert third.encoder.fingerprint == again.encoder.fingerprint
     assert (tmp_path / "elsewhere" / "model.safetensors").stat().st_mode & 0o044 == (
         (tmp_path / "elsewhere" / "sieve.json").stat().st_mode & 0o044
     )
+
+
+def test_a_sieve_from_before_there_were_cards(fitted: Sieve, tmp_path: Path) -> None:
+    fitted.save(tmp_path / "sieve")
+    (tmp_path / "sieve" / "README.md").unlink()
+    manifest = json.loads((tmp_path / "sieve" / "sieve.json").read_text("utf-8"))
+    del manifest["licence"]
+    (tmp_path / "sieve" / "sieve.json").write_text(json.dumps(manifest), "utf-8")
+    loaded = Sieve.load(tmp_path / "sieve")
+    assert loaded.encoder.licence == ""
+    loaded.save(tmp_path / "sieve")
+    assert "not known here" in (tmp_path / "sieve" / "README.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
@@ -256,6 +272,8 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
                 hub.made.append(json.loads(body))
                 name = f"{hub.made[-1]['organization']}/{hub.made[-1]['name']}"
                 return self.answer({"url": f"{hub.url}/{name}", "name": name})
+            if path == "validate-yaml":  # the header of the card
+                return self.answer({"errors": [], "warnings": []})
             name, action = "/".join(path.split("/")[1:3]), path.split("/")[3]
             if action == "preupload":
                 wanted = json.loads(body)["files"]
@@ -309,6 +327,7 @@ def test_a_sieve_is_put_on_the_hub(fitted: Sieve, tmp_path: Path, fake_hub: Fake
         (folder / name).write_bytes(content)
     again = Sieve.load(folder)
     assert again.tuning == fitted.tuning
+    assert "3 labels" in (folder / "README.md").read_text("utf-8")
     assert open_hub(str(folder)).fingerprint == again.encoder.fingerprint
 
 

@@ -480,9 +480,11 @@ def test_a_model_is_downloaded_once(zoo: Zoo, fake_hub: FakeHub, tmp_path: Path)
     as_pickle(folder, {"epoch": 3})  # not wanted, as the same is there in the safe form
     shutil.copy(zoo.path("clip") / "model.safetensors", folder)
     (folder / "flax_model.msgpack").write_bytes(b"large")
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
     fake_hub.folders["someone/small-clip"] = folder
     encoder = load_encoder("someone/small-clip")
     assert encoder.name == "someone/small-clip"
+    assert encoder.licence == "mit"
     assert encoder.fingerprint == load_encoder(str(zoo.path("clip"))).fingerprint
     fetched = {path.rpartition("/")[2] for path in fake_hub.asked if "/resolve/" in path}
     assert "model.safetensors" in fetched

@@ -53,7 +53,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folders" / "sieve"
     write(folder, saved())
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [MANIFEST, *(f"{name}.safetensors" for name in TABLES)]
+        [MANIFEST, "README.md", *(f"{name}.safetensors" for name in TABLES)]
     )
     back = read(folder)
     assert back.manifest["note"] == "first"

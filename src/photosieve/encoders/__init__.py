@@ -96,6 +96,10 @@ class Encoder(Protocol):
         """What `load_encoder` takes to make it again, before training."""
 
     @property
+    def licence(self) -> str:
+        """Of the pretrained weights, as the Hugging Face hub calls it; empty if it is not known."""
+
+    @property
     def head(self) -> Head:
         """The trainable part."""
 

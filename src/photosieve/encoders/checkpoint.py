@@ -36,6 +36,9 @@ SMALL_FILES = (
 )  # fmt: skip
 """All that decides how photos and texts are prepared."""
 
+CARD = "README.md"
+"""A model's page on the hub; a model without is as good."""
+
 _WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
 """Stem and ending of weights files, the safe form first."""
 
@@ -66,7 +69,7 @@ class Checkpoint:
         """
         if _is_folder(name):
             found = cls(str(Path(name).resolve()), Path(name).resolve())
-        elif re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
+        elif is_hub_id(name):
             found = cls(name, _fetch(name))
         else:
             raise EncoderError(
@@ -106,6 +109,17 @@ class Checkpoint:
                 digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         digest.update(json.dumps(self.digests, sort_keys=True).encode())
         return digest.hexdigest()
+
+    @property
+    def licence(self) -> str:
+        """What the model's card states, as the hub calls it; empty if that is nothing clear."""
+        from huggingface_hub import metadata_load
+
+        with suppress(Exception):  # it is written by hand, and nothing depends on it
+            stated: Any = (metadata_load(self.folder / CARD) or {}).get("license")
+            if re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", stated) and stated != "unknown":
+                return str(stated)
+        return ""
 
     @property
     def preparation(self) -> str:
@@ -189,6 +203,11 @@ def first_line(error: Exception) -> str:
     return lines[0][:200] if lines else type(error).__name__
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether a name could be that of a model on the hub; folders are named from the root on."""
+    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
+
+
 def _is_folder(name: str) -> bool:
     try:
         return bool(name) and Path(name).is_dir()
@@ -221,7 +240,7 @@ def _fetch(name: str) -> Path:
         there = {file.rfilename for file in files}
         if missing := _missing(there):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
-        wanted = [*SMALL_FILES, *_weights_among(there)]
+        wanted = [*SMALL_FILES, CARD, *_weights_among(there)]
         return Path(snapshot_download(name, allow_patterns=wanted))
     except EncoderError:
         raise

@@ -70,6 +70,11 @@ class Hub:
     # The model's own processor scales: what it makes of a smaller copy differs a little.
     shortest_side = None
 
+    @property
+    def licence(self) -> str:
+        """What the model's own card states."""
+        return self.model.checkpoint.licence
+
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, how inputs are prepared, and the head."""

@@ -54,6 +54,7 @@ class Starter:
     """
 
     name = "starter"
+    licence = "apache-2.0"  # of both parts' weights
     shortest_side = SIDE
 
     def __init__(self, head: Head | None = None) -> None:

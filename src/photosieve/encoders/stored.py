@@ -39,6 +39,7 @@ class Stored:
     ----------
     name : str
         Of the model as it was before training.
+    licence : str
     folder : Path
     head : Head
     fingerprint, trunk_fingerprint : str
@@ -51,6 +52,7 @@ class Stored:
     """
 
     name: str
+    licence: str
     folder: Path
     head: Head
     fingerprint: str

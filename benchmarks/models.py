@@ -1,0 +1,130 @@
+"""Models of real size beside the starter: parameters, memory, photos a second. About ten minutes.
+
+    python benchmarks/models.py [--only NAME...]
+
+Hubs cannot be reached from everywhere, and speed does not depend on what weights are worth: each
+model is made here, of its own published size, with random weights, saved, and loaded as one from
+the hub would be. Each is timed in turn with the starter, on the same photos.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any, cast
+
+import torch
+import transformers
+
+from index import rate
+from photosieve.encoders import embed_photos, load_encoder
+from photosieve.encoders.starter import build_image_tower, build_text_tower
+from training import END, ROOT, START, save_tokenizer
+
+PHOTOS, ROUNDS = 24, 3
+
+LARGE = {
+    "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+}  # fmt: skip
+LARGE_14 = LARGE | {"patch_size": 14}
+
+# Of each model: the start of its classes' names, and what of its configuration is not the default.
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "openai/clip-vit-base-patch32": ("CLIP", {}),
+    "openai/clip-vit-base-patch16": ("CLIP", {"vision_config": {"patch_size": 16}}),
+    "openai/clip-vit-large-patch14": (
+        "CLIP",
+        {
+            "vision_config": LARGE_14,
+            "text_config": {
+                "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12,
+            },
+            "projection_dim": 768,
+        },
+    ),
+    "google/siglip-base-patch16-224": ("Siglip", {}),
+    "google/siglip2-base-patch16-224": ("Siglip", {"text_config": {"vocab_size": 256_000}}),
+    "kakaobrain/align-base": ("Align", {"vision_config": {"image_size": 289}}),
+    "OFA-Sys/chinese-clip-vit-base-patch16": (
+        "ChineseCLIP", {"vision_config": {"patch_size": 16}, "text_config": {"vocab_size": 21_128}},
+    ),
+    "BAAI/AltCLIP": (
+        "AltCLIP", {"vision_config": LARGE_14, "projection_dim": 768},
+    ),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=MODELS, default=[*MODELS])
+    chosen = parser.parse_args().only
+    cast(Any, transformers.utils.logging).disable_progress_bar()
+    photos = sorted((ROOT / "samples").rglob("*.jpg"))[:PHOTOS]
+    starter = load_encoder("starter")
+    embed_photos(starter, photos[:2])
+
+    print("| model | million parameters | GB in float32 | photos/s | starter, same run | ratio |")
+    print("|---|---:|---:|---:|---:|---:|")
+    parameters = sum(map(count, (build_image_tower(), build_text_tower())))
+    print(f"| `starter` | {parameters / 1e6:.0f} | {parameters * 4 / 1e9:.2f} | | | 1 |")
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as scratch:
+            parameters = make(name, Path(scratch))
+            encoder = load_encoder(scratch)
+            embed_photos(encoder, photos[:2])  # converts the tower
+            rates = [
+                (
+                    rate(photos, lambda: embed_photos(encoder, photos)),  # noqa: B023  # at once
+                    rate(photos, lambda: embed_photos(starter, photos)),
+                )
+                for _ in range(ROUNDS)
+            ]
+        ours, theirs = (median(column) for column in zip(*rates, strict=True))
+        ratio = median(a / b for a, b in rates)
+        print(
+            f"| `{name}` | {parameters / 1e6:.0f} | {parameters * 4 / 1e9:.2f} "
+            f"| {ours:.1f} | {theirs:.1f} | {ratio:.2f} |",
+            flush=True,
+        )
+
+
+def make(name: str, folder: Path) -> int:
+    """Save a model of the size that a name has on the hub; return its number of parameters."""
+    stem, settings = MODELS[name]
+    config = getattr(transformers, f"{stem}Config")(**settings)
+    torch.manual_seed(0)
+    model = getattr(transformers, f"{stem}Model")(config)
+    model.save_pretrained(folder)
+    ends = (START, END) if stem == "CLIP" else (1000, 1001)
+    save_tokenizer(folder, ["kitchen", "sofa"], ends, length=64)
+    processor(stem).save_pretrained(folder)
+    return count(model)
+
+
+def count(model: torch.nn.Module) -> int:
+    """Count the parameters."""
+    return sum(weight.numel() for weight in model.parameters())
+
+
+def processor(stem: str) -> Any:
+    """Return what prepares photos, with the sizes that the hub's models have."""
+    if stem == "Align":
+        return cast(Any, transformers.EfficientNetImageProcessorPil)(
+            size={"height": 346, "width": 346},
+            crop_size={"height": 289, "width": 289},
+            do_center_crop=True,
+            rescale_factor=1 / 127.5,
+            rescale_offset=True,
+            do_normalize=False,
+            include_top=False,
+        )
+    kind = "CLIP" if stem == "AltCLIP" else stem
+    return getattr(transformers, f"{kind}ImageProcessorPil")()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""Write docs/commands.md from what each command says of itself: `python docs/make_commands.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer.main
+from typer.testing import CliRunner
+
+from photosieve.cli import app
+
+PAGE = Path(__file__).with_name("commands.md")
+
+HEAD = """# Commands
+
+What `photosieve COMMAND --help` prints. This page is written by `docs/make_commands.py`; a test
+compares it with the program.
+
+Results go to stdout, progress and what was skipped to stderr, so that results can be piped. Every
+command has `--json`, but for `serve`. Exit status 0 is done (an empty result too), 1 failed, 2
+wrong usage, 130 interrupted.
+"""
+
+
+def page() -> str:
+    """Ask the program, and then each command, for help."""
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
+    parts = [HEAD, _help(), *(f"\n## {name}\n\n{_help(name)}" for name in commands)]
+    return "\n".join(parts)
+
+
+def _help(*command: str) -> str:
+    done = CliRunner().invoke(
+        app, [*command, "--help"], prog_name="photosieve", env={"COLUMNS": "80"}
+    )
+    return f"```text\n{done.stdout.strip()}\n```\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), "utf-8")
