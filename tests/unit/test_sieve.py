@@ -206,6 +206,16 @@ def test_search_can_answer_none(sieve: Sieve, listings: Path) -> None:
     assert result.hidden[0].probability < sieve.cut.gate
 
 
+def test_words_that_are_no_labels_have_a_threshold_of_their_own(
+    sieve: Sieve, listings: Path
+) -> None:
+    house = listings / "test" / "house-8"
+    assert sieve.search("something else", house).cut == Cut.threshold(
+        sieve.tuning.calibration.word_threshold
+    )
+    assert sieve.search("red", house).cut == sieve.cut
+
+
 def test_hits_and_hidden_are_all_photos_best_first(sieve: Sieve, listings: Path) -> None:
     result = sieve.search("red", listings / "test")
     for part in (result.hits, result.hidden):
