@@ -18,6 +18,7 @@ from photosieve.encoders.linear import LinearHead
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
+from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared, prepare
 
 if TYPE_CHECKING:  # it brings torch, which most tests do without
@@ -28,6 +29,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 COLOURS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
 GREY = (128, 128, 128)
+
+QUICK = get_recipe("balanced", {"epochs": "30", "lr": "5e-3"})
+"""What is enough for the coloured photos below."""
+
 CELLS = 4
 WIDTH = 3 * CELLS**2
 

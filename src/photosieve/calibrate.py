@@ -263,10 +263,10 @@ def _logistic(
     return weight, float(model.intercept_[0] - weight * mean)
 
 
-def _shifts(odds: Floats, relevant: NDArray[np.bool_], steps: int = 20) -> Floats:
+def _shifts(odds: Floats, relevant: NDArray[np.bool_]) -> Floats:
     """Find each column's most likely shift of its log odds, (columns,), under a normal prior."""
     shift = np.zeros(odds.shape[1])
-    for _ in range(steps):  # Newton's method; the prior keeps the curvature away from zero
+    for _ in range(20):  # Newton's method; the prior keeps the curvature away from zero
         expected = _sigmoid(odds + shift)
         slope = (relevant - expected).sum(0) - shift / SHIFT_DEVIATION**2
         curvature = (expected * (1 - expected)).sum(0) + 1 / SHIFT_DEVIATION**2

@@ -180,14 +180,17 @@ def train(
     from photosieve.objective import Objective as Goal
     from photosieve.sieve import Sieve
     from photosieve.sievefile import check_target
-    from photosieve.training.checkpoints import Checkpoints
     from photosieve.training.recipes import get_recipe
 
     chosen = get_recipe(recipe, read_settings(settings))
     Goal(objective)
     check_target(out)
     dataset = Dataset.load(*train)
-    kept = Checkpoints(Path(f"{out}.training"), resume=resume) if chosen.opens or resume else None
+    kept = None
+    if chosen.opens or resume:
+        from photosieve.training.checkpoints import Checkpoints  # brings torch
+
+        kept = Checkpoints(Path(f"{out}.training"), resume=resume)
     with progress_bars() as progress, resumable(kept is not None, "the same command with --resume"):
         sieve = Sieve.fit(
             dataset,
@@ -278,9 +281,7 @@ def evaluate(
             if path is not None:
                 write(evaluation, path)
     print_skipped(evaluation.skipped)
-    known = {label.casefold() for label in loaded.labels}
-    unknown = [label for label in dataset.vocabulary if label.casefold() not in known]
-    if unknown:
+    if unknown := dataset.beyond(loaded.labels):
         typer.echo(f"not asked, as the sieve never saw them: {', '.join(unknown)}", err=True)
     if as_json:
         print_json(evaluation.to_dict())

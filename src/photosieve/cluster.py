@@ -23,8 +23,8 @@ from photosieve.encoders import Floats
 from photosieve.errors import PhotoError, UsageError
 from photosieve.index.marks import Entry
 from photosieve.index.roots import open_root, place
-from photosieve.index.update import Embed, Same, Verdict
-from photosieve.photos import Bytes, Skipped, decode, one_line
+from photosieve.index.update import Embed, Same, Verdict, decoded
+from photosieve.photos import Skipped, one_line
 from photosieve.sieve import Sieve
 
 AT_ONCE = 100_000
@@ -162,20 +162,13 @@ class Worker:
         def load(index: int) -> Sequence[Image.Image] | Skipped | None:
             entry = entries[index]
             try:
-                found: Bytes = entry.root.read(entry.path, self._max_pixels)
+                found = entry.root.read(entry.path, self._max_pixels)
                 entry.note(found)
                 if entry.sha256 == entry.was:
                     return None
-                photo = decode(
-                    place(*entry.key),
-                    data=found.data,
-                    shortest_side=self._encoder.shortest_side,
-                    max_pixels=self._max_pixels,
-                )
+                return decoded(entry, found, self._encoder.shortest_side, self._max_pixels)
             except PhotoError as error:
                 return Skipped.from_error(error)
-            entry.full_size = photo.info["full_size"]
-            return [photo]
 
         def other(index: int, reason: Skipped | None) -> None:
             if reason is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photosieve import metrics
 from photosieve.cut import Cut
-from photosieve.metrics import Counts, Interval, Reliability
+from photosieve.metrics import Counts, Interval, Reliability, defined
 from photosieve.photos import Skipped
 
 DRAWS = 2000
@@ -80,13 +80,7 @@ class Evaluation:
     def counts(self) -> Counts:
         """Counts of shape (buildings, labels)."""
         rows = [self._rows(building) for building in self.buildings]
-        parts = [Counts.of(self.kept[row], self.relevant[row], axis=0) for row in rows]
-        return Counts(
-            *(
-                np.stack([getattr(part, name) for part in parts])
-                for name in ("tp", "fp", "fn", "tn")
-            )
-        )
+        return Counts.stack([Counts.of(self.kept[r], self.relevant[r], axis=0) for r in rows])
 
     @cached_property
     def per_label(self) -> Counts:
@@ -163,8 +157,7 @@ class Evaluation:
         the questions that nothing answers which got "none") and mean_average_precision.
         """
         weights = metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0)  # (draws, B)
-        parts = (self.counts.tp, self.counts.fp, self.counts.fn, self.counts.tn)
-        drawn = Counts(*(weights @ part for part in parts))  # (draws, labels)
+        drawn = self.counts.drawn(weights)  # (draws, labels)
         total = drawn.sum(-1)
         asked = self.counts.support == 0
         right = (asked & (self.counts.returned == 0)).sum(1)  # (B,)
@@ -212,8 +205,8 @@ class Evaluation:
         labels = {
             label: {
                 **_count_dict(self.per_label[j]),
-                "average_precision": _number(self.average_precision[j]),
-                "calibration_error": _number(self.calibration_errors[j]),
+                "average_precision": defined(self.average_precision[j]),
+                "calibration_error": defined(self.calibration_errors[j]),
                 "train": self.trained.get(label, 0),
             }
             for j, label in enumerate(self.labels)
@@ -228,31 +221,22 @@ class Evaluation:
             }
             for i, building in enumerate(self.buildings)
         }
-        empty = self.empty
         return {
             "photos": len(self.photos),
-            "macro": {name: _number(value) for name, value in self.macro.items()},
-            "micro": {name: _number(value) for name, value in self.micro.items()},
-            "accuracy": _number(self.accuracy),
-            "mean_average_precision": _number(self.mean_average_precision),
-            "calibration_error": _number(self.calibration_error),
-            "empty": {
-                "asked": empty.asked,
-                "right": empty.right,
-                "answerable": empty.answerable,
-                "wrong": empty.wrong,
-            },
+            "macro": {name: defined(value) for name, value in self.macro.items()},
+            "micro": {name: defined(value) for name, value in self.micro.items()},
+            "accuracy": defined(self.accuracy),
+            "mean_average_precision": defined(self.mean_average_precision),
+            "calibration_error": defined(self.calibration_error),
+            "empty": asdict(self.empty),
             "intervals": {
-                name: [_number(interval.low), _number(interval.high)]
+                name: [defined(interval.low), defined(interval.high)]
                 for name, interval in self.intervals.items()
             },
             "cut": self.cut.to_dict(),
             "labels": labels,
             "buildings": buildings,
-            "skipped": [
-                {"path": str(skip.path), "reason": skip.reason, "remedy": skip.remedy}
-                for skip in self.skipped
-            ],
+            "skipped": [skip.to_dict() for skip in self.skipped],
         }
 
     def summary(self) -> str:
@@ -319,10 +303,6 @@ def evaluate(
     )
 
 
-def _number(value: float | np.floating[Any] | NDArray[np.float64]) -> float | None:
-    return None if np.isnan(value) else float(value)
-
-
 def _count_dict(counts: Counts) -> dict[str, float | int | None]:
     return {
         "tp": int(counts.tp),
@@ -331,8 +311,8 @@ def _count_dict(counts: Counts) -> dict[str, float | int | None]:
         "tn": int(counts.tn),
         "returned": int(counts.returned),
         "test": int(counts.support),
-        "precision": _number(counts.precision),
-        "recall": _number(counts.recall),
-        "f1": _number(counts.f1),
-        "accuracy": _number(counts.accuracy),
+        "precision": defined(counts.precision),
+        "recall": defined(counts.recall),
+        "f1": defined(counts.f1),
+        "accuracy": defined(counts.accuracy),
     }

@@ -11,6 +11,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +77,8 @@ class LabelBook:
         }
         for home in set(self._home.values()):
             self._files[home] = looked.get(home) or home / NEW
-        self._recover()
+        with suppress(LabelsError):  # what cannot be finished now can still be read
+            self._recover()
 
     @staticmethod
     def _cover(folder: Path, root: Path, looked: dict[Path, Path | None]) -> Path:
@@ -247,7 +249,13 @@ class LabelBook:
                 "photos": [[str(photo), *both] for photo, both in photos.items()],
             }
         )
-        self._apply(step)
+        try:
+            self._apply(step)
+        except LabelsError:  # it would be tried again at each start, and stand in the way
+            with suppress(LabelsError):
+                self._apply(Change(step.number, {p: both[::-1] for p, both in photos.items()}))
+            self._note({"failed": step.number})
+            raise
         self._note({"done": step.number})
         return step
 
@@ -289,7 +297,7 @@ class LabelBook:
             ) from error
 
     def _steps(self) -> tuple[list[Change], set[int]]:
-        """All steps so far, and the numbers of those that were carried out."""
+        """All steps so far but failed ones, and the numbers of those that were carried out."""
         steps: list[Change] = []
         done: set[int] = set()
         try:
@@ -303,6 +311,8 @@ class LabelBook:
                 continue  # who was killed while writing it had changed nothing yet
             if "done" in noted:
                 done.add(noted["done"])
+            elif "failed" in noted:
+                steps.pop()
             else:
                 photos = {Path(p): (_labels(old), _labels(new)) for p, old, new in noted["photos"]}
                 steps.append(Change(noted["step"], photos, noted["undoes"]))

@@ -165,7 +165,8 @@ def write(file: Path, entries: Sequence[Entry]) -> None:
         draft = file.with_name(f".{file.name}.new")  # one that a killed writer left goes
         draft.unlink(missing_ok=True)
         try:
-            with draft.open("x", encoding="utf-8", newline="") as stream:
+            # Half of a character, which JSON may hold, is written as JSON has it.
+            with draft.open("x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -1,6 +1,6 @@
 """A Dataset: photos, their labels and their buildings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -120,6 +120,11 @@ class Dataset:
         rows = [{label_key(label) for label in labels} for labels in self.labels]
         cells = [key in row for row in rows for key in columns]
         return np.array(cells, dtype=np.bool_).reshape(len(rows), len(columns))
+
+    def beyond(self, labels: Iterable[str]) -> list[str]:
+        """Labels of the vocabulary that are none of these; upper and lower case are the same."""
+        known = {label_key(label) for label in labels}
+        return [label for label in self.vocabulary if label_key(label) not in known]
 
     def counts(self) -> dict[str, int]:
         """How many photos have each label, in the order of the vocabulary."""

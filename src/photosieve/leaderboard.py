@@ -11,7 +11,7 @@ import numpy as np
 
 from photosieve import metrics
 from photosieve.evaluate import Evaluation
-from photosieve.metrics import Interval
+from photosieve.metrics import Interval, defined
 
 FIGURES = ("macro_f1", "mean_average_precision", "accuracy", "empty_right")
 
@@ -74,11 +74,11 @@ class ComparisonRow:
             "note": self.note,
             "caveat": self.caveat,
             **{
-                figure: {"value": _number(i.value), "low": _number(i.low), "high": _number(i.high)}
-                for figure, i in intervals.items()
+                figure: {end: defined(number) for end, number in vars(interval).items()}
+                for figure, interval in intervals.items()
             },
-            "seed_deviation": _number(self.seed_deviation),
-            "label_f1": {label: _number(value) for label, value in self.label_f1.items()},
+            "seed_deviation": defined(self.seed_deviation),
+            "label_f1": {label: defined(value) for label, value in self.label_f1.items()},
         }
 
 
@@ -87,7 +87,3 @@ def best_first(rows: Sequence[ComparisonRow]) -> tuple[ComparisonRow, ...]:
     return tuple(
         sorted(rows, key=lambda row: (math.isnan(row.macro_f1.value), -row.macro_f1.value))
     )
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

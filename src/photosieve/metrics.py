@@ -6,6 +6,7 @@ and ``null`` in JSON; averages leave it out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,12 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
     out = np.full(np.broadcast(top, bottom).shape, np.nan)
     np.divide(top, bottom, out=out, where=bottom != 0)
     return out
+
+
+def defined(value: ArrayLike) -> float | None:
+    """Return a number as JSON and tables have it: what is undefined is None."""
+    number = float(np.asarray(value))
+    return None if np.isnan(number) else number
 
 
 @dataclass(frozen=True)
@@ -50,16 +57,27 @@ class Counts:
         pairs = (kept & relevant, kept & ~relevant, ~kept & relevant, ~kept & ~relevant)
         return cls(*(pair.sum(axis, dtype=np.float64) for pair in pairs))
 
+    @classmethod
+    def stack(cls, counts: Sequence[Counts]) -> Counts:
+        """Put counts of one shape side by side, along a new first axis."""
+        return cls(*(np.stack(parts) for parts in zip(*(c.parts for c in counts), strict=True)))
+
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """The four arrays."""
+        return self.tp, self.fp, self.fn, self.tn
+
     def sum(self, axis: int | None = None) -> Counts:
         """Add up along an axis (all of them by default): the micro average's counts."""
-        return Counts(
-            *(np.asarray(part.sum(axis)) for part in (self.tp, self.fp, self.fn, self.tn))
-        )
+        return Counts(*(np.asarray(part.sum(axis)) for part in self.parts))
+
+    def drawn(self, weights: Floats) -> Counts:
+        """Add up along the first axis, (n, ...), by weights, (draws, n): (draws, ...)."""
+        return Counts(*(weights @ part for part in self.parts))
 
     def __getitem__(self, key: Any) -> Counts:
         """Index or slice all four counts alike."""
-        parts = (self.tp, self.fp, self.fn, self.tn)
-        return Counts(*(np.asarray(part[key]) for part in parts))
+        return Counts(*(np.asarray(part[key]) for part in self.parts))
 
     @property
     def returned(self) -> Floats:

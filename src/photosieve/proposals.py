@@ -7,9 +7,6 @@ from numpy.typing import NDArray
 
 from photosieve.encoders import Floats
 
-LOOKED_AT = 20_000
-"""Photos among which proposals are sought; of more, as many at random."""
-
 SHORT_LIST = 20
 """Photos near the cut for each proposal, from which the most different are taken."""
 

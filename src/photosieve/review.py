@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from photosieve import metrics
 from photosieve.evaluate import Evaluation
 from photosieve.labelfiles import label_key
-from photosieve.metrics import Interval
+from photosieve.metrics import Interval, defined
 from photosieve.sieve import Sieve
 from photosieve.training.trunk import Prepared
 
@@ -56,10 +56,10 @@ class Review:
         for name in FIGURES:
             change = self.difference(name)
             figures[name] = {
-                "before": _plain(self.before.totals[name]),
-                "after": _plain(self.after.totals[name]),
-                "difference": _plain(change.value),
-                "interval": [_plain(change.low), _plain(change.high)],
+                "before": defined(self.before.totals[name]),
+                "after": defined(self.after.totals[name]),
+                "difference": defined(change.value),
+                "interval": [defined(change.low), defined(change.high)],
             }
         return {
             "tested": self.tested,
@@ -67,7 +67,12 @@ class Review:
             "buildings": len(self.after.buildings),
             "figures": figures,
             "labels": [
-                {"label": label, "before": _plain(old), "after": _plain(new), "photos": int(count)}
+                {
+                    "label": label,
+                    "before": defined(old),
+                    "after": defined(new),
+                    "photos": int(count),
+                }
                 for label, old, new, count in by_label
             ],
         }
@@ -144,7 +149,3 @@ def _judged(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evalua
         trained=dict(sieve.labels),
         cut=sieve.cut,
     )
-
-
-def _plain(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

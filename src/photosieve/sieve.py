@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from photosieve import storage
 from photosieve.calibrate import Background, average_background
 from photosieve.cut import Cut
@@ -21,7 +19,6 @@ from photosieve.evidence import Evidence, History, collect_anew, learn, opened
 from photosieve.folders import find_all
 from photosieve.guarantee import Guarantee, guarantee
 from photosieve.hits import SearchResult, answer
-from photosieve.labelfiles import label_key
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped
 from photosieve.progress import Progress, silent
@@ -113,7 +110,7 @@ class Sieve:
             What `load_encoder` takes, or a loaded one.
         recipe : str or Recipe
         objective : str
-            What the cut is tuned for, see `photosieve.tune.Objective`.
+            What the cut is tuned for, see `photosieve.objective.Objective`.
         seed : int
         folds : int, optional
             How many times a part of the buildings is held out; by default each once, at most ten.
@@ -214,14 +211,12 @@ class Sieve:
         SieveError
             If the dataset has labels that this sieve was not trained on.
         """
-        known = {label_key(label) for label in self.labels}
-        unknown = [label for label in dataset.vocabulary if label_key(label) not in known]
-        if unknown:
+        labels = tuple(self.labels)
+        if unknown := dataset.beyond(labels):
             raise SieveError(
                 f'this sieve was not trained on the label "{unknown[0]}" '
                 f"({len(unknown)} such labels); train again on {dataset.root}"
             )
-        labels = tuple(self.labels)
         evidence = self.evidence.relabelled(dataset, labels) or collect_anew(
             self.encoder.name,
             self.recipe,
@@ -272,7 +267,7 @@ class Sieve:
             data = prepare(
                 self.encoder, dataset, labels=labels, max_pixels=max_pixels, progress=progress
             )
-            scores = data.scores(self.encoder.head).astype(np.float64)
+            scores = data.scores(self.encoder.head).astype(float)
             relevant, groups = data.targets, data.dataset.groups
         values = self.tuning.calibration.labels(scores, labels)
         found = guarantee(values, relevant, groups, wanted, confidence)

@@ -286,7 +286,7 @@ def _judge(
         table.among(held_out).counts(choose(table.among(~held_out), member, goal))
         for held_out in folds
     ]
-    return _add(parts)
+    return Counts.stack(parts).sum(0)
 
 
 def _judge_shifts(
@@ -306,11 +306,7 @@ def _judge_shifts(
         calibration = fit_labels(scores[seen], relevant[seen], labels)
         table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
         parts.append(table.among(held_out).counts(choose(table.among(~held_out), SHIFTED, goal)))
-    return _add(parts)
-
-
-def _add(parts: Sequence[Counts]) -> Counts:
-    return Counts(*(np.sum([getattr(p, n) for p in parts], 0) for n in ("tp", "fp", "fn", "tn")))
+    return Counts.stack(parts).sum(0)
 
 
 def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str:
@@ -335,9 +331,7 @@ def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str
     weights = metrics.bootstrap_weights(units, draws=1000, seed=0)  # (draws, units)
 
     def draws(member: str) -> Floats:
-        counts = judged[member]
-        drawn = Counts(*(weights @ part for part in (counts.tp, counts.fp, counts.fn, counts.tn)))
-        return goal.value(drawn, axis=-1)
+        return goal.value(judged[member].drawn(weights), axis=-1)
 
     for member in judged:
         error = float(np.std(draws(best) - draws(member)))
@@ -347,4 +341,4 @@ def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str
 
 
 def _plain(figures: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else value for name, value in figures.items()}
+    return {name: metrics.defined(value) for name, value in figures.items()}

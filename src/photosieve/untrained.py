@@ -12,7 +12,6 @@ from photosieve.cut import Cut
 from photosieve.encoders import embed_photos, embed_texts, load_encoder
 from photosieve.errors import TrainingError
 from photosieve.evidence import Evidence, History
-from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 from photosieve.sieve import Sieve
 from photosieve.training.recipes import get_recipe
@@ -22,22 +21,13 @@ BEHIND = 100
 """Photos that words are normalised against, spread over all."""
 
 
-def untrained(
-    photos: Sequence[Path],
-    encoder: str = "starter",
-    *,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    progress: Progress = silent,
-) -> Sieve:
+def untrained(photos: Sequence[Path], *, progress: Progress = silent) -> Sieve:
     """Make a sieve without labels: every query is a word to it, and its cut is a rough guess.
 
     Parameters
     ----------
     photos : sequence of Path
         What it will search in; some of them say what scores are usual.
-    encoder : str
-        What `load_encoder` takes.
-    max_pixels : int
     progress : Progress
 
     Raises
@@ -45,11 +35,11 @@ def untrained(
     TrainingError
         If none of the photos can be read.
     """
-    model = load_encoder(encoder)
+    model = load_encoder("starter")
     some = [
         photos[row] for row in np.linspace(0, len(photos) - 1, min(BEHIND, len(photos)), dtype=int)
     ]
-    found = embed_photos(model, some, max_pixels=max_pixels, progress=progress)
+    found = embed_photos(model, some, progress=progress)
     if not len(found.kept):
         raise TrainingError(
             f"none of {len(some)} photos can be read; the first: {found.skipped[0]}"

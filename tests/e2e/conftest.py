@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -56,9 +57,14 @@ def run() -> Run:
 
 @pytest.fixture(scope="session")
 def sieve(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sieve trained on the sample listings."""
-    folder = tmp_path_factory.mktemp("sieves") / "listing-sieve"
-    done = run("train", SAMPLES / "train", "--out", folder, "--json")
-    assert done.status == 0, done.err
-    assert done.json["sieve"] == str(folder)
+    """A sieve trained on the sample listings, once for all processes of the tests; read only."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "sieves" / "listing-sieve"
+    with FileLock(shared / "sieve.lock"):
+        if not folder.exists():
+            done = run("train", SAMPLES / "train", "--out", folder, "--json")
+            assert done.status == 0, done.err
+            assert done.json["sieve"] == str(folder)
     return folder

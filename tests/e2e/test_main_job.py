@@ -232,8 +232,8 @@ def test_compare_prints_a_leaderboard(run: Run, tmp_path: Path) -> None:
 
 
 def test_compare_all_leaves_out_what_the_starter_cannot_run(run: Run, tmp_path: Path) -> None:
-    # Each photo is held out in turn, by each of 10 recipes: three are enough.
-    for name in ("photo-01.jpg", "photo-02.jpg", "photo-08.jpg"):
+    # Each photo is held out in turn, by each of 10 recipes: two are enough.
+    for name in ("photo-01.jpg", "photo-08.jpg"):
         shutil.copy(SAMPLES / "train" / "harbour-view" / name, tmp_path)
     labels = json.loads((SAMPLES / "train" / "harbour-view" / "train_labels.json").read_text())
     few = {path.name: labels[path.name] for path in tmp_path.iterdir()}

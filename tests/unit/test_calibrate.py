@@ -14,6 +14,7 @@ from photosieve.calibrate import (
     AFFINITY,
     FALSE_ANSWERS,
     LEAST_HIDDEN,
+    SHIFT_DEVIATION,
     Background,
     Calibration,
     HiddenWords,
@@ -69,6 +70,19 @@ def test_a_shift_is_found_and_held_back_where_there_is_little() -> None:
     plain = replace(many, shifts={}).labels(scores[:1], ["a", "b", "c"])
     assert shifted[0, 0] > plain[0, 0]
     assert shifted[0, 1] < plain[0, 1]
+
+
+def test_shifts_are_the_likeliest_ones() -> None:
+    """At the top the slope is zero: of the log likelihood, and of the normal prior."""
+    scores, relevant = drawn(2, photos=80)
+    found = fit_labels(scores, relevant, ["a", "b", "c"])
+    missed = (relevant - found.labels(scores, ["a", "b", "c"])).sum(0)
+    assert_allclose(missed, np.array(list(found.shifts.values())) / SHIFT_DEVIATION**2, atol=1e-6)
+
+
+def test_extreme_scores_have_probabilities() -> None:
+    values = Calibration(1e4, 0.0).labels(np.array([[-1.0, 1.0]]), ["a", "b"])
+    assert_allclose(values, [[0.0, 1.0]], atol=1e-12)
 
 
 @pytest.mark.parametrize("answer", [True, False])
@@ -161,6 +175,19 @@ def test_general_words_stay_without_an_answer() -> None:
 def test_without_general_words_nothing_is_held_back() -> None:
     words = hidden(general=0)
     assert hold_back(Calibration(1.0, 0.0), words, threshold=0.3).remoteness == 0.0
+
+
+def test_general_words_that_get_no_answer_anyway_are_not_helped() -> None:
+    words = hidden()
+    silent = replace(words, normal=np.where(words.general, -9.0, words.normal))
+    assert hold_back(Calibration(1.0, 0.0), silent, threshold=0.3).remoteness == 0.0
+
+
+def test_questions_of_several_folds_stay_apart() -> None:
+    parts = [hidden(seed, general=20) for seed in range(3)]
+    joined = HiddenWords.join(parts)
+    assert len(np.unique(joined.question)) == sum(len(np.unique(p.question)) for p in parts)
+    assert_allclose(joined.normal, np.concatenate([part.normal for part in parts]))
 
 
 def test_the_more_remote_the_less_likely() -> None:

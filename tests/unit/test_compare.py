@@ -14,7 +14,7 @@ from photosieve.cut import NOTEBOOK
 from photosieve.encoders import Encoder, Head, PhotoFeatures
 from photosieve.errors import EncoderError, UsageError
 from photosieve.labels import Dataset
-from photosieve.training.recipes import RECIPES
+from photosieve.training.recipes import RECIPES, Recipe
 from photosieve.training.trunk import Prepared, prepare
 
 
@@ -23,6 +23,17 @@ def test_data(listings: Path, encoder: Encoder, prepared: Prepared) -> Prepared:
     return prepare(encoder, Dataset.load(listings / "test"), labels=prepared.labels)
 
 
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of three epochs, for tests that do not look at what is learned."""
+
+    def get(name: str) -> Recipe:
+        return replace(RECIPES[name], epochs=min(RECIPES[name].epochs, 3))
+
+    monkeypatch.setattr("photosieve.compare.get_recipe", get)
+
+
+@pytest.mark.usefixtures("brief")
 def test_rows_are_the_recipes_and_the_cut_by_hand(
     encoder: Encoder, prepared: Prepared, test_data: Prepared
 ) -> None:
@@ -85,6 +96,7 @@ class Openable(FakeEncoder):
         return Openable(name=f"{blocks} open, {trains_text}", asked=self.asked)
 
 
+@pytest.mark.usefixtures("brief")
 def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: Path) -> None:
     encoder = Openable()
     train, test = Dataset.load(listings / "train"), Dataset.load(listings / "test")
@@ -106,6 +118,7 @@ def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: P
     assert not found.left_out
 
 
+@pytest.mark.usefixtures("brief")
 def test_more_views_are_made_where_a_recipe_trains_on_them(listings: Path) -> None:
     encoder = Openable()
     train, test = Dataset.load(listings / "train"), Dataset.load(listings / "test")
@@ -113,6 +126,7 @@ def test_more_views_are_made_where_a_recipe_trains_on_them(listings: Path) -> No
     assert encoder.asked == [("fake", len(train), True), ("fake", len(test), False)]
 
 
+@pytest.mark.usefixtures("brief")
 def test_all_is_what_the_encoder_can_run(listings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = ("zero-shot", "lora", "clip-freeze-1", "clip-freeze-10")
     monkeypatch.setattr("photosieve.compare.RECIPES", {name: RECIPES[name] for name in few})

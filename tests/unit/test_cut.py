@@ -181,12 +181,15 @@ def test_it_says_what_it_does(cut: Cut, words: str) -> None:
     assert cut.describe() == words
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(40))
 def test_explanations_agree_with_the_answer(seed: int) -> None:
+    """Every second one on a coarse grid, where numbers of the cut are hit exactly."""
     rng = np.random.default_rng(seed)
     floor, gate = np.sort(rng.uniform(0, 1, 2))
-    cut = Cut(gate, floor, rng.choice([0.1, 0.5, math.inf]))
     values = rng.uniform(0, 1, 12)
+    if seed % 2:
+        floor, gate, values = floor.round(1), gate.round(1), values.round(1)
+    cut = Cut(gate, floor, rng.choice([0.1, 0.5, math.inf]))
     groups = ["a", "b", "c"] * 4
     verdicts = cut.explain(values, groups)
     assert [v.kept for v in verdicts] == cut.keep_by_group(values[:, None], groups)[:, 0].tolist()

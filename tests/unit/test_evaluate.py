@@ -195,6 +195,9 @@ def test_a_comparison_row_averages_over_seeds() -> None:
     asked = [run.empty.right / run.empty.asked for run in runs]
     assert_allclose(row.empty_right.value, np.mean(asked))
     assert row.macro_f1.low < row.macro_f1.value < row.macro_f1.high
+    draws = np.mean([run.draws["macro_f1"] for run in runs], 0)  # the same buildings in each run
+    ends = np.quantile(draws, [0.025, 0.975])
+    assert_allclose([row.macro_f1.low, row.macro_f1.high], ends)
     saved = json.loads(json.dumps(row.to_dict(), allow_nan=False))
     assert (saved["name"], saved["note"], saved["caveat"]) == ("balanced", "a note", "a caveat")
     assert_allclose(list(saved["label_f1"].values()), np.mean([r.per_label.f1 for r in runs], 0))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,6 +204,35 @@ def test_hidden_words_come_from_the_chosen_training(noisy: Prepared, encoder: En
     untrained = hidden_words(noisy, encoder.head, RECIPE, parts, Choice(0)).normal
     assert_array_equal(pretrained, untrained)
     assert not np.array_equal(few, many)
+
+
+def test_hidden_labels_and_held_out_photos_are_not_trained_on(
+    noisy: Prepared, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: dict[str, Prepared] = {}
+
+    def note(self: Choice, data: Prepared, *args: Any, name: str, **options: Any) -> Head:
+        trained[name] = data
+        return fit_chosen(self, data, *args, name=name, **options)
+
+    fit_chosen = Choice.fit
+    monkeypatch.setattr(Choice, "fit", note)
+    parts = parts_of(noisy)
+    found = hidden_words(noisy, encoder.head, RECIPE, parts, Choice(0))
+    asked_for = set()
+    affinities = []
+    for number, held_out in enumerate(parts, start=1):
+        seen = trained[f"hidden-{number}"]
+        photos = {noisy.dataset.photos[row] for row in held_out}
+        assert len(seen.photos) == 24 - len(held_out)
+        assert photos.isdisjoint(seen.dataset.photos)
+        (hidden,) = set(noisy.labels) - set(seen.labels)  # a third of three
+        asked_for.add(hidden)
+        texts = encoder.head.project_texts(encoder.text_features([hidden, *seen.labels]))
+        affinities += [(texts[1:] @ texts[0]).max()] * len(held_out)
+    assert asked_for == set(noisy.labels)
+    # Words are compared with the labels that training saw, not with themselves.
+    assert_allclose(found.affinity[~found.general], affinities, atol=1e-6)
 
 
 # --- one part held out once -----------------------------------------------------------------------

@@ -209,7 +209,16 @@ def test_recall_takes_the_strictest_threshold_and_precision_the_loosest() -> Non
         assert promise == Guarantee(wanted[:-5], 0.9, 0.9, 0.5, 22, 1.0)
 
 
-@pytest.mark.parametrize("at_once", [1, 256])
+def test_buildings_are_bet_on_in_an_order_that_says_nothing_of_them() -> None:
+    """Names may go with scores: "a" for the best, and so on."""
+    scores = np.arange(40.0)[:, None]
+    found = module._buildings(scores, scores >= 0, [f"{n:02}" for n in range(40)], "recall")
+    order = [float(right[0]) for right, _ in found]
+    assert sorted(order) == scores[:, 0].tolist()
+    assert abs(np.corrcoef(order, np.arange(40))[0, 1]) < 0.3
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 256])
 def test_nothing_counts_after_the_first_failure(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,25 +5,29 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import FakeEncoder
+from tests.conftest import QUICK, FakeEncoder
 from tests.library import CountingEncoder, age, fake_by_name, photo, photos, rows
 
 from photosieve import storage
 from photosieve.cut import Cut
-from photosieve.encoders import runtime
+from photosieve.encoders import Floats, embed_photos, embed_texts, runtime
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import Index, ann, snapshot, store
 from photosieve.index import roots as roots_module
 from photosieve.index import update as update_module
 from photosieve.index.lock import writing
+from photosieve.index.nearest import candidates
 from photosieve.photos import Bytes
+from photosieve.scoring import matches
 from photosieve.sieve import Sieve
 from photosieve.training.trunk import Prepared
+from photosieve.untrained import untrained
 
 QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|blue")
 
@@ -32,7 +36,7 @@ QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|bl
 def sieve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved sieve of the fake encoder."""
     folder = tmp_path_factory.mktemp("sieves") / "sieve"
-    Sieve.fit_prepared(FakeEncoder(), prepared).save(folder)
+    Sieve.fit_prepared(FakeEncoder(), prepared, recipe=QUICK).save(folder)
     return folder
 
 
@@ -142,6 +146,21 @@ def test_another_cut_than_the_learned_one(index: Index) -> None:
         assert found.cut == Cut.threshold(threshold)
 
 
+@pytest.mark.parametrize("query", QUERIES)
+def test_all_that_can_reach_the_cut_is_looked_at(index: Index, query: str) -> None:
+    """Whichever of gate and floor is lower; and hardly anything else."""
+    scorer, vectors = index.sieve.scorer, index.snapshot.vectors
+    readings = scorer.read(query)
+    terms = tuple(reading.term for reading in readings)
+    values = matches(terms, scorer.probabilities(readings, vectors))
+    low, high = np.sort(values)[[10, 30]]
+    for cut in (Cut(low, high), Cut(high, low), Cut(high, high)):
+        found = candidates(vectors, scorer, readings, cut, rows=slice(None), beside=0)
+        reached = np.flatnonzero(values >= min(cut.gate, cut.floor))
+        assert set(reached.tolist()) <= set(found.tolist())
+        assert len(found) <= len(reached) + 1
+
+
 def test_as_many_of_the_others_as_asked_for(index: Index) -> None:
     found = index.search("red", hidden=40)
     assert len(found) + len(found.hidden) == 40
@@ -189,8 +208,12 @@ def test_every_kind_of_change(index: Index, folder: Path, sieve: Path, tmp_path:
     assert [hit.path for hit in index.search("red")] == [hit.path for hit in fresh.search("red")]
 
 
-def test_contents_that_change_places(index: Index, folder: Path) -> None:
+@pytest.mark.parametrize("seconds", [60.0, 0.0], ids=["in one commit", "one by one"])
+def test_contents_that_change_places(
+    seconds: float, index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A is replaced by a new photo, and B gets what A was: nothing of A's old row may be used."""
+    monkeypatch.setattr(update_module, "COMMIT_SECONDS", seconds)
     a, b, c = (folder / "house-0" / f"photo-000{digit}.png" for digit in "048")
     old, other = a.read_bytes(), b.read_bytes()
     a.write_bytes(other)
@@ -198,6 +221,9 @@ def test_contents_that_change_places(index: Index, folder: Path) -> None:
     photo(c, 77)
     assert counts(index) == {"changed": 3}
     assert not index.verify()
+    paths = [Path(g.root, p) for g in index.snapshot.groups for p in index.snapshot.paths(g)]
+    expected = embed_photos(index.sieve.encoder, paths).features
+    np.testing.assert_allclose(index.snapshot.vectors, expected, atol=1e-6)
 
 
 def test_a_change_within_the_clocks_tick_is_seen(tmp_path: Path, sieve: Path) -> None:
@@ -441,10 +467,21 @@ except PhotosieveError as error:
     assert counts(index) == {"added": 60}
 
 
-def test_an_index_that_may_only_be_read(index: Index, tmp_path: Path) -> None:
+def test_an_index_that_may_only_be_read(index: Index, sieve: Path) -> None:
     """As another user, with and without a snapshot beside the table."""
     nobody = 65534 if os.getuid() == 0 else os.getuid()
-    code = f"""
+    wanted = f"{len(index.search('red'))}\n"
+    with tempfile.TemporaryDirectory() as scratch:  # other users may not look into pytest's
+        public = Path(scratch)
+        for name, left_out in (("whole", ""), ("bare", "snapshot-*")):
+            shutil.copytree(index.address, public / name, ignore=shutil.ignore_patterns(left_out))
+        shutil.copytree(sieve, public / "sieve")
+        for place in [public, *public.rglob("*")]:
+            place.chmod(0o555 if place.is_dir() else 0o444)
+        public.chmod(0o755)
+        (public / "theirs").mkdir()
+        os.chown(public / "theirs", nobody, -1)
+        code = f"""
 import os
 from pathlib import Path
 import faiss, lancedb, pyarrow.compute
@@ -453,37 +490,18 @@ from photosieve.encoders import runtime
 from photosieve.index import Index
 from tests.library import fake_by_name
 storage.load_encoder = fake_by_name
-runtime.cache_folder = lambda: Path({str(tmp_path / "theirs")!r})
+public = Path({scratch!r})
+runtime.cache_folder = lambda: public / "theirs"
 os.setuid({nobody})
-print(len(Index({index.address!r}).search("red")))
+for name in ("whole", "bare"):
+    print(len(Index(public / name, public / "sieve").search("red")))
+    print(os.listdir(public / "theirs"))
 """
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
-    places = [Path(index.address), *Path(index.address).rglob("*")]
-    for place in places:
-        place.chmod(0o555 if place.is_dir() else 0o444)
-    if os.getuid() == 0:
-        os.chown(theirs, nobody, nobody)
-        assert index._sieve_folder is not None
-        for place in (tmp_path, index._sieve_folder):
-            for above in place.parents:
-                if above.owner() == "root" and above.name.startswith(
-                    ("pytest-", "popen-", "sieves")
-                ):
-                    above.chmod(0o755)
-        tmp_path.chmod(0o755)
-    wanted = f"{len(index.search('red'))}\n"
-    for _ in range(2):
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
-        assert (done.stdout, done.stderr) == (wanted, "")
-        for found in Path(index.address).glob("snapshot-*"):
-            found.chmod(0o755)
-            shutil.rmtree(found)
-    for place in places:
-        if place.exists():
-            place.chmod(0o755 if place.is_dir() else 0o644)
+        assert done.stderr == ""
+        assert done.stdout == f"{wanted}[]\n{wanted}['indexes']\n"
 
 
 # Photos that cannot be used
@@ -575,6 +593,12 @@ def test_odd_files(tmp_path: Path, sieve: Path) -> None:
     followed = index.update(None, folder, follow_links=True)
     assert followed.added == 2
     assert {"house-0/out.png", "house-0/far/away.png"} <= {path for path, _ in rows(index)}
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path, sieve: Path) -> None:
+    folder = photos(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")), 1)
+    with pytest.raises(UsageError, match="caf\ufffd: this name is not valid UTF-8"):
+        Index(tmp_path / "index").update(sieve, folder)
 
 
 def test_photos_that_change_or_go_while_they_are_read(
@@ -763,6 +787,19 @@ def test_a_newer_index_is_refused(index: Index, monkeypatch: pytest.MonkeyPatch)
 # More photos than are compared one by one
 
 
+def test_neighbours_are_measured_without_labels_too(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photosieve.untrained.load_encoder", lambda _: CountingEncoder())
+    untrained(sorted(folder.rglob("*.png"))).save(tmp_path / "untrained")
+    queries: list[Floats] = []
+    monkeypatch.setattr(ann, "FROM", 20)
+    monkeypatch.setattr(ann, "make", lambda _, __, asked, ___: queries.append(asked))
+    index.update(tmp_path / "untrained", folder)
+    words = CountingEncoder().general_words()[::20]
+    assert np.array_equal(queries[0], embed_texts(CountingEncoder(), words))
+
+
 def test_neighbours_give_the_exact_answer(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -783,7 +820,7 @@ def test_neighbours_give_the_exact_answer(
             for top in (None, 5)
         ]
 
-    found = answers()
+    before = answers()
     (folder / "many" / "1000.png").unlink()
     photo(folder / "many" / "0.png", 5000)  # red: in no list
     index.update()
@@ -793,5 +830,5 @@ def test_neighbours_give_the_exact_answer(
     after = answers()
     monkeypatch.setattr(type(index.snapshot), "neighbours", None)
     assert after == answers()
-    assert found != after
+    assert before != after
     assert folder / "many" / "0.png" in after[0]

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from photosieve.errors import LabelsError
 from photosieve.labelbook import LabelBook
+from photosieve.labelfiles import Entry, write
 from photosieve.labels import Dataset
 
 KILLED = """
@@ -145,6 +147,107 @@ def test_a_folder_that_may_not_be_written(root: Path) -> None:
     (root / "a").chmod(0o500)
     with pytest.raises(LabelsError, match="cannot be written"):
         book_of(root, "a").change({root / "a" / "0.jpg": ["x"]})
+
+
+def test_a_step_that_was_noted_is_carried_out_by_the_next(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two files one is written when the power goes."""
+    photos = [root / house / "0.jpg" for house in ("a", "b")]
+    book = book_of(root, "a", "b")
+    book.change(dict.fromkeys(photos, ("one",)))
+    with monkeypatch.context() as patch:
+        written: list[Path] = []
+
+        def once(file: Path, entries: Sequence[Entry]) -> None:
+            if written:
+                raise KeyboardInterrupt
+            written.append(file)
+            write(file, entries)
+
+        patch.setattr("photosieve.labelbook.write", once)
+        with pytest.raises(KeyboardInterrupt):
+            book.change(dict.fromkeys(photos, ("two",)))
+    read = [json.loads((root / house / "labels.json").read_text())["0.jpg"] for house in "ab"]
+    assert sorted(read) == [["one"], ["two"]]
+    again = book_of(root, "a", "b")
+    assert [again.labels(photo) for photo in photos] == [("two",)] * 2
+    assert again.undo() is not None
+    assert [again.labels(photo) for photo in photos] == [("one",)] * 2
+
+
+def test_a_photo_that_is_listed_twice_is_listed_once_when_it_changes(root: Path) -> None:
+    file = root / "a" / "labels.json"
+    file.write_text('{"0.jpg": ["one"], "1.jpg": ["x"], "0.jpg": ["two"]}')
+    book = book_of(root, "a")
+    assert book.labels(root / "a" / "0.jpg") == ("one", "two")
+    book.change({root / "a" / "0.jpg": ["three"]})
+    assert file.read_text() == '{\n  "0.jpg": ["three"],\n  "1.jpg": ["x"]\n}\n'
+
+
+def test_entries_that_no_text_can_hold_stay(root: Path) -> None:
+    """JSON may name half of a character, which cannot be written as UTF-8."""
+    file = root / "a" / "labels.json"
+    file.write_text('{"\\ud800.jpg": ["x"], "k\u00fcche.jpg": ["y"]}', "utf-8")
+    book_of(root, "a").change({root / "a" / "0.jpg": ["one"]})
+    assert file.read_text("utf-8") == (
+        '{\n  "\\ud800.jpg": ["x"],\n  "k\u00fcche.jpg": ["y"],\n  "0.jpg": ["one"]\n}\n'
+    )
+
+
+def test_a_labels_file_keeps_its_permissions(root: Path) -> None:
+    file = root / "a" / "labels.json"
+    file.write_text("{}")
+    file.chmod(0o640)
+    book_of(root, "a", "b").change({root / h / "0.jpg": ["one"] for h in ("a", "b")})
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert (root / "b" / "labels.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "a" / "labels.json").write_text('{"0.jpg": ["one"]}')
+    book = book_of(root, "a")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("photosieve.labelfiles.os.fsync", full)
+        with pytest.raises(LabelsError, match=r"cannot be written \(No space left on device\)"):
+            write(root / "a" / "labels.json", [("0.jpg", ["two"])])
+        with pytest.raises(LabelsError, match=r"cannot be written .* nothing was changed"):
+            book.change({root / "a" / "0.jpg": ["two"]})
+    assert book.labels(root / "a" / "0.jpg") == ("one",)
+    assert [p.name for p in (root / "a").iterdir() if p.suffix != ".jpg"] == ["labels.json"]
+
+
+def test_a_step_that_fails_is_as_if_it_had_never_been(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two folders may not be written: neither changes, and all goes on without it."""
+    photos = [root / house / "0.jpg" for house in ("a", "b")]
+    book = book_of(root, "a", "b")
+    book.change(dict.fromkeys(photos, ("one",)))
+
+    def refuse(file: Path, entries: Sequence[Entry]) -> None:
+        if file.parent.name == "b":
+            raise LabelsError(f"{file} cannot be written.")
+        write(file, entries)
+
+    monkeypatch.setattr("photosieve.labelbook.write", refuse)
+    with pytest.raises(LabelsError, match="cannot be written"):
+        book.change(dict.fromkeys(photos, ("two",)))
+    again = book_of(root, "a", "b")
+    assert [again.labels(photo) for photo in photos] == [("one",)] * 2
+    again.change({photos[0]: ["three"]})
+    assert again.labels(photos[0]) == ("three",)
+    monkeypatch.undo()
+    for expected in (("one",), None):
+        assert again.undo() is not None
+        assert again.labels(photos[0]) == expected
+    assert again.undo() is None
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4])

@@ -439,6 +439,19 @@ def test_matrix_and_counts() -> None:
     assert dataset([[]], ["a"]).counts() == {}
 
 
+def test_labels_beyond_those_that_are_known() -> None:
+    data = dataset([["Sofa", "lamp"], ["K\u00fcche"]], ["a", "b"])
+    assert data.beyond(["SOFA", "ku\u0308che".upper()]) == ["lamp"]
+    assert data.beyond(data.vocabulary) == []
+
+
+def test_a_selection_leaves_out_what_was_not_listed(tmp_path: Path) -> None:
+    data = Dataset.load(building(tmp_path, {"a.jpg": ["sofa"]}, "a.jpg", "b.jpg"))
+    assert len(data.unlisted) == len(data.problems) == 1
+    chosen = data.select([0])
+    assert (chosen.photos, chosen.unlisted, chosen.problems) == (data.photos, (), ())
+
+
 def test_select_by_mask_and_by_index() -> None:
     data = dataset([["sofa"], ["bed"], []], ["a", "b", "b"])
     by_mask = data.select(np.array(data.groups) == "b")

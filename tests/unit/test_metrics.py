@@ -13,6 +13,7 @@ from photosieve.metrics import (
     Reliability,
     average_precision,
     bootstrap_weights,
+    defined,
     mean,
     percentile_interval,
     precision_recall_curve,
@@ -76,6 +77,22 @@ def test_zero_by_zero_is_undefined(
 
 def test_accuracy_of_nothing_is_undefined() -> None:
     assert isnan(Counts.of([], []).accuracy)
+
+
+def test_what_is_undefined_is_none() -> None:
+    assert [defined(np.array(nan)), defined(np.float64(0.25)), defined(0)] == [None, 0.25, 0.0]
+
+
+def test_counts_of_several_and_of_draws() -> None:
+    rng = np.random.default_rng(0)
+    several = [Counts.of(*(rng.random((2, 4, 9)) < 0.5)) for _ in range(3)]
+    stacked = Counts.stack(several)
+    assert stacked.fn.shape == (3, 4)
+    for row, counts in enumerate(several):
+        assert_array_equal(stacked[row].parts, counts.parts)
+    drawn = stacked.drawn(np.array([[2.0, 0.0, 1.0]]))
+    assert_array_equal(drawn.fp, [2 * several[0].fp + several[2].fp])
+    assert_array_equal(drawn.tn, [2 * several[0].tn + several[2].tn])
 
 
 def test_mean_leaves_out_what_is_undefined() -> None:

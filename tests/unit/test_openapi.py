@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.conftest import FakeEncoder, write_building
+from tests.conftest import QUICK, FakeEncoder, write_building
 from tests.library import fake_by_name
 
 from photosieve import storage
@@ -45,7 +45,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
         patch.setattr(storage, "load_encoder", fake_by_name)
         patch.setattr("photosieve.server.guard.LIMITS", dict.fromkeys(LIMITS, LIMITS["all"]))
         dataset = Dataset.load(folder / "photos" / "house-1")
-        Sieve.fit(dataset, FakeEncoder()).save(folder / "sieve")
+        Sieve.fit(dataset, FakeEncoder(), recipe=QUICK).save(folder / "sieve")
         Index(folder / "index").update(folder / "sieve", folder / "photos")
         app = create_app(Library(folder / "sieve", str(folder / "index")))
         yield schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})

@@ -18,7 +18,7 @@ from PIL import Image
 
 from photosieve.errors import PhotoError, UsageError
 from photosieve.folders import find
-from photosieve.photos import Skipped, content_hash, decode
+from photosieve.photos import MORE_VIEWS, Skipped, content_hash, decode, more_views
 
 
 def scene(width: int = 64, height: int = 48) -> Image.Image:
@@ -250,6 +250,27 @@ def test_the_first_frame_or_page_counts(tmp_path: Path, form: str) -> None:
     content = encoded(red, form, save_all=True, append_images=[blue])
     (tmp_path / "x").write_bytes(content)
     assert difference(decode(tmp_path / "x"), red) < 8
+
+
+def test_what_a_file_says_beside_its_pixels_goes(tmp_path: Path) -> None:
+    """Its upright size is all that is left of it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene(40, 30).save(tmp_path / "x.png", dpi=(72, 72), transparency=(1, 2, 3))
+    assert decode(tmp_path / "x.png").info == {"full_size": (40, 30)}
+    scene(40, 30).save(tmp_path / "x.jpg", comment="mine", exif=exif)
+    assert decode(tmp_path / "x.jpg", shortest_side=8).info == {"full_size": (30, 40)}
+
+
+def test_more_views_are_the_mirror_image_and_the_corners() -> None:
+    photo = scene(50, 40)
+    views = [pixels(view) for view in more_views(photo)]
+    whole, mirrored = pixels(photo), pixels(photo)[:, ::-1]
+    corners = [whole[:32, :40], mirrored[:32, :40], mirrored[8:, 10:], whole[8:, 10:]]
+    assert len(views) == MORE_VIEWS == 5
+    for view, expected in zip(views, [mirrored, *corners], strict=True):
+        np.testing.assert_array_equal(view, expected)
+    assert [view.size for view in more_views(scene(1, 1))] == [(1, 1)] * 5
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "YCbCr"])

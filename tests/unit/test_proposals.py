@@ -61,3 +61,9 @@ def test_no_photo_twice_and_no_more_than_there_are(count: int) -> None:
 def test_no_photos() -> None:
     assert propose(NOTHING, themes(1, 2), 5) == []
     assert propose(NOTHING, NOTHING, 5, np.zeros(0)) == []
+
+
+def test_no_photo_is_proposed_twice_even_if_all_are_the_same() -> None:
+    same = np.repeat(themes(1, 1), 5, axis=0)
+    for seen in (NOTHING, same[:1]):
+        assert sorted(propose(same, seen, 9)) == list(range(5))

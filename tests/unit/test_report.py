@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from photosieve.leaderboard import ComparisonRow
 from photosieve.metrics import Interval
 from photosieve.photos import Skipped
 from photosieve.queries import Term
+from photosieve.report.files import write_whole
 from photosieve.report.page import decisions
 from photosieve.scoring import Reading
 
@@ -381,3 +383,12 @@ def test_a_failed_write_keeps_the_old_report(evaluation: Evaluation, tmp_path: P
     with pytest.raises(UsageError, match="folder"):
         report.write_excel(evaluation, target)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_report_is_a_file_that_others_may_read(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_whole(tmp_path / "report.csv", lambda file: file.write(b"a"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "report.csv").stat().st_mode & 0o777 == 0o644

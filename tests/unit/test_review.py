@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.conftest import FakeEncoder
+from tests.conftest import QUICK, FakeEncoder
 
 from photosieve import review as review_module
 from photosieve import untrained as module
@@ -20,7 +20,7 @@ from photosieve.untrained import untrained
 
 @pytest.fixture(scope="module")
 def sieve(encoder: Encoder, prepared: Prepared) -> Sieve:
-    return Sieve.fit_prepared(encoder, prepared, words=False)
+    return Sieve.fit_prepared(encoder, prepared, recipe=QUICK, words=False)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,8 @@ def fewer(encoder: Encoder, prepared: Prepared) -> Sieve:
         [row for row, group in enumerate(data.groups) if group in sorted(set(data.groups))[:2]]
     )
     known = [[label for label in labels if label != "garden"] for labels in few.labels]
-    return Sieve.fit_prepared(
-        encoder, prepare(encoder, replace(few, labels=tuple(map(tuple, known)))), words=False
-    )
+    seen = prepare(encoder, replace(few, labels=tuple(map(tuple, known))))
+    return Sieve.fit_prepared(encoder, seen, recipe=QUICK, words=False)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from tests.conftest import QUICK
 
 from photosieve.cut import Cut
 from photosieve.encoders import Encoder
@@ -20,15 +21,12 @@ from photosieve.sieve import Sieve
 from photosieve.sievefile import MANIFEST
 from photosieve.training.fit import fit
 from photosieve.training.folds import out_of_fold
-from photosieve.training.recipes import get_recipe
 from photosieve.training.trunk import Prepared
-
-RECIPE = get_recipe("balanced", {"epochs": "30"})
 
 
 @pytest.fixture(scope="module")
 def sieve(listings: Path, encoder: Encoder) -> Sieve:
-    return Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=RECIPE)
+    return Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=QUICK)
 
 
 @pytest.fixture
@@ -69,22 +67,23 @@ def with_cut(sieve: Sieve, cut: Cut) -> Sieve:
 
 def test_fit_says_what_it_was_trained_on(sieve: Sieve) -> None:
     assert sieve.labels == {"red": 12, "blue": 8, "garden": 4}
-    assert sieve.recipe == RECIPE
+    assert sieve.recipe == QUICK
     assert sieve.evidence.scores.shape == (24, 3)
     assert sieve.evidence.names[:2] == ("house-0/red.png", "house-0/red-too.png")
     assert sieve.skipped == ()
 
 
 def test_the_same_seed_gives_the_same_sieve(sieve: Sieve, listings: Path, encoder: Encoder) -> None:
-    again = Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=RECIPE)
+    again = Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=QUICK)
     assert again.encoder.fingerprint == sieve.encoder.fingerprint
     assert again.tuning == sieve.tuning
 
 
 def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -> None:
-    small = replace(RECIPE, epochs=2, batch_size=5)
-    sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3)
-    folds = prepared.dataset.folds(seed=3)
+    small = replace(QUICK, epochs=2, batch_size=5)
+    sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3, folds=2)
+    folds = prepared.dataset.folds(2, seed=3)
+    assert not np.array_equal(folds[0], prepared.dataset.folds(2, seed=0)[0])
     held_out, _ = out_of_fold(prepared, encoder.head, small, folds, seed=3)
     head = fit(prepared, encoder.head, small, seed=3)
     assert sieve.seed == 3
@@ -101,7 +100,7 @@ def test_the_cut_is_tuned_on_held_out_scores(sieve: Sieve, listings: Path) -> No
 
 def test_a_broken_training_photo_is_skipped(train: Path, encoder: Encoder) -> None:
     (train / "house-1" / "red.png").write_bytes(b"not a photo")
-    sieve = Sieve.fit(Dataset.load(train), encoder, recipe=RECIPE)
+    sieve = Sieve.fit(Dataset.load(train), encoder, recipe=QUICK)
     assert [skip.path.name for skip in sieve.skipped] == ["red.png"]
     assert sieve.labels["red"] == 11
     assert len(sieve.evidence.names) == len(sieve.evidence.scores) == 23
@@ -109,8 +108,8 @@ def test_a_broken_training_photo_is_skipped(train: Path, encoder: Encoder) -> No
 
 def test_one_building_and_one_photo_are_enough(train: Path, encoder: Encoder) -> None:
     house = Dataset.load(train / "house-0")
-    assert np.isfinite(Sieve.fit(house, encoder, recipe=RECIPE).evidence.scores).all()
-    single = Sieve.fit(house.select([0]), encoder, recipe=RECIPE)
+    assert np.isfinite(Sieve.fit(house, encoder, recipe=QUICK).evidence.scores).all()
+    single = Sieve.fit(house.select([0]), encoder, recipe=QUICK)
     assert single.evidence.scores.shape == (1, 1)
     assert names(single.search("red", train / "house-0")) >= {"red.png", "red-too.png"}
 
@@ -205,6 +204,16 @@ def test_search_can_answer_none(sieve: Sieve, listings: Path) -> None:
     assert len(result.hidden) == 4
     assert result.best_hidden == result.hidden[0].score
     assert result.hidden[0].probability < sieve.cut.gate
+
+
+def test_words_that_are_no_labels_have_a_threshold_of_their_own(
+    sieve: Sieve, listings: Path
+) -> None:
+    house = listings / "test" / "house-8"
+    assert sieve.search("something else", house).cut == Cut.threshold(
+        sieve.tuning.calibration.word_threshold
+    )
+    assert sieve.search("red", house).cut == sieve.cut
 
 
 def test_hits_and_hidden_are_all_photos_best_first(sieve: Sieve, listings: Path) -> None:
@@ -334,13 +343,23 @@ def test_evaluate_takes_paths_or_a_dataset(sieve: Sieve, listings: Path) -> None
 
 def test_tuning_again_opens_no_photo(sieve: Sieve, train: Path, encoder: Encoder) -> None:
     before = Dataset.load(train)
-    fresh = Sieve.fit(before, encoder, recipe=RECIPE, objective="recall>=0.95")
+    fresh = Sieve.fit(before, encoder, recipe=QUICK, objective="recall>=0.95")
     for photo in before.photos:
         photo.write_bytes(b"gone")
     again = sieve.retune(Dataset.load(train), "recall>=0.95")  # "fake" cannot be loaded either
     assert again.tuning == fresh.tuning
     assert again.tuning.objective == "recall>=0.95"
     assert again.encoder is sieve.encoder
+
+
+def test_held_out_scores_belong_to_photos_of_these_names(sieve: Sieve, train: Path) -> None:
+    labels = tuple(sieve.labels)
+    assert sieve.evidence.relabelled(Dataset.load(train), labels) is not None
+    house = train / "house-2"
+    (house / "grey.png").rename(house / "other.png")
+    text = (house / "train_labels.json").read_text()
+    (house / "train_labels.json").write_text(text.replace("grey.png", "other.png"))
+    assert sieve.evidence.relabelled(Dataset.load(train), labels) is None
 
 
 def test_tuning_again_with_corrected_labels(sieve: Sieve, train: Path) -> None:
@@ -367,7 +386,7 @@ def test_tuning_again_on_other_photos_scores_them_anew(
     shutil.rmtree(train / "house-3")
     dataset = Dataset.load(train)
     again = sieve.retune(dataset)
-    fresh = Sieve.fit(dataset, encoder, recipe=RECIPE)
+    fresh = Sieve.fit(dataset, encoder, recipe=QUICK)
     assert_array_equal(again.evidence.scores, fresh.evidence.scores)
     assert again.tuning == fresh.tuning
     assert again.encoder is sieve.encoder

@@ -124,3 +124,15 @@ def test_several_threads_may_embed_texts_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda word: embed_texts(encoder, [word]), words))
     np.testing.assert_array_equal(alone, together)
+
+
+def test_the_general_words_are_embedded_once(
+    encoder: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = encoder.general_words()
+    first = encoder.text_features(words)
+    monkeypatch.setattr(starter, "_text_tower", None)
+    again = encoder.text_features(list(words))
+    np.testing.assert_array_equal(again, first)
+    again[0] = 0  # nobody else's array
+    np.testing.assert_array_equal(encoder.text_features(words), first)

@@ -36,7 +36,7 @@ def saved(
     folder = tmp_path_factory.mktemp("stored") / str(request.param)
     encoder = open_hub(str(zoo.path(request.param)))
     data = prepare(encoder, Dataset.load(listings / "train"))
-    recipe = get_recipe("projection")
+    recipe = get_recipe("projection", {"epochs": "2"})
     fitted = Sieve.fit_prepared(encoder, data, recipe=recipe, words=False)
     fitted.save(folder)
     # What photos are made of is the same for every head.

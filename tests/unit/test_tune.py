@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
+from scipy import stats
 
 from photosieve import tune as module
-from photosieve.calibrate import Calibration, HiddenWords
+from photosieve.calibrate import Calibration, HiddenWords, fit_labels, fit_words, hold_back
 from photosieve.cut import Cut
 from photosieve.errors import UsageError
 from photosieve.metrics import Counts
@@ -147,6 +148,37 @@ def test_one_threshold_wins_where_it_is_enough() -> None:
     assert tuning.member == "threshold"
     assert tuning.cut == Cut.threshold(tuning.candidates["threshold"] / 2) == Cut.threshold(0.5)
     assert tuning.candidates["threshold"] > 0.95
+
+
+@pytest.mark.parametrize("members", [2, 5])
+@pytest.mark.parametrize("units", [4, 30])
+def test_what_is_noise_is_what_a_paired_t_test_says(units: int, members: int) -> None:
+    """Accuracy on 100 decisions a building: one-sided, corrected for so many others."""
+    rng = np.random.default_rng(units)
+    outcomes = set()
+    for _ in range(100):
+        right = rng.integers(60, 80, (2, units)).astype(np.float64)
+        right[1] += rng.uniform(0, 8)
+        nothing = np.zeros((units, 1))
+        plain, better = (Counts(r[:, None], nothing, 100 - r[:, None], nothing) for r in right)
+        judged = {name: plain for name in MEMBERS[:members]}
+        judged[MEMBERS[members - 1]] = better
+        found = stats.ttest_rel(right[1], right[0], alternative="greater").statistic
+        bound = stats.t.ppf(1 - 0.05 / (members - 1), units - 1)
+        if abs(found / bound - 1) > 0.1:  # the bootstrap has a noise of its own
+            wins = module._simplest_within_noise(judged, Objective("accuracy")) != MEMBERS[0]
+            assert wins == (found > bound)
+            outcomes.add(wins)
+    assert outcomes == {True, False}
+
+
+def test_up_to_ten_buildings_are_judged_one_by_one() -> None:
+    assert module._folds(1) == []
+    for units, expected in ((2, 2), (10, 10), (25, 10)):
+        folds = np.array(module._folds(units))
+        assert folds.shape == (expected, units)
+        assert (folds.sum(0) == 1).all()
+        assert folds.sum(1).max() - folds.sum(1).min() <= 1
 
 
 def test_a_gain_that_may_be_chance_does_not_win() -> None:
@@ -331,26 +363,82 @@ def test_shifts_win_where_labels_differ_in_level() -> None:
 
 
 @pytest.mark.usefixtures("calibrated")
-def test_words_get_a_threshold_and_general_ones_no_answer() -> None:
+def test_shifts_are_judged_on_buildings_that_they_were_not_fitted_on() -> None:
+    scores, relevant, groups = listings(6, photos=24, labels=4, buildings=4)
+    labels, house = [f"label {column}" for column in range(4)], np.arange(24) % 4
+    kept = np.zeros_like(relevant)
+    for out in range(4):
+        seen = house != out
+        curve = fit_labels(scores[seen], relevant[seen], labels)
+        values = curve.labels(scores, labels)
+        best = best_by_brute_force(
+            values[seen], relevant[seen], list(np.array(groups)[seen]), "threshold", "f1"
+        )
+        kept[~seen] = values[~seen] > best / 2
+    expected = macro(Counts.of(kept, relevant, axis=0).f1)
+    assert tune(scores, relevant, groups).candidates[SHIFTED] == pytest.approx(expected)
+
+
+RIGHT = np.repeat([True, False], [100, 900])
+GENERAL = np.repeat([False, True], [1000, 2000])
+
+
+@pytest.fixture
+def hidden() -> HiddenWords:
+    """Hidden labels on 1000 photos, and 200 general words on 10 photos each."""
     rng = np.random.default_rng(0)
-    scores, relevant, groups = listings(1, photos=60, labels=3, buildings=6)
-    right = np.repeat([True, False], [100, 900])
-    general = np.repeat([False, True], [1000, 2000])
-    hidden = HiddenWords(
-        normal=np.concatenate([rng.normal(right * 2.5), rng.normal(size=2000)]),
+    return HiddenWords(
+        normal=np.concatenate([rng.normal(RIGHT * 2.5), rng.normal(size=2000)]),
         affinity=np.concatenate([np.full(1000, 0.6), rng.uniform(0, 0.4, 2000)]),
-        relevant=np.concatenate([right, np.zeros(2000, bool)]),
-        general=general,
+        relevant=np.concatenate([RIGHT, np.zeros(2000, bool)]),
+        general=GENERAL,
         question=np.arange(3000) // 10,
     )
-    tuning = module.tune(scores, relevant, groups, ["a", "b", "c"], hidden=hidden)
+
+
+@pytest.mark.usefixtures("calibrated")
+@pytest.mark.parametrize("objective", ["f1", "recall>=0.9"])
+def test_words_get_a_threshold_and_general_ones_no_answer(
+    hidden: HiddenWords, objective: str
+) -> None:
+    scores, relevant, groups = listings(1, photos=60, labels=3, buildings=6)
+    tuning = module.tune(scores, relevant, groups, ["a", "b", "c"], objective, hidden=hidden)
     found = tuning.calibration
-    assert 0.2 < found.word_threshold < 0.5
-    answers = found.words(hidden.normal, hidden.affinity) > found.word_threshold
-    answered = answers[general].reshape(-1, 10).any(1)
+    answers = found.words(hidden.normal, hidden.affinity) >= found.word_threshold
+    answered = answers[GENERAL].reshape(-1, 10).any(1)
     assert answered.mean() <= 0.02
-    kept = Counts.of(answers[~general], right)
-    assert kept.f1 > 0.6
+    kept = Counts.of(answers[~GENERAL], RIGHT)
+    if objective == "f1":
+        assert kept.f1 > 0.6
+        curve = fit_words(fit_labels(scores, relevant), hidden)
+        close = curve.words(hidden.normal[~GENERAL], 1.0)[:, None]
+        best = best_by_brute_force(close, RIGHT[:, None], ["a"] * 1000, "threshold", "f1")
+        assert found == hold_back(curve, hidden, best / 2)
+    else:
+        assert kept.recall == pytest.approx(0.9)  # and no more, which would cost precision
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_words_are_learned_beside_the_usual_curve_too(hidden: HiddenWords) -> None:
+    scores, nothing = np.zeros((4, 1)), np.zeros((4, 1), bool)
+    usual = Calibration(20.0, -4.0)
+    tuning = module.tune(scores, nothing, list("aabb"), ["a"], usual=usual, hidden=hidden)
+    assert (tuning.calibration.slope, tuning.calibration.intercept) == (20.0, -4.0)
+    assert tuning.calibration.word_slope == fit_words(usual, hidden).word_slope != usual.word_slope
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_another_cut_has_figures_of_its_own() -> None:
+    scores, relevant, groups = listings(1, photos=60, labels=3, buildings=6)
+    labels = ["a", "b", "c"]
+    tuning = module.tune(scores, relevant, groups, labels)
+    cut = Cut.threshold(0.9)
+    other = module.with_cut(tuning, cut, "recall>=0.5", scores, relevant, groups, labels)
+    values = tuning.calibration.labels(scores, labels)
+    assert other.figures["f1"] == pytest.approx(value(cut, values, relevant, groups, "f1"))
+    ranking = "mean_average_precision"  # the ranking stays as it is
+    assert other.figures[ranking] == pytest.approx(tuning.figures[ranking])
+    assert (other.cut, other.objective, other.candidates) == (cut, "recall>=0.5", {})
 
 
 @pytest.mark.parametrize(

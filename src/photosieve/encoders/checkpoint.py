@@ -156,7 +156,7 @@ class Checkpoint:
                 settings: Any = json.loads(path.read_text("utf-8"))
             except (OSError, ValueError, RecursionError) as error:
                 raise EncoderError(
-                    f"{path} is damaged ({one_line(error)}); get it again"
+                    f"{path} is damaged ({first_line(error)}); get it again"
                 ) from error
             if not isinstance(settings, dict):
                 raise EncoderError(f"{path} is not a JSON object; get it again")
@@ -190,14 +190,14 @@ def publish(folder: Path, name: str) -> str:
         api.upload_folder(repo_id=name, folder_path=folder, delete_patterns="*")
     except Exception as error:  # each network library and each version raises its own
         raise UsageError(
-            f'"{name}" cannot be put on the Hugging Face hub ({one_line(error)}); give the id of '
+            f'"{name}" cannot be put on the Hugging Face hub ({first_line(error)}); give the id of '
             'a model of yours such as "you/listing-sieve", log in with "hf auth login", and '
             "connect to the network"
         ) from error
     return str(address)
 
 
-def one_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """First line of what a library says about an error."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
@@ -257,7 +257,7 @@ def _fetch(name: str) -> Path:
     except Exception as error:  # each network library and each version raises its own
         raise EncoderError(
             f"{name} is no folder here and cannot be fetched from the Hugging Face hub "
-            f"({one_line(error)}){partly}; connect to the network once, or give a folder"
+            f"({first_line(error)}){partly}; connect to the network once, or give a folder"
         ) from error
 
 
@@ -294,7 +294,7 @@ def _read_safe(path: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise EncoderError(f"{path} is damaged ({one_line(error)}); get it again") from error
+        raise EncoderError(f"{path} is damaged ({first_line(error)}); get it again") from error
 
 
 def _read_pickled(path: Path) -> dict[str, torch.Tensor]:
@@ -312,7 +312,7 @@ def _read_pickled(path: Path) -> dict[str, torch.Tensor]:
             "get the model in safetensors form"
         ) from error
     except Exception as error:  # torch raises nearly every built-in error on damaged bytes
-        raise EncoderError(f"{path} is damaged ({one_line(error)}); get it again") from error
+        raise EncoderError(f"{path} is damaged ({first_line(error)}); get it again") from error
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     ):

@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.encoders import Floats, PhotoFeatures, runtime
-from photosieve.encoders.checkpoint import one_line
 from photosieve.encoders.runtime import Tower
 from photosieve.errors import EncoderError, PhotoError
-from photosieve.photos import MORE_VIEWS, Skipped, decode, more_views
+from photosieve.photos import MORE_VIEWS, Skipped, decode, more_views, one_line
 from photosieve.progress import Progress
 
 Item = TypeVar("Item")
@@ -28,6 +27,9 @@ Result = TypeVar("Result")
 Arrays = Sequence[NDArray[Any]]
 
 TEXT_BATCH = 64
+
+THREADS = 4
+"""That decode photos, ahead of the tower."""
 
 MOST_MEMORY = 2 * 2**30
 """Features of more bytes than this are kept in a file of the user's cache folder."""
@@ -178,15 +180,13 @@ def _batches(inputs: Iterator[Arrays], batch: int) -> Iterator[Arrays]:
         yield [np.concatenate(arrays) for arrays in zip(*group, strict=True)]
 
 
-def _ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], threads: int = 4
-) -> Iterator[Result]:
+def _ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Map in threads, in order, at most a few items ahead of whoever takes the results."""
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[Result]] = deque()
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * threads:
+            if len(waiting) > 2 * THREADS:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

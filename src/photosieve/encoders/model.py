@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photosieve.encoders import Floats
-from photosieve.encoders.checkpoint import SMALL_FILES, Checkpoint, one_line
+from photosieve.encoders.checkpoint import SMALL_FILES, Checkpoint, first_line
 from photosieve.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def explained(name: str, part: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise EncoderError(
-            f"{name}: {part} cannot be used ({one_line(error)}); "
+            f"{name}: {part} cannot be used ({first_line(error)}); "
             "get the model again, or choose another"
         ) from error
 

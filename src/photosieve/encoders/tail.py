@@ -102,7 +102,7 @@ class TailStudent:
     """
 
     def __init__(self, tail: Tail, trains_text: bool) -> None:
-        self._start, self._trains_text = tail, trains_text
+        self._start = tail
         self._photos = _learner(tail.photo_end, tail.values, tail.lora_rank)
         self._texts = tail.text_end
         if tail.text_end and trains_text:

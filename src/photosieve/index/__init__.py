@@ -320,9 +320,10 @@ class Index:
         """Make what searches read, if the table has changed."""
         found = self._open_snapshot(progress, beside=True)
         if len(found) >= ann.FROM and found.neighbours is None:
-            labels = self.sieve.scorer.embed(tuple(self.sieve.labels))
+            asked = tuple(self.sieve.labels) or self.sieve.encoder.general_words()[::20]
+            queries = self.sieve.scorer.embed(asked)
             with explained(self.address):
-                ann.make(found.folder, found.vectors, labels, progress)
+                ann.make(found.folder, found.vectors, queries, progress)
             found = Snapshot.open(found.folder)
         self._snapshot = self.store.stamp(), found
 

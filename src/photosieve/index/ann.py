@@ -144,7 +144,7 @@ def make(folder: Path, vectors: Floats, queries: Floats, progress: Progress = si
     folder : Path
     vectors : array (n, d)
     queries : array (m, d)
-        Vectors of the labels, to measure with.
+        Vectors of words that are asked for, to measure with.
     progress : Progress
     """
     import faiss

@@ -10,7 +10,7 @@ from typing import Any
 
 from photosieve.errors import UsageError
 from photosieve.folders import LISTED
-from photosieve.index.roots import Root, place
+from photosieve.index.roots import Root, is_text, place, readable
 from photosieve.index.snapshot import Snapshot
 from photosieve.photos import Bytes, Skipped
 
@@ -90,12 +90,11 @@ class Marks:
         if earlier and (earlier["size"], earlier["mtime_ns"]) == (entry.size, entry.mtime_ns):
             self.bad[key] = earlier
             self.skipped[key] = Skipped(place(*key), earlier["reason"], earlier["remedy"])
-        elif path.isascii() or _is_text(path):
+        elif is_text(path):
             self.entries.append(entry)
         else:
-            shown = path.encode(errors="surrogateescape").decode(errors="replace")
             reason, remedy = "its name is not valid UTF-8", "give it another name"
-            self.skipped[key] = Skipped(place(key[0], shown), reason, remedy)
+            self.skipped[key] = Skipped(place(key[0], readable(path)), reason, remedy)
 
 
 def mark(
@@ -162,11 +161,3 @@ def mark(
         if any(group.root.startswith(f"{root.address}/") for root in roots):
             marks.gone.extend(range(group.start, group.stop))
     return replace(marks, entries=deque(sorted(marks.entries, key=lambda entry: entry.key)))
-
-
-def _is_text(path: str) -> bool:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

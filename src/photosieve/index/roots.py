@@ -42,11 +42,30 @@ def open_root(address: str) -> Root:
     Raises
     ------
     UsageError
-        If there is no such thing.
+        If there is no such thing, or a table cannot hold its name.
     """
     if is_remote(address):
         return Bucket.find(address)
-    return Folder(os.path.abspath(address))  # noqa: PTH100  # links in it stay, ".." goes
+    path = os.path.abspath(address)  # noqa: PTH100  # links in it stay, ".." goes
+    if not is_text(path):
+        raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
+    return Folder(path)
+
+
+def is_text(path: str) -> bool:
+    """Whether the name of a file is text, rather than any bytes."""
+    if path.isascii():
+        return True
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(path: str) -> str:
+    """Return a name with a mark in the place of what is no text."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def place(root: str, path: str) -> Path:

@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -206,7 +207,7 @@ class Store:
             search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
             found = search.to_arrow()
         except (ValueError, RuntimeError) as error:
-            names = ", ".join((*LIGHT[:6], *LIGHT[6:], *self.columns))
+            names = ", ".join((*LIGHT, *self.columns))
             reason = str(error).partition("Valid fields are")[0]
             reason = " ".join(reason.replace("SELECT 1 FROM t WHERE ", "").split())[:200]
             raise UsageError(
@@ -367,25 +368,18 @@ def _missing(address: str) -> PhotoIndexError:
     )
 
 
-class explained:  # used like a function
+@contextmanager
+def explained(address: str) -> Iterator[None]:
     """Turn what libraries and the system raise about an index into a `PhotoIndexError`."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError | RuntimeError | ValueError):
-            said = re.search(r"<Message>(.*?)</Message>", str(error))  # an object store's own words
-            reason = said[1] if said else one_line(error)
-            full = "No space left" in str(error) or "os error 28" in str(error)
-            advice = (
-                "the disk is full; make room, and run again to go on"
-                if full
-                else "see that the place can be reached and written to, and run again"
-            )
-            raise PhotoIndexError(
-                f"{self.address}: the index fails ({reason}); {advice}"
-            ) from error
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        said = re.search(r"<Message>(.*?)</Message>", str(error))  # an object store's own words
+        reason = said[1] if said else one_line(error)
+        full = "No space left" in str(error) or "os error 28" in str(error)
+        advice = (
+            "the disk is full; make room, and run again to go on"
+            if full
+            else "see that the place can be reached and written to, and run again"
+        )
+        raise PhotoIndexError(f"{address}: the index fails ({reason}); {advice}") from error

@@ -28,7 +28,7 @@ from photosieve.index.marks import Entry, Key, Marks
 from photosieve.index.roots import place
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.store import Store
-from photosieve.photos import DEFAULT_MAX_PIXELS, Skipped, decode
+from photosieve.photos import DEFAULT_MAX_PIXELS, Bytes, Skipped, decode
 from photosieve.progress import Progress, silent
 
 COMMIT_SECONDS = 5.0
@@ -172,14 +172,7 @@ class Run:
             first = self._firsts.setdefault(bytes.fromhex(entry.sha256), entry.key)
         if first != entry.key or self._lasting_row(entry) >= 0:
             return Same.COPY
-        photo = decode(
-            place(*entry.key),
-            data=found.data,
-            shortest_side=self.shortest_side,
-            max_pixels=self.max_pixels,
-        )
-        entry.full_size = photo.info["full_size"]
-        return [photo]
+        return decoded(entry, found, self.shortest_side, self.max_pixels)
 
     def _lasting_row(self, entry: Entry) -> int:
         """A row that has an entry's content, -1 if none."""
@@ -308,6 +301,17 @@ class Run:
         self.store.delete(keys)
         self.update.deleted = len(gone) - self.update.moved
         self.update.skipped = sorted(self.marks.skipped.values(), key=lambda skip: skip.path)
+
+
+def decoded(
+    entry: Entry, found: Bytes, shortest_side: int | None, max_pixels: int
+) -> list[Image.Image]:
+    """Decode a photo that was read, and note its size; raises `PhotoError`."""
+    photo = decode(
+        place(*entry.key), data=found.data, shortest_side=shortest_side, max_pixels=max_pixels
+    )
+    entry.full_size = photo.info["full_size"]
+    return [photo]
 
 
 def _group(entry: Entry) -> str:

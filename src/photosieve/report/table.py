@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosieve.evaluate import Evaluation
 from photosieve.leaderboard import FIGURES, ComparisonRow
-from photosieve.metrics import Counts, mean
+from photosieve.metrics import Counts, defined, mean
 from photosieve.report.files import write_whole
 
 if TYPE_CHECKING:
@@ -78,8 +77,8 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
                 evaluation.trained.get(label, 0),
                 int(evaluation.per_label[j].support),
                 *_cells(evaluation.per_label[j]),
-                _number(evaluation.average_precision[j]),
-                _number(evaluation.calibration_errors[j]),
+                defined(evaluation.average_precision[j]),
+                defined(evaluation.calibration_errors[j]),
             ]
             for j, label in enumerate(evaluation.labels)
         ),
@@ -134,16 +133,16 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
         cells: list[Cell] = [row.name]
         for figure in FIGURES:
             interval = getattr(row, figure)
-            cells += [_number(interval.value), _number(interval.low), _number(interval.high)]
-        board.append([*cells, _number(row.seed_deviation), row.note, row.caveat or None])
+            cells += [defined(interval.value), defined(interval.low), defined(interval.high)]
+        board.append([*cells, defined(row.seed_deviation), row.note, row.caveat or None])
     _add_sheet(
         book, "Leaderboard", [*header, "macro F1: sd over seeds", "what it does", "caveat"], board
     )
     labels = list(rows[0].label_f1)
     by_label: list[list[Cell]] = [
-        [label, *(_number(row.label_f1[label]) for row in rows)] for label in labels
+        [label, *(defined(row.label_f1[label]) for row in rows)] for label in labels
     ]
-    by_label.append(["mean", *(_number(mean(list(row.label_f1.values()))) for row in rows)])
+    by_label.append(["mean", *(defined(mean(list(row.label_f1.values()))) for row in rows)])
     sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
     _colour(sheet)
     write_whole(path, book.save)
@@ -153,10 +152,10 @@ def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
     """Add a sheet of one figure: a row a building, a column a label, means at the edges."""
     values = getattr(evaluation.counts, name)  # (buildings, labels)
     rows: list[list[Cell]] = [
-        [building, *map(_number, values[i]), _number(mean(values[i]))]
+        [building, *map(defined, values[i]), defined(mean(values[i]))]
         for i, building in enumerate(evaluation.buildings)
     ]
-    rows.append(["mean", *map(_number, mean(values, 0)), _number(mean(values))])
+    rows.append(["mean", *map(defined, mean(values, 0)), defined(mean(values))])
     title = {"accuracy": "Accuracy", "f1": "F1"}[name]
     _colour(_add_sheet(book, title, ["building", *evaluation.labels, "mean"], rows))
 
@@ -204,9 +203,9 @@ def _add_sheet(
 
 def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
     for name, interval in evaluation.intervals.items():
-        ends = [_number(interval.low), _number(interval.high)]
-        yield [name.replace("_", " "), _number(interval.value), *ends]
-    yield ["calibration error", _number(evaluation.calibration_error), None, None]
+        ends = [defined(interval.low), defined(interval.high)]
+        yield [name.replace("_", " "), defined(interval.value), *ends]
+    yield ["calibration error", defined(evaluation.calibration_error), None, None]
     empty = evaluation.empty
     yield ['"none" was right', empty.right, None, None]
     yield ["questions that nothing answers", empty.asked, None, None]
@@ -242,12 +241,7 @@ def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
 def _cells(counts: Counts) -> list[Cell]:
     """Return one question's figures in the order of `COUNT_NAMES`."""
     numbers: list[Cell] = [int(getattr(counts, name)) for name in COUNT_NAMES[:5]]
-    return [*numbers, *(_number(getattr(counts, name)) for name in COUNT_NAMES[5:])]
-
-
-def _number(value: object) -> float | None:
-    number = float(value)  # type: ignore[arg-type]
-    return None if math.isnan(number) else number
+    return [*numbers, *(defined(getattr(counts, name)) for name in COUNT_NAMES[5:])]
 
 
 def _plain_text(text: str) -> str:

@@ -16,6 +16,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photosieve.server.problems import problem
@@ -163,7 +164,7 @@ class Guard:
         public = path.startswith(OPEN)
         if self.rules.token is not None and not public and not self._is_known(headers):
             if method == "GET" and "text/html" in headers.get("accept", ""):
-                return problem(401, "", login=True)
+                return RedirectResponse("/login", 303)
             return problem(401, "say who you are: Authorization: Bearer TOKEN, or log in at /login")
         changes = method not in SAFE and path not in ("/login", "/logout", "/search/photo")
         if changes and self.rules.read_only:
@@ -206,18 +207,8 @@ class Guard:
     def _too_often(self, scope: Scope, path: str, method: str) -> int:
         """Seconds to wait; 0 if the client may go on."""
         address = (scope.get("client") or ("",))[0]
-        kinds = ["all"]
-        if method == "POST":
-            kinds += [
-                kind
-                for kind, place in (
-                    ("login", "/login"),
-                    ("photo", "/search/photo"),
-                    ("train", "/train"),
-                )
-                if path == place
-            ]
-        for kind in kinds:
+        costly = [kind for kind, place in COSTLY.items() if method == "POST" and path == place]
+        for kind in ("all", *costly):
             if not self._limiter.hit(LIMITS[kind], kind, address):
                 reset = self._limiter.get_window_stats(LIMITS[kind], kind, address).reset_time
                 return max(1, int(reset - time.time()) + 1)

@@ -161,14 +161,10 @@ class Library:
     def __init__(self, sieve: Path, address: str) -> None:
         self.sieve_folder, self.address = sieve, address
         self.state = _state_folder(address)
-        self._index = Index(address, sieve)
+        self.index = Index(address, sieve)
+        """With the sieve that is in use."""
         self._view: View | None = None
         self._lock = threading.Lock()
-
-    @property
-    def index(self) -> Index:
-        """The index with the sieve that is in use."""
-        return self._index
 
     def view(self) -> View:
         """What there is now; other processes may have changed the index.
@@ -179,7 +175,7 @@ class Library:
             If index or sieve cannot be used.
         """
         with self._lock:
-            index = self._index
+            index = self.index
             snapshot = index.snapshot
             if self._view is None or self._view.snapshot is not snapshot:
                 self._view = View(index.sieve, snapshot, self._book(snapshot), self._key())
@@ -197,11 +193,11 @@ class Library:
         made = len(index.snapshot)  # now, while searches still go to the old one
         log.info("a new sieve is in use, for %d photos", made)
         with self._lock:
-            self._index = index
+            self.index = index
 
     def features(self, view: View, photos: Sequence[Path]) -> PhotoFeatures:
         """Features that the index has of photos; none is opened."""
-        store = self._index.store
+        store = self.index.store
         rows = view.rows_of(photos)
         features = np.zeros((len(rows), store.width), np.float32)
         for places, found in store.take(view.snapshot.ids[rows]):

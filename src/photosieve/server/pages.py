@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from photosieve import report
+from photosieve.server.answers import service
 from photosieve.server.guard import COOKIE, SESSION_SECONDS, Rules
-from photosieve.server.service import Service
 
 templates = Jinja2Templates(Path(__file__).with_name("templates"))
 router = APIRouter(include_in_schema=False)
@@ -27,9 +27,8 @@ REPORT_POLICY = (
 @router.get("/", response_class=HTMLResponse)
 def home(request: Request) -> Response:
     """Show the page."""
-    service: Service = request.app.state.service
     rules: Rules = request.app.state.rules
-    view = service.library.view()
+    view = service(request).library.view()
     return templates.TemplateResponse(
         request,
         "page.html.j2",
@@ -47,9 +46,9 @@ def home(request: Request) -> Response:
 @router.get("/report", response_class=HTMLResponse)
 def evaluation(request: Request) -> Response:
     """Show the evaluation on the photos that are kept for testing."""
-    service: Service = request.app.state.service
-    view = service.library.view()
-    found = service.evaluation(view)
+    served = service(request)
+    view = served.library.view()
+    found = served.evaluation(view)
     if found is None:
         return templates.TemplateResponse(
             request, "untested.html.j2", {"tuning": view.sieve.tuning, "trained": view.sieve.labels}

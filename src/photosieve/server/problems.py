@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from photosieve.errors import (
@@ -39,12 +39,8 @@ class Problem(Exception):
         self.status, self.detail = status, detail
 
 
-def problem(
-    status: int, detail: str, *, retry: int | None = None, login: bool = False, **more: Any
-) -> Response:
-    """Make the answer for a problem, or the way to the page where one logs in."""
-    if login:
-        return RedirectResponse("/login", 303)
+def problem(status: int, detail: str, *, retry: int | None = None, **more: Any) -> Response:
+    """Make the answer for a problem."""
     headers = {"Retry-After": str(retry)} if retry is not None else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

@@ -18,6 +18,7 @@ from photosieve.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, View
 from photosieve.server.problems import Problem
+from photosieve.sieve import Sieve
 
 PROPOSED_FROM = 20_000
 """Photos without labels among which proposals are sought; of more, as many at random."""
@@ -101,24 +102,22 @@ class Service:
     def suggested(self, view: View, vectors: Floats) -> list[list[str]]:
         """Labels that the sieve finds on photos, (n, d)."""
         sieve = view.sieve
-        labels = tuple(sieve.labels)
-        if not labels:
+        if not sieve.labels:
             return [[] for _ in vectors]
-        found = sieve.tuning.calibration.labels(vectors @ sieve.scorer.embed(labels).T, labels)
-        kept = found >= max(sieve.cut.floor, sieve.cut.gate)
-        return [[label for label, yes in zip(labels, row, strict=True) if yes] for row in kept]
+        kept = _probabilities(sieve, vectors) >= max(sieve.cut.floor, sieve.cut.gate)
+        return [
+            [label for label, yes in zip(sieve.labels, row, strict=True) if yes] for row in kept
+        ]
 
     def doubt(self, view: View, vectors: Floats) -> NDArray[np.float64] | None:
         """How near each photo, (n, d), is to the cut of some label; None without labels."""
         sieve = view.sieve
         if not sieve.labels:
             return None
-        labels = tuple(sieve.labels)
-        odds = sieve.tuning.calibration.labels(vectors @ sieve.scorer.embed(labels).T, labels)
         cut = min(max(sieve.cut.floor, sieve.cut.gate, 1e-6), 1 - 1e-6)
-        odds = np.clip(odds, 1e-9, 1 - 1e-9)
-        distance = np.log(odds / (1 - odds)) - np.log(cut / (1 - cut))
-        return np.asarray(-np.abs(distance).min(1))
+        found = np.clip(_probabilities(sieve, vectors), 1e-9, 1 - 1e-9)
+        beyond = np.log(found / (1 - found)) - np.log(cut / (1 - cut))
+        return np.asarray(-np.abs(beyond).min(1))
 
     def evaluation(self, view: View) -> Evaluation | None:
         """Evaluate the sieve on the photos that are kept for testing; None if there are none."""
@@ -136,3 +135,10 @@ class Service:
                     found = view.sieve.evaluate_prepared(self.library.prepared(view, test, labels))
                 self._evaluated = key, found
             return self._evaluated[1]
+
+
+def _probabilities(sieve: Sieve, vectors: Floats) -> NDArray[np.float64]:
+    """Probability of each label on each photo, (n, labels)."""
+    labels = tuple(sieve.labels)
+    scores = vectors @ sieve.scorer.embed(labels).T
+    return sieve.tuning.calibration.labels(scores, labels)

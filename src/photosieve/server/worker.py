@@ -16,6 +16,7 @@ import numpy as np
 
 from photosieve.encoders import Encoder, PhotoFeatures, load_encoder
 from photosieve.errors import PhotosieveError, TrainingError
+from photosieve.evidence import opened
 from photosieve.labels import Dataset
 from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress
@@ -91,9 +92,8 @@ def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
     """Features to train on, and the pretrained encoder that they come from."""
-    start = load_encoder(view.sieve.encoder.name)
+    start = opened(load_encoder(view.sieve.encoder.name), recipe)
     if recipe.opens:
-        start = start.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
         return prepare(start, dataset, progress=progress), start
     if not recipe.more_views:
         return assemble(
