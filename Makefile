@@ -44,10 +44,12 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cuts.py
+	$(BIN)/python benchmarks/cuts_figure.py
 	$(BIN)/python benchmarks/losses.py
 	$(BIN)/python benchmarks/training.py --long
 	$(BIN)/python benchmarks/index.py
 	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/models.py
 
 # What is published: sdist and wheel; and of the wheel, installed where nothing else is, the bill of

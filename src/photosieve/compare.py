@@ -110,7 +110,9 @@ def compare(
     for model, group in work:
         views = any(recipe.more_views for recipe in group)
         seen = prepare(model, train, more_views=views, max_pixels=max_pixels, progress=progress)
-        unseen = prepare(model, test, labels=seen.labels, max_pixels=max_pixels, progress=progress)
+        unseen = prepare(
+            model, test, labels=seen.labels, words=False, max_pixels=max_pixels, progress=progress
+        )
         names = [recipe.name for recipe in group]
         parts.append(
             compare_prepared(

@@ -80,7 +80,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     encoder = load_encoder("starter")
     train = prepare(encoder, Dataset.load(samples / "train"), more_views=True, progress=progress)
     test_set = Dataset.load(samples / "test")
-    test = prepare(encoder, test_set, labels=train.labels, progress=progress)
+    test = prepare(encoder, test_set, labels=train.labels, words=False, progress=progress)
     sieve = Sieve.fit_prepared(encoder, train, progress=progress)
     sieve.save(out / "sieve")
     comparison = compare_prepared(encoder, train, test, seeds=seeds, progress=progress)

@@ -264,9 +264,7 @@ class Sieve:
         if evidence := self.evidence.relabelled(dataset, labels):
             scores, relevant, groups = evidence.held_out()
         else:
-            data = prepare(
-                self.encoder, dataset, labels=labels, max_pixels=max_pixels, progress=progress
-            )
+            data = self._unseen(dataset, max_pixels, progress)
             scores = data.scores(self.encoder.head).astype(float)
             relevant, groups = data.targets, data.dataset.groups
         values = self.tuning.calibration.labels(scores, labels)
@@ -288,14 +286,13 @@ class Sieve:
         buildings : str, Path or Dataset
             Labelled photos that the sieve was not trained on: what `Dataset.load` takes.
         """
-        data = prepare(
-            self.encoder,
-            Dataset.of(*buildings),
-            labels=tuple(self.labels),
-            max_pixels=max_pixels,
-            progress=progress,
-        )
-        return self.evaluate_prepared(data)
+        return self.evaluate_prepared(self._unseen(Dataset.of(*buildings), max_pixels, progress))
+
+    def _unseen(self, dataset: Dataset, max_pixels: int, progress: Progress) -> Prepared:
+        return prepare(
+            self.encoder, dataset, labels=tuple(self.labels), words=False,
+            max_pixels=max_pixels, progress=progress,
+        )  # fmt: skip
 
     def evaluate_prepared(self, data: Prepared, cut: Cut | None = None) -> Evaluation:
         """Do what `evaluate` does on features that are there already.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -54,9 +55,12 @@ def check_target(folder: Path) -> None:
     Raises
     ------
     UsageError
-        If something is there that is not a sieve.
+        If something is there that is not a sieve, or nothing may be put there.
     """
     if not folder.exists():
+        parent = next(place for place in folder.absolute().parents if place.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise _unwritable(folder, f"nothing may be written in {parent}")
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists()):
         raise UsageError(
@@ -131,7 +135,7 @@ def _swap(folder: Path, draft: Path, old: Path) -> None:
         raise
 
 
-def _unwritable(folder: Path, error: Exception) -> UsageError:
+def _unwritable(folder: Path, error: Exception | str) -> UsageError:
     reason = getattr(error, "strerror", None) or error
     return UsageError(
         f"{folder}: the sieve cannot be saved here ({reason}); "

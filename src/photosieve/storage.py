@@ -27,8 +27,15 @@ CONVERTERS = ("photosieve", "transformers", "tokenizers", "openvino")
 """Packages that decide what becomes of a text tower."""
 
 
-def write(folder: Path, fields: Mapping[str, Any]) -> None:
+def write(folder: Path, fields: Mapping[str, Any], *, public: bool = False) -> None:
     """Write the fields of a `photosieve.sieve.Sieve`, by name: all of it or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+    fields : mapping
+    public : bool
+        Whether others will read it, who need not know where a model was on this machine.
 
     Raises
     ------
@@ -46,7 +53,9 @@ def write(folder: Path, fields: Mapping[str, Any]) -> None:
         saved = encoder.export(draft)
         versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
         manifest = {
-            "encoder": saved.name,
+            "encoder": Path(saved.name).name
+            if public and Path(saved.name).is_dir()
+            else saved.name,
             "licence": encoder.licence,
             "fingerprint": saved.fingerprint,
             "trunk_fingerprint": saved.trunk_fingerprint,
@@ -80,7 +89,7 @@ def publish(name: str, fields: Mapping[str, Any]) -> str:
         If the hub does not take them.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        write(Path(scratch) / "sieve", fields)
+        write(Path(scratch) / "sieve", fields, public=True)
         return checkpoint.publish(Path(scratch) / "sieve", name)
 
 

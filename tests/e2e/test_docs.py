@@ -27,7 +27,7 @@ from pyarrow import fs
 
 from photosieve.cli import app
 from photosieve.labels import Dataset
-from tests.e2e.conftest import SAMPLES, Run
+from tests.e2e.conftest import SAMPLES, Run, without_digits
 from tests.unit.test_object_store import server
 from tests.zoo import save_model
 
@@ -83,10 +83,6 @@ def blocks(page: str) -> list[Block]:
     text = (ROOT / page).read_text("utf-8")
     found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     return [Block(text[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
-
-
-def without_digits(text: str) -> str:
-    return re.sub(r" *[-+]?\d[\d.]*", " 0", re.sub(r" +$", "", text, flags=re.M)).strip()
 
 
 @pytest.fixture(scope="session")

@@ -328,6 +328,8 @@ def test_a_sieve_is_put_on_the_hub(fitted: Sieve, tmp_path: Path, fake_hub: Fake
     again = Sieve.load(folder)
     assert again.tuning == fitted.tuning
     assert "3 labels" in (folder / "README.md").read_text("utf-8")
+    for name, content in fake_hub.files["someone/listing-sieve"].items():
+        assert str(Path(fitted.encoder.name).parent).encode() not in content, name
     assert open_hub(str(folder)).fingerprint == again.encoder.fingerprint
 
 

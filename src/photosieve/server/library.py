@@ -208,7 +208,7 @@ class Library:
     def prepared(self, view: View, dataset: Dataset, labels: Sequence[str]) -> Prepared:
         """A dataset of photos of the index as features."""
         found = self.features(view, dataset.photos)
-        return assemble(view.sieve.encoder, dataset, found, labels)
+        return assemble(view.sieve.encoder, dataset, found, labels, words=False)
 
     def _book(self, snapshot: Snapshot) -> LabelBook:
         folders = {

@@ -87,6 +87,7 @@ def prepare(
     *,
     labels: Sequence[str] | None = None,
     more_views: bool = False,
+    words: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
 ) -> Prepared:
@@ -100,6 +101,8 @@ def prepare(
         What is asked; the dataset's own vocabulary by default.
     more_views : bool
         Whether to train on the photos, with a recipe that uses further views of them.
+    words : bool
+        Whether to train, which general words are for; to judge a sieve it takes none.
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
@@ -126,11 +129,16 @@ def prepare(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
             f"the first: {found.skipped[0]}"
         )
-    return assemble(encoder, dataset, found, labels)
+    return assemble(encoder, dataset, found, labels, words=words)
 
 
 def assemble(
-    encoder: Encoder, dataset: Dataset, found: PhotoFeatures, labels: Sequence[str]
+    encoder: Encoder,
+    dataset: Dataset,
+    found: PhotoFeatures,
+    labels: Sequence[str],
+    *,
+    words: bool = True,
 ) -> Prepared:
     """Put features of a dataset's photos together with its labels and their texts."""
     dataset = dataset.select(found.kept)
@@ -141,6 +149,6 @@ def assemble(
         targets=dataset.matrix(labels),
         labels=tuple(labels),
         texts=encoder.text_features(labels),
-        words=encoder.text_features(encoder.general_words()),
+        words=encoder.text_features(encoder.general_words() if words else ()),
         skipped=tuple(found.skipped),
     )
