@@ -1,7 +1,7 @@
 """The notebook runs from top to bottom, shows what it stored, and is the script."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jupytext
 import nbformat
@@ -17,7 +17,7 @@ Outputs = list[tuple[str, str]]
 
 @pytest.fixture
 def stored() -> Any:
-    return nbformat.read(EXAMPLES / "listings.ipynb", as_version=4)
+    return cast(Any, nbformat).read(EXAMPLES / "listings.ipynb", as_version=4)
 
 
 def shown(notebook: Any) -> Outputs:
