@@ -3,10 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Constraints keep the builds of torch and all others to the tested ones.
+# Constraints keep the builds of torch and all others to the tested ones. Of what is installed most
+# is never imported: nothing is compiled before it is.
 define install
 test -x $(BIN)/python || $(PYTHON) -m venv .venv
-$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
+$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable $(1)
 endef
 
 .PHONY: demo test check docs notebook browser bench dist clean
@@ -32,7 +33,8 @@ docs: .venv/developed
 
 # The notebook in examples/ is made from the script beside it.
 notebook: .venv/developed
-	cd examples && ../$(BIN)/jupytext --to ipynb --set-kernel python3 --execute listings.py
+	cd examples && ../$(BIN)/jupytext --to ipynb --set-kernel python3 listings.py && \
+	    ../$(BIN)/jupyter-execute --inplace listings.ipynb
 
 # The page is tested in Debian's Chromium, which is installed if there is none.
 browser:

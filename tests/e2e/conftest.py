@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,11 +13,6 @@ import pytest
 from filelock import FileLock
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-
-
-def without_digits(text: str) -> str:
-    """Text as it is on any machine: seconds always differ, scores in the last place."""
-    return re.sub(r" *[-+]?\d[\d.]*", " 0", re.sub(r" +$", "", text, flags=re.M)).strip()
 
 
 @dataclass(frozen=True)

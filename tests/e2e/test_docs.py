@@ -16,7 +16,6 @@ import tomllib
 import urllib.request
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -27,13 +26,13 @@ from pyarrow import fs
 
 from photosieve.cli import app
 from photosieve.labels import Dataset
-from tests.e2e.conftest import SAMPLES, Run, without_digits
+from tests.e2e.conftest import SAMPLES, Run
+from tests.e2e.pages import ROOT, Block, assert_printed, blocks
 from tests.unit.test_object_store import server
 from tests.zoo import save_model
 
 __all__ = ["server"]  # a fixture
 
-ROOT = SAMPLES.parent
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/*.md"))
@@ -44,8 +43,11 @@ SHOWN = {"text", "ini"}
 BUILT = {"build", "dist", "site", "photosieve-demo"}
 """What is no part of a fresh clone."""
 
-IN_A_CLONE = re.compile(r"^make (?!demo)\w+$", re.MULTILINE)
-"""What builds a clone's own environment, and runs this test among others."""
+IN_A_CLONE = re.compile(r"^make \w+$", re.MULTILINE)
+"""What builds a clone's own environment, and runs this test among others.
+
+What `make demo` prints is compared in test_package.py, which runs the demo anyway.
+"""
 
 # Serving goes on in the background until the block ends, or serves something else.
 PRELUDE = """set -euo pipefail -m
@@ -64,25 +66,9 @@ trap '[ -z "$server" ] || kill $server' EXIT
 """
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page."""
-
-    line: int
-    language: str
-    text: str
-
-
 def as_typed(script: str) -> str:
-    """What `make` would do to this clone is not done, but for the demo."""
-    script = re.sub(r"^make demo$", "photosieve demo --seeds 1", script, flags=re.M)
+    """What `make` would do to this clone is only looked up."""
     return IN_A_CLONE.sub(r"\g<0> --dry-run", script)
-
-
-def blocks(page: str) -> list[Block]:
-    text = (ROOT / page).read_text("utf-8")
-    found = re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [Block(text[: m.start()].count("\n") + 1, m[1], m[2]) for m in found]
 
 
 @pytest.fixture(scope="session")
@@ -122,12 +108,11 @@ class Reader:
         where = f"{page}:{block.line}"
         match block.language:
             case "console":
-                for part in block.text.removeprefix("$ ").split("\n$ "):
-                    command, _, output = part.partition("\n")
+                for command, output in block.session():
                     printed = self.bash(as_typed(command))
                     printed = printed.replace(f"{self.folder.resolve()}/", "")
                     if not IN_A_CLONE.fullmatch(command):
-                        self.compare(printed, output, f"{where}: {command}")
+                        assert_printed(printed, output, f"{where}: {command}")
             case "sh":
                 self.bash(as_typed(block.text))
             case "python":
@@ -140,13 +125,6 @@ class Reader:
                 self.label(json.loads(block.text))
             case other:
                 assert other in SHOWN, f"{where}: who runs {other}?"
-
-    def compare(self, printed: str, output: str, where: str) -> None:
-        """Where a page leaves something out, it says so with three dots."""
-        if "\n...\n" not in f"\n{output}":
-            assert without_digits(printed) == without_digits(output), where
-        for line in output.replace("...\n", "").splitlines():
-            assert without_digits(line) in without_digits(printed), (where, line)
 
     def label(self, labels: dict[str, list[str]]) -> None:
         folder = self.folder / "labelled"
@@ -251,13 +229,13 @@ def test_every_option_that_a_page_names_exists() -> None:
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text("utf-8"), flags=re.S | re.M)
         for span in re.findall(r"`([^`\n]+)`", text):
-            words = span.split()
-            if words[0] == "photosieve" and len(words) > 1 and words[1] in known:
-                assert set(OPTIONS.findall(span)) <= known[words[1]] | {"--help"}, (page, span)
-            elif words[0] == "photosieve" and len(words) > 1 and words[1].islower():
-                pytest.fail(f"{page} names a command that is not there: {span}")
-            elif words[0].startswith("--"):
-                assert set(OPTIONS.findall(span)) <= every, (page, span)
+            program, *words = span.split()
+            options = set(OPTIONS.findall(span))
+            if program == "photosieve" and words and re.fullmatch(r"[a-z]+", words[0]):
+                assert words[0] in known, f"{page} names a command that is not there: {span}"
+                assert options <= known[words[0]] | {"--help"}, (page, span)
+            elif program == "photosieve" or program.startswith("--"):
+                assert options <= every, (page, span)
 
 
 def test_every_script_and_target_that_a_page_names_exists() -> None:

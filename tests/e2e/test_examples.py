@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.e2e.conftest import SAMPLES, without_digits
+from tests.e2e.conftest import SAMPLES
+from tests.e2e.pages import without_digits
 
 EXAMPLES = SAMPLES.parent / "examples"
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.e2e.pages import ROOT, assert_printed, blocks
+
 MOST_BYTES = 12_000_000
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", ".*_cache", "__pycache__", "*.egg-info", "build", "dist", "photosieve-demo"
@@ -92,6 +93,8 @@ def test_the_wheel_does_the_whole_job_by_itself(checkout: Path, tmp_path: Path) 
     folder.mkdir()
     assert installed(checkout, folder, "--version") == f"photosieve {version}\n"
     shown = installed(checkout, folder, "demo", "--seeds", "1")
-    assert "Tested on 63 photos of 8 buildings" in shown
-    assert "1 of 9 photos match" in shown
+    ((command, output),) = next(block for block in blocks("README.md") if block.language).session()
+    assert command == "make demo"
+    assert_printed(shown.replace(f"{folder.resolve()}/", ""), output, command)
+    assert "nothing matches; 9 left out" in shown
     assert (folder / "photosieve-demo" / "report.html").stat().st_size > 100_000
