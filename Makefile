@@ -6,6 +6,7 @@ BIN := .venv/bin
 # Constraints keep the builds of torch and all others to the tested ones. Of what is installed most
 # is never imported: nothing is compiled before it is.
 define install
+@echo "installing into .venv: two gigabytes, one to two minutes"
 test -x $(BIN)/python || $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable $(1)
 endef

@@ -89,7 +89,7 @@ photo_grid(
 
 # %% [markdown]
 # `check` looks for what spoils a training: photos that cannot be read, photos that are in training
-# and in test, labels that differ in a letter, entries without a photo. In the shell:
+# and in test, labels in singular and plural, entries without a photo. In the shell:
 # `photosieve check samples/train samples/test`.
 
 # %%

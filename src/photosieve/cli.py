@@ -34,7 +34,9 @@ from photosieve.options import (
 )
 from photosieve.terminal import (
     print_comparison,
+    print_cut,
     print_json,
+    print_kept_for_testing,
     print_left_out,
     print_recipes,
     print_search,
@@ -185,7 +187,8 @@ def train(
     chosen = get_recipe(recipe, read_settings(settings))
     Goal(objective)
     check_target(out)
-    dataset = Dataset.load(*train)
+    dataset = Dataset.load(*train, training=True)
+    print_kept_for_testing(dataset)
     kept = None
     if chosen.opens or resume:
         from photosieve.training.checkpoints import Checkpoints  # brings torch
@@ -236,7 +239,9 @@ def tune(
     from photosieve.labels import Dataset
     from photosieve.sieve import Sieve
 
-    loaded, dataset, cap = Sieve.load(sieve), Dataset.load(*train), pixels(max_megapixels)
+    loaded, cap = Sieve.load(sieve), pixels(max_megapixels)
+    dataset = Dataset.load(*train, training=True)
+    print_kept_for_testing(dataset)
     with progress_bars() as progress:
         if promise is not None:
             tuned = loaded.promise(dataset, promise, confidence, max_pixels=cap, progress=progress)
@@ -246,7 +251,8 @@ def tune(
     if as_json:
         print_json(training_dict(tuned, sieve))
     else:
-        print_training(tuned, sieve)
+        typer.echo(f"{sieve}: the cut was learned anew, the model is as it was")
+        print_cut(tuned)
 
 
 @app.command()
@@ -281,6 +287,12 @@ def evaluate(
             if path is not None:
                 write(evaluation, path)
     print_skipped(evaluation.skipped)
+    if seen := loaded.evidence.seen(evaluation.photos):
+        typer.echo(
+            f"{seen} of these {len(evaluation.photos)} photos are called as photos are that the "
+            "sieve was trained on: figures on these prove nothing; name other buildings",
+            err=True,
+        )
     if unknown := dataset.beyond(loaded.labels):
         typer.echo(f"not asked, as the sieve never saw them: {', '.join(unknown)}", err=True)
     if as_json:
@@ -325,7 +337,8 @@ def compare(
     from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
-    train_set, test_set = Dataset.load(train), Dataset.load(*buildings)
+    train_set, test_set = Dataset.load(train, training=True), Dataset.load(*buildings)
+    print_kept_for_testing(train_set)
     with progress_bars() as progress:
         found = run_comparison(
             load_encoder(encoder),

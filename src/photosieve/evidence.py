@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,6 +122,11 @@ class Evidence:
         """Return scores, labels and groups of the photos that were held out."""
         rows = np.flatnonzero(~np.isnan(self.scores).any(1))
         return self.scores[rows], self.relevant[rows], tuple(self.groups[row] for row in rows)
+
+    def seen(self, photos: Sequence[Path]) -> int:
+        """Count photos that are called as photos of the training are, folder and file."""
+        known = {tuple(name.split("/")[-2:]) for name in self.names}
+        return sum((photo.parent.name, photo.name) in known for photo in photos)
 
     def relabelled(self, dataset: Dataset, labels: Sequence[str]) -> Evidence | None:
         """Return the same with a dataset's labels; None if these are not the same photos."""

@@ -84,7 +84,11 @@ def _read_json(file: Path, text: str) -> list[Entry]:
         data = json.loads(text, object_pairs_hook=tuple, parse_int=float)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        message = f"{file}, {place}: not valid JSON ({error.msg}); it should look like {EXAMPLE}."
+        before = text[: error.pos].rstrip()
+        comma = ", take away the comma before it" if before.endswith(",") else ""
+        message = (
+            f"{file}, {place}: not valid JSON ({error.msg}{comma}); it should look like {EXAMPLE}."
+        )
         raise LabelsError(message) from error
     except RecursionError as error:
         raise LabelsError(f"{file} is nested too deeply; it should look like {EXAMPLE}.") from error

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.errors import LabelsError, UsageError
-from photosieve.labelfiles import label_key
+from photosieve.labelfiles import TEST, label_key
 from photosieve.labelscan import Problem, scan
 
 _MAX_FOLDS = 10
@@ -57,7 +57,7 @@ class Dataset:
         return datasets[0] if datasets else cls.load(*paths)
 
     @classmethod
-    def load(cls, *paths: str | Path) -> "Dataset":
+    def load(cls, *paths: str | Path, training: bool = False) -> "Dataset":
         """Read labels files and find their photos.
 
         Parameters
@@ -66,6 +66,9 @@ class Dataset:
             Each a folder with a labels file; a folder of such folders, at any depth; a labels
             file; or a pattern such as "test/*". A folder with a labels file is not searched for
             more of them.
+        training : bool
+            Leave out buildings with a `test_labels.json` where there are others: photos that were
+            trained on prove nothing.
 
         Raises
         ------
@@ -80,13 +83,21 @@ class Dataset:
         if fatal:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
             raise LabelsError(fatal[0] + more)
+        listed, problems = found.listed, found.problems
+        for_test = [entry for entry in listed if entry.file.name == TEST]
+        if training and 0 < len(for_test) < len(listed):
+            listed = tuple(entry for entry in listed if entry.file.name != TEST)
+            count = len({entry.group for entry in for_test})
+            buildings = "1 building" if count == 1 else f"{count} buildings"
+            message = f"left out of training, as for testing ({TEST}): {buildings}"
+            problems += (Problem("kept for testing", False, message),)
         return cls(
             root=found.root,
-            photos=tuple(entry.photo for entry in found.listed),
-            labels=tuple(entry.labels for entry in found.listed),
-            groups=tuple(entry.group for entry in found.listed),
+            photos=tuple(entry.photo for entry in listed),
+            labels=tuple(entry.labels for entry in listed),
+            groups=tuple(entry.group for entry in listed),
             unlisted=found.unlisted,
-            problems=found.problems,
+            problems=problems,
         )
 
     def __len__(self) -> int:

@@ -21,7 +21,7 @@ class Problem:
     kind : str
         One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
         "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "no labels".
+        "rare label", "no labels", "kept for testing".
     fatal : bool
         Whether `Dataset.load` refuses the data because of it.
     message : str
@@ -209,7 +209,10 @@ class _Scanner:
             if path.is_file():
                 message = f"{path} is not a labels file: give a .json or .csv file, or a folder."
             elif find(path, recursive=True):
-                message = f"{path} has photos but no labels file: add labels.json, {EXAMPLE}."
+                message = (
+                    f"{path} has photos but no labels file: add train_labels.json to each folder "
+                    f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
+                )
             else:
                 message = f"{path} holds no photos: give a folder with photos and a labels file."
             self.note("no labels", message, path, fatal=nothing and not self.files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,13 @@ class Objective:
     def _bound(self) -> tuple[str, float] | None:
         match = _BOUND.fullmatch(self.name)
         return (match[1], float(match[2])) if match else None
+
+    def missed(self, figures: Mapping[str, float]) -> str:
+        """Say that a bound was not kept, by figures with its ratio; empty if it was."""
+        if not self._bound or figures[self._bound[0]] >= self._bound[1]:
+            return ""
+        name, least = self._bound
+        return f"{name} {least:g} was not reached there; label more photos, or ask for less"
 
     def value(self, counts: Counts, axis: int = 0) -> Floats:
         """Macro value, higher is better, of counts whose `axis` is that of labels.

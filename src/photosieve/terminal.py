@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from photosieve.compare import Comparison
     from photosieve.hits import SearchResult
     from photosieve.index.update import Update
+    from photosieve.labels import Dataset
     from photosieve.photos import Skipped
     from photosieve.progress import Progress
     from photosieve.sieve import Sieve
@@ -115,27 +116,49 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
 
 def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
     """Say what was learned and how well it does on held-out photos."""
-    figures = sieve.tuning.figures
-    buildings = len(dict.fromkeys(sieve.evidence.groups))
-    held_out = len(set(sieve.evidence.held_out()[2]))
+    buildings = len(set(sieve.evidence.groups))
     typer.echo(
         f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
-        f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s\n"
-        f"cut: {sieve.cut.describe()}\n"
-        f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
-        f"recall {figures['recall']:.3f}, tuned for {sieve.tuning.objective}"
+        f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s"
     )
-    if held_out < buildings:
-        typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
+    print_cut(sieve)
     if sieve.history.held_out_f1:
         typer.echo(
             f"best on held-out photos: epoch {sieve.history.epochs}, "
             f"{sieve.history.mix:.0%} of the way from the pretrained weights"
         )
-    if sieve.guarantee:
-        typer.echo(f"promise: {sieve.guarantee.describe()}")
     if address is not None:
         typer.echo(f"saved at {address}")
+
+
+def print_cut(sieve: Sieve) -> None:
+    """Say where answers end, and how well that does on held-out photos."""
+    from photosieve.objective import Objective
+
+    figures, objective = sieve.tuning.figures, sieve.tuning.objective
+    buildings = len(set(sieve.evidence.groups))
+    held_out = len(set(sieve.evidence.held_out()[2]))
+    typer.echo(
+        f"cut: {sieve.cut.describe()}; "
+        f"for words that are no label, above {sieve.tuning.calibration.word_threshold:.3f}\n"
+        f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
+        f"recall {figures['recall']:.3f}, tuned for {objective}"
+    )
+    if not sieve.guarantee and (missed := Objective(objective).missed(figures)):
+        typer.echo(missed)
+    if buildings == 1:
+        typer.echo("only one building: for others these figures and the cut are a guess")
+    if held_out < buildings:
+        typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
+    if sieve.guarantee:
+        typer.echo(f"promise: {sieve.guarantee.describe()}")
+
+
+def print_kept_for_testing(dataset: Dataset) -> None:
+    """Say, on stderr, what was left out of training."""
+    for problem in dataset.problems:
+        if problem.kind == "kept for testing":
+            typer.echo(problem.message, err=True)
 
 
 def print_update(update: Update, address: str) -> None:

@@ -249,6 +249,11 @@ def test_every_script_and_target_that_a_page_names_exists() -> None:
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_no_page_waits_for_a_figure() -> None:
+    for page in PAGES:
+        assert not re.search(r"\b[A-Z]+_TABLE\b", (ROOT / page).read_text("utf-8")), page
+
+
 def test_pictures_and_pages_exist() -> None:
     """Of the README; those of docs/ are checked where the site is built."""
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text("utf-8"))

@@ -101,6 +101,13 @@ def test_search_for_what_is_not_there_is_empty(sieve: Path, run: Run) -> None:
     assert found["hidden"] == 9
 
 
+def test_figures_on_training_photos_are_said_to_prove_nothing(sieve: Path, run: Run) -> None:
+    done = run("evaluate", sieve, SAMPLES / "train" / "harbour-view", BUILDING)
+    assert done.status == 0
+    photos = len(list((SAMPLES / "train" / "harbour-view").glob("*.jpg")))
+    assert f"{photos} of these {photos + 9} photos are called as photos are" in done.err
+
+
 def test_search_explains_itself(sieve: Path, run: Run) -> None:
     done = run("search", "sofa -window", BUILDING, "--sieve", sieve, "--explain")
     assert "sofa: a label; background score 0." in done.out

@@ -512,3 +512,25 @@ def test_folds_of_next_to_nothing() -> None:
     assert dataset([["x"]], ["a"]).folds() == []
     two = dataset([[], []], ["a", "a"])
     assert [fold.tolist() for fold in two.folds()] == [[0], [1]]
+
+
+def test_buildings_for_testing_are_left_out_of_training(tmp_path: Path) -> None:
+    for name, file in (("a", "train_labels.json"), ("b", "labels.json"), ("c", "test_labels.json")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p.jpg").touch()
+        (tmp_path / name / file).write_text('{"p.jpg": ["sofa"]}')
+    assert Dataset.load(tmp_path).group_names == ("a", "b", "c")
+    training = Dataset.load(tmp_path, training=True)
+    assert training.group_names == ("a", "b")
+    assert [p.message for p in training.problems if p.kind == "kept for testing"] == [
+        "left out of training, as for testing (test_labels.json): 1 building"
+    ]
+    only = Dataset.load(tmp_path / "c", training=True)  # who names just these wants them
+    assert len(only) == 1
+    assert not only.problems
+
+
+def test_a_comma_too_many_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels.json").write_text('{\n  "p.jpg": ["sofa"],\n}')
+    with pytest.raises(LabelsError, match="take away the comma before it"):
+        Dataset.load(tmp_path)

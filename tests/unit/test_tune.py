@@ -140,6 +140,13 @@ def test_bounds_may_be_written_in_several_ways(name: str) -> None:
     assert Objective(name).name == name
 
 
+def test_a_bound_that_is_not_kept_is_said() -> None:
+    figures = {"precision": 0.79, "recall": 0.9}
+    assert "precision 0.9 was not reached" in Objective("precision>=0.9").missed(figures)
+    assert Objective("recall>=0.9").missed(figures) == ""
+    assert Objective("f1").missed(figures) == ""
+
+
 def test_one_threshold_wins_where_it_is_enough() -> None:
     rng = np.random.default_rng(0)
     relevant = rng.random((60, 4)) < 0.3
