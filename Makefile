@@ -3,12 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Constraints keep the builds of torch and all others to the tested ones. Of what is installed most
-# is never imported: nothing is compiled before it is.
+# Constraints keep the builds of torch and all others to the tested ones. All is compiled here: where
+# a disk is full, or a test makes it so, Python would leave half a compiled file, and trip over it.
 define install
 @echo "installing into .venv: two gigabytes, one to two minutes"
 test -x $(BIN)/python || $(PYTHON) -m venv .venv
-$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable $(1)
+$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
 endef
 
 .PHONY: demo test check docs notebook browser bench dist clean
