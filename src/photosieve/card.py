@@ -83,7 +83,7 @@ for hit in Sieve.load("my-sieve").search("{word}", "my-photos"):
 
 def _training(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     evidence, labels = fields["evidence"], fields["labels"]
-    buildings = len(set(evidence.groups))
+    buildings, _ = evidence.buildings
     text = (
         f"{_count(len(evidence.names), 'photo')} of {_count(buildings, 'building')}, with "
         f"{_count(len(labels), 'label')}; a building is a folder of photos that belong together."
@@ -118,7 +118,7 @@ def _quality(fields: Mapping[str, Any]) -> str:
     cut = f"The rule: {tuning.cut.describe()}."
     if not fields["labels"]:
         return f"## How good it is\n\nNobody knows: there were no labels to test it with. {cut}"
-    buildings, held_out = len(set(evidence.groups)), len(set(evidence.held_out()[2]))
+    buildings, held_out = evidence.buildings
     if promised:
         basis = "On the photos that the promise below was checked on:"
     elif len(evidence.names) == 1:

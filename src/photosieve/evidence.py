@@ -123,6 +123,11 @@ class Evidence:
         rows = np.flatnonzero(~np.isnan(self.scores).any(1))
         return self.scores[rows], self.relevant[rows], tuple(self.groups[row] for row in rows)
 
+    @property
+    def buildings(self) -> tuple[int, int]:
+        """How many there are, and how many of them were held out."""
+        return len(set(self.groups)), len(set(self.held_out()[2]))
+
     def seen(self, photos: Sequence[Path]) -> int:
         """Count photos that are called as photos of the training are, folder and file."""
         known = {tuple(name.split("/")[-2:]) for name in self.names}

@@ -116,7 +116,7 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
 
 def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
     """Say what was learned and how well it does on held-out photos."""
-    buildings = len(set(sieve.evidence.groups))
+    buildings, _ = sieve.evidence.buildings
     typer.echo(
         f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
         f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s"
@@ -136,8 +136,7 @@ def print_cut(sieve: Sieve) -> None:
     from photosieve.objective import Objective
 
     figures, objective = sieve.tuning.figures, sieve.tuning.objective
-    buildings = len(set(sieve.evidence.groups))
-    held_out = len(set(sieve.evidence.held_out()[2]))
+    buildings, held_out = sieve.evidence.buildings
     typer.echo(
         f"cut: {sieve.cut.describe()}; "
         f"for words that are no label, above {sieve.tuning.calibration.word_threshold:.3f}\n"
