@@ -10,6 +10,7 @@ the hub would be. Each is timed in turn with the starter, on the same photos.
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 from statistics import median
@@ -73,6 +74,8 @@ def main() -> None:
     print(f"| `starter` | {parameters / 1e6:.0f} | {parameters * 4 / 1e9:.2f} | | | 1 |")
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
+            # What is converted goes with the model: gigabytes that nobody will ask for again.
+            os.environ["XDG_CACHE_HOME"] = f"{scratch}/cache"
             parameters = make(name, Path(scratch))
             encoder = load_encoder(scratch)
             embed_photos(encoder, photos[:2])  # converts the tower
