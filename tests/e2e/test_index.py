@@ -138,7 +138,8 @@ killed = []
 def kill(stage, done, total):
     if stage.startswith("indexing") and not killed:
         for process in psutil.process_iter(["cmdline"]):
-            if str(process.info["cmdline"][:1]).startswith("['ray::MapWorker") and not killed:
+            command = process.info["cmdline"] or ()  # None of one that is just ending
+            if str(command[:1]).startswith("['ray::MapWorker") and not killed:
                 process.kill()
                 killed.append(process.pid)
 
