@@ -56,7 +56,7 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/models.py
 
 # What is published: sdist and wheel; and of the wheel, installed where nothing else is, the bill of
-# materials and the licences. Fails on a licence that does not go together with ours.
+# materials and the licenses. Fails on a license that does not go together with ours.
 dist: .venv/developed
 	rm -rf dist build/env
 	$(BIN)/python -m build --no-isolation
@@ -65,9 +65,9 @@ dist: .venv/developed
 	    --constraint constraints.txt dist/*.whl
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	    --output-file dist/sbom.cdx.json build/env
-	build/env/bin/python docs/make_licences.py dist/licences.md
+	build/env/bin/python docs/make_licenses.py dist/licenses.md
 	$(BIN)/pip-licenses --python build/env/bin/python --from mixed --format plain-vertical \
-	    --with-license-file --no-license-path --with-notice-file --output-file dist/licences.txt
+	    --with-license-file --no-license-path --with-notice-file --output-file dist/licenses.txt
 
 .venv/installed: pyproject.toml constraints.txt
 	$(call install,.)

@@ -1,9 +1,9 @@
-"""Which cut carries over: every rule and normalisation that was tried. About ten minutes.
+"""Which cut carries over: every rule and normalization that was tried. About ten minutes.
 
     python benchmarks/cuts.py [--seeds 5] [--houses FOLDER]
 
 Prints, on buildings that nothing was learned from, (1) macro F1 of labels by rule and by
-normalisation, beside what the best thresholds chosen with the test labels would reach; (2) how well
+normalization, beside what the best thresholds chosen with the test labels would reach; (2) how well
 words are answered that no label mentions, how often "none" is the answer where nothing matches, and
 the calibration error. Sample listings: the fixed test buildings with several seeds, and several
 other splits of all 14 buildings, 6 to train. Houses: as in quality.py.
@@ -21,20 +21,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from photosieve import metrics
-from photosieve.cut import Cut
-from photosieve.encoders import Encoder, Floats, Head, load_encoder
-from photosieve.evaluate import Evaluation
-from photosieve.labels import Dataset
-from photosieve.metrics import Counts
-from photosieve.objective import Objective
-from photosieve.pairs import Pairs, search
-from photosieve.sieve import Sieve
+from photosieve.data.dataset import Dataset
+from photosieve.decision import metrics
+from photosieve.decision.cut import Cut
+from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.metrics import Counts
+from photosieve.decision.objective import Objective
+from photosieve.decision.pairs import Pairs, search
+from photosieve.decision.tuning import MEMBERS, SHIFTED, choose
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Encoder, Float32Array, Head
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
-from photosieve.training.folds import out_of_fold
+from photosieve.training.held_out import out_of_fold
 from photosieve.training.recipes import get_recipe
-from photosieve.training.trunk import Prepared, prepare
-from photosieve.tune import MEMBERS, SHIFTED, choose
 from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 FAR_WORDS = (
@@ -90,7 +91,7 @@ def main() -> None:
             sieve = Sieve.fit_prepared(encoder, split.train, seed=split.seed)
             for key, value in judge_rules(sieve, split).items():
                 rules[name].setdefault(key, []).append(value)
-            for key, value in judge_normalisations(encoder.head, split).items():
+            for key, value in judge_normalizations(encoder.head, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_template(encoder, split).items():
                 rules[name].setdefault(key, []).append(value)
@@ -139,7 +140,7 @@ def cut_out(
     words: Mapping[str, str],
     seed: int,
 ) -> Split:
-    """Take some buildings to train on; what no photo of theirs is labelled with is not asked."""
+    """Take some buildings to train on; what no photo of theirs is labeled with is not asked."""
     groups = np.array(everything.dataset.groups)
     train = everything.rows(np.flatnonzero(np.isin(groups, chosen)))
     test = everything.rows(np.flatnonzero(np.isin(groups, np.setdiff1d(names, chosen))))
@@ -194,49 +195,62 @@ def largest_gap(scores: Values, groups: tuple[str, ...]) -> Mask:
     return kept
 
 
-Normalisation = Callable[[Floats, Floats, Floats, Floats], Values]
+Normalization = Callable[[Float32Array, Float32Array, Float32Array, Float32Array], Values]
 
 
-def plain(photos: Floats, texts: Floats, behind: Floats, bank: Floats) -> Values:  # noqa: ARG001
+def plain(
+    photos: Float32Array,
+    texts: Float32Array,
+    behind: Float32Array,  # noqa: ARG001
+    bank: Float32Array,  # noqa: ARG001
+) -> Values:
     """Cosines as they are."""
     return np.asarray(photos @ texts.T, np.float64)
 
 
-def cohort(photos: Floats, texts: Floats, behind: Floats, bank: Floats) -> Values:
+def cohort(
+    photos: Float32Array, texts: Float32Array, behind: Float32Array, bank: Float32Array
+) -> Values:
     """Deviations from the mean over the background photos, query by query."""
     background = behind @ texts.T
     found = plain(photos, texts, behind, bank) - background.mean(0)
     return np.asarray(found / background.std(0))
 
 
-def nearest_neighbours(photos: Floats, texts: Floats, behind: Floats, bank: Floats) -> Values:
+def nearest_neighbors(
+    photos: Float32Array, texts: Float32Array, behind: Float32Array, bank: Float32Array
+) -> Values:
     """Less three quarters of the photo's mean score with the 10 nearest words of the bank."""
     bias = np.sort(photos @ bank.T, axis=1)[:, -10:].mean(1, keepdims=True)
     return np.asarray(plain(photos, texts, behind, bank) - 0.75 * bias)
 
 
-def query_bank(photos: Floats, texts: Floats, behind: Floats, bank: Floats) -> Values:
+def query_bank(
+    photos: Float32Array, texts: Float32Array, behind: Float32Array, bank: Float32Array
+) -> Values:
     """Log of the softmax over the bank and the query, at a temperature of 1/20."""
     total = np.log(np.exp(20.0 * (photos @ bank.T)).sum(1, keepdims=True))
     return np.asarray(20.0 * plain(photos, texts, behind, bank) - total)
 
 
-def distribution(photos: Floats, texts: Floats, behind: Floats, bank: Floats) -> Values:
+def distribution(
+    photos: Float32Array, texts: Float32Array, behind: Float32Array, bank: Float32Array
+) -> Values:
     """A quarter of the mean photo and the mean text taken away before the product."""
     moved = photos - 0.25 * behind.mean(0), texts - 0.25 * bank.mean(0)
     return np.asarray(moved[0] @ moved[1].T, np.float64)
 
 
-NORMALISATIONS: Mapping[str, Normalisation] = {
+NORMALISATIONS: Mapping[str, Normalization] = {
     "cohort (mean and deviation over the training photos)": cohort,
-    "nearest-neighbour (Chowdhury et al. 2024)": nearest_neighbours,
+    "nearest-neighbor (Chowdhury et al. 2024)": nearest_neighbors,
     "query bank (Bogolin et al. 2022)": query_bank,
     "distribution (Zhou et al. 2023)": distribution,
 }
 
 
-def judge_normalisations(start: Head, split: Split) -> dict[str, float]:
-    """Macro F1 of one threshold, learned out of fold, after each normalisation; and the oracles."""
+def judge_normalizations(start: Head, split: Split) -> dict[str, float]:
+    """Macro F1 of one threshold, learned out of fold, after each normalization; and the oracles."""
     train, test, recipe = split.train, split.test, get_recipe()
     folds = train.dataset.folds(seed=split.seed)
     everything = np.arange(len(train.photos))
@@ -246,17 +260,17 @@ def judge_normalisations(start: Head, split: Split) -> dict[str, float]:
         seen = train.rows(np.setdiff1d(everything, held_out))
         head = fit(seen, start, recipe, seed=split.seed)
         for name, way in ways.items():
-            out_of_fold[name][held_out] = normalised(way, head, train.rows(held_out), seen)
+            out_of_fold[name][held_out] = normalized(way, head, train.rows(held_out), seen)
     head = fit(train, start, recipe, seed=split.seed)
     found = {}
     for name, way in ways.items():
-        values = normalised(way, head, test, train)
+        values = normalized(way, head, test, train)
         pairs = Pairs.of(out_of_fold[name], train.targets, train.dataset.groups)
         threshold = search(pairs, "threshold", F1).floor
-        found[f"one threshold after normalisation: {name}"] = f1_of(
+        found[f"one threshold after normalization: {name}"] = f1_of(
             values > threshold, test.targets
         )
-    values = normalised(plain, head, test, train)
+    values = normalized(plain, head, test, train)
     found["oracle: best one threshold"] = best_shared(values, test.targets)
     found["oracle: best threshold per label"] = best_per_column(values, test.targets)
     return found
@@ -280,7 +294,7 @@ def judge_template(encoder: Encoder, split: Split) -> dict[str, float]:
     }
 
 
-def normalised(way: Normalisation, head: Head, photos: Prepared, behind: Prepared) -> Values:
+def normalized(way: Normalization, head: Head, photos: Prepared, behind: Prepared) -> Values:
     """Score photos against their labels, by a head that was trained on those behind."""
     return way(
         head.project_photos(photos.photos),
@@ -334,12 +348,12 @@ def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
         [sieve.scorer.scores(sieve.scorer.read(w), photos) for w in FAR_WORDS], axis=1
     )
     return found | {
-        "unlabelled words: macro F1, the labels' threshold on plain scores": f1_of(
+        "unlabeled words: macro F1, the labels' threshold on plain scores": f1_of(
             scores > raw, relevant
         ),
-        "unlabelled words: macro F1": f1_of(kept, relevant),
-        "unlabelled words: of the oracle per word": f1_of(kept, relevant) / oracle,
-        "unlabelled words: calibration error": calibration_error(words, relevant),
+        "unlabeled words: macro F1": f1_of(kept, relevant),
+        "unlabeled words: of the oracle per word": f1_of(kept, relevant) / oracle,
+        "unlabeled words: calibration error": calibration_error(words, relevant),
         'far words answered "none", the labels\' threshold on plain scores': none_rate(
             far_scores > raw, groups
         ),
@@ -348,7 +362,7 @@ def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
 
 
 def judge_anchors(start: Head, split: Split) -> dict[str, float]:
-    """Mean average precision of unlabelled words by what the anchors hold."""
+    """Mean average precision of unlabeled words by what the anchors hold."""
     recipe = get_recipe()
     known = [label for label in split.words.values() if label in split.test.labels]
     relevant = split.test.targets[:, [split.test.labels.index(label) for label in known]]
@@ -365,7 +379,7 @@ def judge_anchors(start: Head, split: Split) -> dict[str, float]:
         head = fit(split.train, start, way, seed=split.seed)
         scores = head.project_photos(split.test.photos) @ head.project_texts(texts).T
         columns = zip(scores.T, relevant.T, strict=True)
-        found[f"unlabelled words: mAP, {name}"] = float(
+        found[f"unlabeled words: mAP, {name}"] = float(
             metrics.mean([float(metrics.average_precision(*column)) for column in columns])
         )
     return found
@@ -385,7 +399,7 @@ def recall_at_none(result: Evaluation, wanted: float) -> float:
     return float(kept[result.relevant].mean())
 
 
-def ask(sieve: Sieve, words: list[str], photos: Floats) -> Values:
+def ask(sieve: Sieve, words: list[str], photos: Float32Array) -> Values:
     """Probabilities of words, (photos, words)."""
     columns = [sieve.scorer.probabilities(sieve.scorer.read(word), photos) for word in words]
     return np.concatenate(columns, axis=1)

@@ -10,10 +10,10 @@ from html import escape
 import numpy as np
 
 from cuts import raw_threshold
+from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
-from photosieve.labels import Dataset
-from photosieve.sieve import Sieve
-from photosieve.training.trunk import prepare
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import prepare
 from quality import ROOT
 
 QUERIES = {

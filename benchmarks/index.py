@@ -26,21 +26,22 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from photosieve.calibrate import Background, Calibration
-from photosieve.cut import Cut
-from photosieve.encoders import Encoder, Floats, Item, Other, embed_photos, load_encoder, unit
-from photosieve.folders import walk
-from photosieve.hits import answer
-from photosieve.index import ann
-from photosieve.index.marks import mark
-from photosieve.index.nearest import candidates
-from photosieve.index.roots import open_root
+from photosieve.data.folders import walk
+from photosieve.data.photos import decode
+from photosieve.decision.calibration import Background, Calibration
+from photosieve.decision.cut import Cut
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Encoder, Float32Array, Item, Other, embed_photos, unit
+from photosieve.index import neighbors as ann
+from photosieve.index.candidates import candidates
+from photosieve.index.changes import mark
 from photosieve.index.snapshot import find_snapshot, make_snapshot
+from photosieve.index.sources import open_root
 from photosieve.index.store import Store
 from photosieve.index.update import Run
-from photosieve.photos import decode
-from photosieve.queries import Term
-from photosieve.scoring import Reading, Scorer
+from photosieve.sieve.answer import answer
+from photosieve.sieve.query import Term
+from photosieve.sieve.scorer import Reading, Scorer
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 512
@@ -210,7 +211,7 @@ class Nothing:
 
     width = WIDTH
 
-    def project_photos(self, features: Floats) -> Floats:
+    def project_photos(self, features: Float32Array) -> Float32Array:
         """Scale to length 1."""
         return unit(features)
 
@@ -282,7 +283,7 @@ def searches(count: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "vectors.npy"
         queries = write_vectors(path, count)
-        vectors: Floats = np.load(path, mmap_mode="r")
+        vectors: Float32Array = np.load(path, mmap_mode="r")
         # A scope of 30 photos and everything; the cut lets in about thirty photos of each query.
         bounds = [float(np.partition(vectors @ query, -30)[-30]) for query in queries]
         scorer = Scorer(
@@ -298,12 +299,12 @@ def searches(count: int) -> None:
         flat.add(np.asarray(vectors))
         plain = np.array(vectors)
 
-        def ask(number: int, rows: slice, neighbours: ann.Neighbours | None = None) -> set[Path]:
+        def ask(number: int, rows: slice, neighbors: ann.Neighbors | None = None) -> set[Path]:
             query, bound = queries[number], bounds[number]
             reading = Reading(Term(("label",)), query, "label", "label", 1.0, Background(0, 1))
             cut = Cut.threshold(float(scorer.probability(reading, np.array([bound]))[0]))
             found = candidates(
-                vectors, scorer, (reading,), cut, rows=rows, beside=20, neighbours=neighbours
+                vectors, scorer, (reading,), cut, rows=rows, beside=20, neighbors=neighbors
             )
             paths = [Path(f"house-{row // 20}", f"{row}.jpg") for row in found.tolist()]
             return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, vectors[found])}
@@ -318,23 +319,23 @@ def searches(count: int) -> None:
         print(f"ratio of p95 to FAISS, exact    {exact / theirs:7.2f}")
         if count >= ann.FROM:
             seconds = timed(lambda: ann.make(Path(scratch), vectors, queries[:40]))
-            neighbours = ann.Neighbours.open(Path(scratch), vectors)
-            if neighbours is None:
+            neighbors = ann.Neighbors.open(Path(scratch), vectors)
+            if neighbors is None:
                 print("no number of lists reaches the recall: everything is compared")
             else:
-                show("photosieve, everything, lists", lambda n: ask(n, slice(None), neighbours))
+                show("photosieve, everything, lists", lambda n: ask(n, slice(None), neighbors))
                 part = [
-                    len(ask(n, slice(None), neighbours) & exactly) / len(exactly)
+                    len(ask(n, slice(None), neighbors) & exactly) / len(exactly)
                     for n in range(40, len(queries))
                     if (exactly := ask(n, slice(None)))
                 ]
                 print(f"  found of the exact answer     {np.mean(part):7.1%}")
-                print(f"  lists looked into             {neighbours.lists.nprobe:7d}")
+                print(f"  lists looked into             {neighbors.lists.nprobe:7d}")
                 print(f"  making the lists              {seconds:7.0f} s")
     print()
 
 
-def write_vectors(path: Path, count: int) -> Floats:
+def write_vectors(path: Path, count: int) -> Float32Array:
     """Write unit vectors that lie as embeddings do, and return vectors of words, (queries, d).
 
     Photos belong to one of some thousand themes, in a space of fewer directions than numbers, and
@@ -390,13 +391,13 @@ class Random:
         items: Iterable[Item],
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
-    ) -> Iterator[tuple[Item, Floats]]:
+    ) -> Iterator[tuple[Item, Float32Array]]:
         """Read photos in threads, as encoders do."""
         from photosieve.encoders import feed
 
         rng = np.random.default_rng(0)
 
-        def tower(inputs: Iterable[Any]) -> Iterator[Floats]:
+        def tower(inputs: Iterable[Any]) -> Iterator[Float32Array]:
             for _ in inputs:
                 yield rng.normal(size=(1, 1280)).astype(np.float32)
 

@@ -18,13 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from photosieve import metrics
-from photosieve.encoders import Encoder, load_encoder
-from photosieve.labels import Dataset
-from photosieve.sieve import Sieve
+from photosieve.data.dataset import Dataset
+from photosieve.decision import metrics
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Encoder
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import Prepared, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
-from photosieve.training.trunk import Prepared, prepare
 from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 LOSSES = ("balanced", "multi-positive", "notebook")

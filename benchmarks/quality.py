@@ -20,14 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from photosieve import metrics
-from photosieve.compare import compare_prepared
-from photosieve.encoders import Encoder, load_encoder
-from photosieve.labels import Dataset
-from photosieve.leaderboard import ComparisonRow
+from photosieve.data.dataset import Dataset
+from photosieve.decision import metrics
+from photosieve.decision.leaderboard import ComparisonRow
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Encoder
+from photosieve.sieve.compare import compare_prepared
+from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipes import get_recipe
-from photosieve.training.trunk import Prepared, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUSES = ROOT.parent / "shared" / "data" / "houses"
@@ -159,10 +160,10 @@ def print_words(
     splits: Sequence[tuple[Prepared, Prepared]],
     words: Mapping[str, str],
 ) -> None:
-    """Print mean average precision of unlabelled words, by recipe, as a Markdown row."""
+    """Print mean average precision of unlabeled words, by recipe, as a Markdown row."""
     texts = encoder.text_features(list(words))
 
-    def quality(recipe: str) -> metrics.Floats:
+    def quality(recipe: str) -> metrics.Float64Array:
         """Average precision of each word, (words,), mean over the splits."""
         found = []
         for train, test in splits:

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photosieve.encoders import embed_photos, load_encoder
-from photosieve.index import Index
-from photosieve.labels import Dataset
-from photosieve.photos import decode
-from photosieve.sieve import Sieve
+from photosieve.data.dataset import Dataset
+from photosieve.data.photos import decode
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import embed_photos
+from photosieve.index.index import Index
+from photosieve.sieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE_HOUR = 0.05

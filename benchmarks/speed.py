@@ -21,8 +21,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from photosieve.cut import NOTEBOOK
-from photosieve.encoders import Floats, embed_photos, load_encoder
+from photosieve.data.dataset import Dataset
+from photosieve.data.photos import decode
+from photosieve.decision.cut import NOTEBOOK
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Float32Array, embed_photos
 from photosieve.encoders.starter import (
     SIDE,
     build_image_tower,
@@ -31,9 +34,7 @@ from photosieve.encoders.starter import (
     pixels,
     tokenizer,
 )
-from photosieve.labels import Dataset
-from photosieve.photos import decode
-from photosieve.sieve import Sieve
+from photosieve.sieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 3
@@ -75,7 +76,7 @@ def main() -> None:
     print_bfloat16(photos)
 
 
-def torch_features(tower: torch.nn.Module, path: Path) -> Floats:
+def torch_features(tower: torch.nn.Module, path: Path) -> Float32Array:
     """Features of one photo the plain way, (1, 1280)."""
     with Image.open(path) as photo:
         square = photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
@@ -106,7 +107,7 @@ def print_bfloat16(photos: list[Path]) -> None:
     """Compare speed and embeddings of the image tower in float32 and bfloat16."""
     head = load_encoder("starter").head
     inputs = [pixels(decode(path, shortest_side=SIDE)) for path in photos]
-    vectors: dict[str, Floats] = {}
+    vectors: dict[str, Float32Array] = {}
 
     def run(precision: Literal["f32", "bf16"]) -> None:
         features = np.concatenate(list(image_tower(precision)(inputs)))

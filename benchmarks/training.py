@@ -32,12 +32,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from photosieve.encoders import Head, Student, embed_photos, load_encoder
-from photosieve.labels import Dataset
+from photosieve.data.dataset import Dataset
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Head, Student, embed_photos
+from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipe import ALL, Recipe
 from photosieve.training.recipes import get_recipe
-from photosieve.training.trunk import Prepared, prepare
 
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 from typer.testing import CliRunner
 
-from photosieve.cli import app
+from photosieve.cli.main import app
 
 PAGE = Path(__file__).with_name("commands.md")
 

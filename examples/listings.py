@@ -26,11 +26,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from photosieve import Dataset, Evaluation, SearchResult, Sieve, report
-from photosieve.check import check
-from photosieve.compare import compare
+from photosieve import Dataset, Evaluation, SearchResult, Sieve, write_excel, write_html
+from photosieve.data.check import check
+from photosieve.decision.metrics import Counts, mean
 from photosieve.encoders import load_encoder
-from photosieve.metrics import Counts, mean
+from photosieve.sieve.compare import compare
 
 HERE = Path.cwd()
 ROOT = next(folder for folder in (HERE, *HERE.parents) if (folder / "samples").is_dir())
@@ -38,7 +38,7 @@ TRAIN, TEST = ROOT / "samples" / "train", ROOT / "samples" / "test"
 OUT = Path("listings-example")  # pictures, reports and the sieve go here
 OUT.mkdir(exist_ok=True)
 
-GREEN, RED, GREY = "#0f6b5c", "#b3261e", "#b8bec4"
+GREEN, RED, GRAY = "#0f6b5c", "#b3261e", "#b8bec4"
 plt.rcParams |= {"figure.dpi": 72, "savefig.dpi": 72}
 
 # %% [markdown]
@@ -59,7 +59,7 @@ print("most frequent:", sorted(train.counts().items(), key=lambda item: -item[1]
 
 # %%
 def photo_grid(
-    file: str, paths: Sequence[Path], titles: Sequence[str], colours: Sequence[str] = ()
+    file: str, paths: Sequence[Path], titles: Sequence[str], colors: Sequence[str] = ()
 ) -> None:
     """Show photos side by side, with a line of text above each and a frame around it."""
     columns = min(len(paths), 5)
@@ -75,7 +75,7 @@ def photo_grid(
         axis.set(xticks=[], yticks=[])
         axis.set_title(title, fontsize=8)
         for side in axis.spines.values():
-            side.set(color=colours[number] if colours else GREY, linewidth=3)
+            side.set(color=colors[number] if colors else GRAY, linewidth=3)
     figure.tight_layout()
     figure.savefig(OUT / file)
 
@@ -108,9 +108,9 @@ before = untrained.evaluate(test)
 print(before.summary())
 
 # %% [markdown]
-# Each row below is a label, each point a photo of the test buildings: green ones show it, grey ones
+# Each row below is a label, each point a photo of the test buildings: green ones show it, gray ones
 # do not. The red tick is the threshold that would be best for that label, chosen with the answers
-# in hand. No vertical line separates green from grey in all rows: **a threshold that suits one word
+# in hand. No vertical line separates green from gray in all rows: **a threshold that suits one word
 # does not suit the next**. That is why searches with a fixed threshold return either too much or
 # nothing, and why those with a fixed number of results are always wrong.
 
@@ -133,9 +133,9 @@ def score_plot(file: str, evaluations: dict[str, Evaluation]) -> None:
         for row, label in enumerate(SHOWN):
             column = evaluation.labels.index(label)
             scores, relevant = evaluation.scores[:, column], evaluation.relevant[:, column]
-            for right, colour in ((False, GREY), (True, GREEN)):
+            for right, color in ((False, GRAY), (True, GREEN)):
                 chosen = relevant == right
-                axis.scatter(scores[chosen], row + spread[chosen], s=12, color=colour)
+                axis.scatter(scores[chosen], row + spread[chosen], s=12, color=color)
             axis.vlines(best_threshold(scores, relevant), row - 0.42, row + 0.42, RED, linewidth=2)
         axis.set(title=title, xlabel="score", yticks=range(len(SHOWN)), yticklabels=SHOWN)
     axes[0][0].invert_yaxis()
@@ -146,12 +146,12 @@ def score_plot(file: str, evaluations: dict[str, Evaluation]) -> None:
 score_plot("zero-shot.png", {"untrained": before})
 
 # %% [markdown]
-# ## 3. A few labelled photos
+# ## 3. A few labeled photos
 #
 # Training moves a small head on top of the two frozen towers; each photo is opened and embedded
 # once, whatever the number of epochs. Every pair of photo and label counts by itself, so that a
 # label on ten photos is never its own negative, and a thousand general words are held where they
-# were, so that words that nobody labelled still work.
+# were, so that words that nobody labeled still work.
 #
 # The same call does what comes next: it holds out each building in turn, to learn the cut.
 
@@ -185,18 +185,18 @@ own = sieve.evaluate(train)
 
 thresholds = np.linspace(0.02, 0.98, 97)
 judged = {
-    "training photos, known to the model": (own.probabilities, own.relevant, GREY),
+    "training photos, known to the model": (own.probabilities, own.relevant, GRAY),
     "training photos, held out": (held_out, relevant, RED),
     "test buildings": (after.probabilities, after.relevant, GREEN),
 }
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6))
 bins = np.linspace(0, 1, 26)
-left.hist(held_out[~relevant], bins, color=GREY, label="does not show it")
+left.hist(held_out[~relevant], bins, color=GRAY, label="does not show it")
 left.hist(held_out[relevant], bins, color=GREEN, alpha=0.85, label="shows it")
 left.set(title="held-out photos", xlabel="probability", ylabel="photos x labels", yscale="log")
-for name, (probabilities, right_ones, colour) in judged.items():
+for name, (probabilities, right_ones, color) in judged.items():
     curve = [float(mean(Counts.of(probabilities > t, right_ones, axis=0).f1)) for t in thresholds]
-    right.plot(thresholds, curve, color=colour, label=name)
+    right.plot(thresholds, curve, color=color, label=name)
 right.set(title="macro F1", xlabel="threshold on the probability", ylim=(0, 1.02))
 for axis in (left, right):
     axis.axvline(sieve.cut.floor, color="black", linestyle="--", linewidth=1)
@@ -238,15 +238,15 @@ for number, building in enumerate(after.buildings):
 # cut; the workbook has a sheet for the labels, one for the buildings, and one for both.
 
 # %%
-report.write_html(after, OUT / "report.html")
-report.write_excel(after, OUT / "report.xlsx")
+write_html(after, OUT / "report.html")
+write_excel(after, OUT / "report.xlsx")
 print(*sorted(path.name for path in OUT.glob("report.*")))
 
 # %% [markdown]
 # ## 6. Search
 #
 # A query may be a label, any other word, or several terms. Frames are green where the photo is in
-# the answer and grey where the cut leaves it out.
+# the answer and gray where the cut leaves it out.
 
 # %%
 BUILDING = TEST / "fountain-square-3"
@@ -259,7 +259,7 @@ def show(result: SearchResult) -> None:
         f"search-{''.join(c if c.isalnum() else '-' for c in result.query)}.png",
         [hit.path for hit in hits],
         [f"{hit.path.name}: {hit.probability:.3f}" for hit in hits],
-        [GREEN] * len(result.hits) + [GREY] * len(result.hidden),
+        [GREEN] * len(result.hits) + [GRAY] * len(result.hidden),
     )
     print(f'"{result.query}": {len(result)} of {result.looked_at} photos match')
 

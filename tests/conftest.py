@@ -1,4 +1,4 @@
-"""A small world for tests: an encoder without weights, and listings of coloured photos."""
+"""A small world for tests: an encoder without weights, and listings of colored photos."""
 
 import hashlib
 import json
@@ -13,13 +13,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Encoder, Floats, Head, Item, Other, PhotoFeatures, feed, runtime
-from photosieve.encoders.linear import LinearHead
-from photosieve.labels import Dataset
-from photosieve.photos import DEFAULT_MAX_PIXELS
+from photosieve.data.dataset import Dataset
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.encoders import feed, runtime
+from photosieve.encoders.head import LinearHead
+from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other, PhotoFeatures
 from photosieve.progress import Progress, silent
+from photosieve.training.features import Prepared, prepare
 from photosieve.training.recipes import get_recipe
-from photosieve.training.trunk import Prepared, prepare
 
 if TYPE_CHECKING:  # it brings torch, which most tests do without
     from tests.zoo import Zoo
@@ -27,11 +28,11 @@ if TYPE_CHECKING:  # it brings torch, which most tests do without
 # The heads trained here are tiny: a second thread saves nothing, and waits long for a busy core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-COLOURS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
-GREY = (128, 128, 128)
+COLORS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
+GRAY = (128, 128, 128)
 
 QUICK = get_recipe("balanced", {"epochs": "30", "lr": "5e-3"})
-"""What is enough for the coloured photos below."""
+"""What is enough for the colored photos below."""
 
 CELLS = 4
 WIDTH = 3 * CELLS**2
@@ -44,11 +45,11 @@ def identity_head() -> LinearHead:
 
 @dataclass(frozen=True)
 class FakeEncoder:
-    """A photo is the mean colours of a 4 x 4 grid; a text is its colour, or noise from its hash."""
+    """A photo is the mean colors of a 4 x 4 grid; a text is its color, or noise from its hash."""
 
     head: Head = field(default_factory=identity_head)
     name: str = "fake"
-    licence: str = ""
+    license: str = ""
     shortest_side: int | None = None
 
     @property
@@ -82,12 +83,12 @@ class FakeEncoder:
         items: Iterable[Item],
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
-    ) -> Iterator[tuple[Item, Floats]]:
+    ) -> Iterator[tuple[Item, Float32Array]]:
         return feed.stream(iter_grids, grid, items, load, other)
 
-    def text_features(self, texts: Sequence[str]) -> Floats:
+    def text_features(self, texts: Sequence[str]) -> Float32Array:
         rows = [
-            np.tile(np.array(COLOURS[text]) / 255, CELLS**2) if text in COLOURS else _noise(text)
+            np.tile(np.array(COLORS[text]) / 255, CELLS**2) if text in COLORS else _noise(text)
             for text in texts
         ]
         return np.array(rows, np.float32).reshape(len(texts), WIDTH)
@@ -108,17 +109,17 @@ class FakeEncoder:
         return tuple(f"word {number}" for number in range(30))
 
 
-def grid(photo: Image.Image) -> tuple[Floats]:
+def grid(photo: Image.Image) -> tuple[Float32Array]:
     cells = np.asarray(photo.resize((CELLS, CELLS), Image.Resampling.BOX), np.float32)
     return (cells.reshape(1, WIDTH) / np.float32(255),)
 
 
-def iter_grids(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Floats]:
+def iter_grids(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
     for (cells,) in inputs:
         yield cells
 
 
-def _noise(text: str) -> Floats:
+def _noise(text: str) -> Float32Array:
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
     return np.random.default_rng(seed).uniform(0, 1, WIDTH).astype(np.float32)
 
@@ -126,12 +127,12 @@ def _noise(text: str) -> Floats:
 # Left and right half of each photo, and its labels. Nothing in its pixels says "garden": the
 # encoder has to learn that it means green.
 _SHOTS: dict[str, tuple[tuple[int, int, int], tuple[int, int, int], list[str]]] = {
-    "red.png": (COLOURS["red"], COLOURS["red"], ["red"]),
-    "red-too.png": (COLOURS["red"], COLOURS["red"], ["red"]),
-    "blue.png": (COLOURS["blue"], COLOURS["blue"], ["blue"]),
-    "green.png": (COLOURS["green"], COLOURS["green"], ["garden"]),
-    "both.png": (COLOURS["red"], COLOURS["blue"], ["red", "blue"]),
-    "grey.png": (GREY, GREY, []),
+    "red.png": (COLORS["red"], COLORS["red"], ["red"]),
+    "red-too.png": (COLORS["red"], COLORS["red"], ["red"]),
+    "blue.png": (COLORS["blue"], COLORS["blue"], ["blue"]),
+    "green.png": (COLORS["green"], COLORS["green"], ["garden"]),
+    "both.png": (COLORS["red"], COLORS["blue"], ["red", "blue"]),
+    "gray.png": (GRAY, GRAY, []),
 }
 
 

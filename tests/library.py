@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import Image
 
-from photosieve import storage
-from photosieve.encoders import Floats, Item, Other
-from photosieve.index import Index
-from tests.conftest import COLOURS, FakeEncoder
+from photosieve.encoders.protocol import Float32Array, Item, Other
+from photosieve.index.index import Index
+from photosieve.sieve import saved as storage
+from tests.conftest import COLORS, FakeEncoder
 
-COLOUR_NAMES = tuple(COLOURS)
+COLOR_NAMES = tuple(COLORS)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CountingEncoder(FakeEncoder):
         items: Iterable[Item],
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
-    ) -> Iterator[tuple[Item, Floats]]:
+    ) -> Iterator[tuple[Item, Float32Array]]:
         for item, features in super().stream(items, load, other):
             self.embedded.append(item)
             yield item, features
@@ -42,10 +42,10 @@ def fake_by_name(name: str, folder: Path | None = None) -> FakeEncoder:
 
 
 def photo(path: Path, seed: int) -> None:
-    """Write a small photo: one of three colours, or none of them, with noise of its own."""
+    """Write a small photo: one of three colors, or none of them, with noise of its own."""
     rng = np.random.default_rng(seed)
-    colour = (*COLOURS.values(), (128, 128, 128))[seed % 4]
-    noisy = (np.array(colour) + rng.normal(0, 20, (12, 16, 3))).clip(0, 255).astype(np.uint8)
+    color = (*COLORS.values(), (128, 128, 128))[seed % 4]
+    noisy = (np.array(color) + rng.normal(0, 20, (12, 16, 3))).clip(0, 255).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(noisy).save(path)
 

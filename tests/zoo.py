@@ -130,7 +130,7 @@ def build(folder: Path) -> Zoo:
     return Zoo(folder, photos)
 
 
-def normalise(rows: torch.Tensor) -> NDArray[np.float32]:
+def normalize(rows: torch.Tensor) -> NDArray[np.float32]:
     return cast(NDArray[np.float32], torch.nn.functional.normalize(rows, dim=-1).numpy())
 
 
@@ -152,4 +152,4 @@ def theirs(family: str, folder: Path, paths: list[Path]) -> tuple[NDArray[Any], 
         texts = model.get_text_features(
             input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
         )
-    return normalise(photos.pooler_output), normalise(texts.pooler_output)
+    return normalize(photos.pooler_output), normalize(texts.pooler_output)

@@ -6,41 +6,110 @@
 
     sieve = Sieve.fit(Dataset.load("train"), encoder="starter")
     for hit in sieve.search("sofa", "test/harbour-view"):
-        print(hit.path, hit.score)
+        print(hit.path, hit.probability)
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from photosieve.cut import Cut
-    from photosieve.errors import PhotosieveError
-    from photosieve.evaluate import Evaluation
-    from photosieve.hits import Hit, SearchResult
-    from photosieve.index import Index
-    from photosieve.labels import Dataset
-    from photosieve.sieve import Sieve
+    from photosieve.data.check import CheckReport, check
+    from photosieve.data.dataset import Dataset
+    from photosieve.decision.cut import Cut
+    from photosieve.decision.evaluation import Evaluation
+    from photosieve.decision.guarantee import Guarantee
+    from photosieve.decision.metrics import Counts
+    from photosieve.encoders import load_encoder
+    from photosieve.encoders.protocol import Encoder
+    from photosieve.errors import (
+        EncoderError,
+        GuaranteeError,
+        LabelsError,
+        PhotoError,
+        PhotoIndexError,
+        PhotosieveError,
+        SieveError,
+        Skipped,
+        TrainingError,
+        UsageError,
+    )
+    from photosieve.index.index import Index
+    from photosieve.report.history import write_training
+    from photosieve.report.page import write_contact_sheet, write_html
+    from photosieve.report.table import write_csv, write_excel, write_leaderboard
+    from photosieve.sieve.answer import Hit, SearchResult
+    from photosieve.sieve.compare import Comparison, compare
+    from photosieve.sieve.sieve import Sieve
+    from photosieve.training.recipe import Recipe
+    from photosieve.training.recipes import get_recipe
 
-_HOMES = {
-    "Cut": "photosieve.cut",
-    "Dataset": "photosieve.labels",
-    "Evaluation": "photosieve.evaluate",
-    "Hit": "photosieve.hits",
-    "Index": "photosieve.index",
-    "PhotosieveError": "photosieve.errors",
-    "SearchResult": "photosieve.hits",
-    "Sieve": "photosieve.sieve",
+_MODULES = {
+    "data.check": ("CheckReport", "check"),
+    "data.dataset": ("Dataset",),
+    "decision.cut": ("Cut",),
+    "decision.evaluation": ("Evaluation",),
+    "decision.guarantee": ("Guarantee",),
+    "decision.metrics": ("Counts",),
+    "encoders": ("load_encoder",),
+    "encoders.protocol": ("Encoder",),
+    "errors": (
+        "EncoderError",
+        "GuaranteeError",
+        "LabelsError",
+        "PhotoError",
+        "PhotoIndexError",
+        "PhotosieveError",
+        "SieveError",
+        "Skipped",
+        "TrainingError",
+        "UsageError",
+    ),
+    "index.index": ("Index",),
+    "report.history": ("write_training",),
+    "report.page": ("write_contact_sheet", "write_html"),
+    "report.table": ("write_csv", "write_excel", "write_leaderboard"),
+    "sieve.answer": ("Hit", "SearchResult"),
+    "sieve.compare": ("Comparison", "compare"),
+    "sieve.sieve": ("Sieve",),
+    "training.recipe": ("Recipe",),
+    "training.recipes": ("get_recipe",),
 }
+_HOMES = {name: f"photosieve.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "CheckReport",
+    "Comparison",
+    "Counts",
     "Cut",
     "Dataset",
+    "Encoder",
+    "EncoderError",
     "Evaluation",
+    "Guarantee",
+    "GuaranteeError",
     "Hit",
     "Index",
+    "LabelsError",
+    "PhotoError",
+    "PhotoIndexError",
     "PhotosieveError",
+    "Recipe",
     "SearchResult",
     "Sieve",
+    "SieveError",
+    "Skipped",
+    "TrainingError",
+    "UsageError",
+    "check",
+    "compare",
+    "get_recipe",
+    "load_encoder",
+    "write_contact_sheet",
+    "write_csv",
+    "write_excel",
+    "write_html",
+    "write_leaderboard",
+    "write_training",
 ]
 
 
@@ -49,3 +118,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,5 +1,5 @@
 """Run the command line as `python -m photosieve`."""
 
-from photosieve.cli import main
+from photosieve.cli.main import main
 
 main()

@@ -16,6 +16,8 @@ The command line turns them into one line on stderr and an exit status; a server
 a status code. Anything else that escapes is a bug.
 """
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -69,3 +71,46 @@ class SieveError(PhotosieveError):
 
 class PhotoIndexError(PhotosieveError):
     """An index is missing, damaged, busy or belongs to another model."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A photo that a run went past, and why.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    reason : str
+        What is wrong with it.
+    remedy : str
+        What its owner can do about it.
+    """
+
+    path: Path
+    reason: str
+    remedy: str
+
+    @classmethod
+    def from_error(cls, error: PhotoError) -> "Skipped":
+        """The record of a photo that could not be read."""
+        return cls(error.path, error.reason, error.remedy)
+
+    def to_dict(self) -> dict[str, str]:
+        """Return a form for JSON."""
+        return {"path": shown(self.path), "reason": self.reason, "remedy": self.remedy}
+
+    def __str__(self) -> str:
+        # A file name may hold a line break, and a log or a terminal must not see two lines.
+        return " ".join(f"skipped {shown(self.path)}: {self.reason}; {self.remedy}".split())
+
+
+def shown(path: Path) -> str:
+    """Say a path as people know it: a `Path` keeps one slash of ``s3://bucket/photo.jpg``."""
+    return re.sub(r"^(\w{2,}):/(?=[^/])", r"\1://", str(path))
+
+
+def one_line(error: Exception) -> str:
+    """Say an error in at most 200 characters without a line break."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())[:200] or type(error).__name__

@@ -1,160 +1,115 @@
-"""A sieve's fields as a folder, and back."""
+"""Files and folders that appear whole or not at all, and the place for those made again at will.
+
+A draft is written beside its target, flushed to the disk and renamed into place. A reader sees the
+old content or the new one, and a writer that is killed harms neither.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict
-from importlib.metadata import version
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from photosieve import sievefile
-from photosieve.calibrate import Background
-from photosieve.card import card
-from photosieve.encoders import Encoder, checkpoint, load_encoder
-from photosieve.encoders.linear import LinearHead
-from photosieve.encoders.stored import Stored
-from photosieve.errors import EncoderError, SieveError, UsageError
-from photosieve.evidence import Evidence, History
-from photosieve.guarantee import Guarantee
-from photosieve.training.recipes import Recipe
-from photosieve.tune import Tuning
-
-CONVERTERS = ("photosieve", "transformers", "tokenizers", "openvino")
-"""Packages that decide what becomes of a text tower."""
+CACHE = "PHOTOSIEVE_CACHE"
+"""Environment variable that names another cache folder."""
 
 
-def write(folder: Path, fields: Mapping[str, Any], *, public: bool = False) -> None:
-    """Write the fields of a `photosieve.sieve.Sieve`, by name: all of it or nothing.
+def cache_folder() -> Path:
+    """Return the folder for files that can be made again; it need not exist."""
+    if chosen := os.environ.get(CACHE):
+        return Path(chosen)
+    import platformdirs
+
+    return platformdirs.user_cache_path("photosieve")
+
+
+@contextmanager
+def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Open a draft of a file, which replaces the file when the block ends without an error.
+
+    Missing folders are made. A file that is replaced keeps its permissions.
 
     Parameters
     ----------
-    folder : Path
-    fields : mapping
-    public : bool
-        Whether others will read it, who need not know where a model was on this machine.
+    path : Path
+    private : bool
+        Whether only this user may read a new file.
 
     Raises
     ------
-    UsageError
-        If the folder cannot be written, or holds something else than a sieve.
+    OSError
+        If it cannot be written; the old file is still there.
     """
-    encoder, evidence, promised = fields["encoder"], fields["evidence"], fields["guarantee"]
-    if Path(encoder.name).is_dir() and Path(encoder.name).resolve() == folder.resolve():
-        raise UsageError(
-            f"{folder}: the sieve was trained from the model in this folder, and would replace it; "
-            "choose another place"
-        )
-
-    def fill(draft: Path) -> sievefile.Saved:
-        saved = encoder.export(draft)
-        versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
-        manifest = {
-            "encoder": Path(saved.name).name
-            if public and Path(saved.name).is_dir()
-            else saved.name,
-            "licence": encoder.licence,
-            "fingerprint": saved.fingerprint,
-            "trunk_fingerprint": saved.trunk_fingerprint,
-            "labels": dict(fields["labels"]),
-            "recipe": fields["recipe"].to_dict(),
-            "seed": fields["seed"],
-            "seconds": round(fields["seconds"], 3),
-            "tuning": fields["tuning"].to_dict(),
-            "evidence": {"groups": evidence.groups, "names": evidence.names},
-            "training": asdict(fields["history"]),
-            "guarantee": promised.to_dict() if promised else None,
-            "average_background": asdict(fields["average"]),
-            "versions": versions,
-        }
-        tables: dict[str, sievefile.Arrays] = {
-            "head": saved.head.arrays(),
-            "background": {"photos": fields["background"]},
-            **evidence.tables(),
-        }
-        return sievefile.Saved(manifest, tables, card(fields, versions))
-
-    sievefile.write(folder, fill)
-
-
-def publish(name: str, fields: Mapping[str, Any]) -> str:
-    """Write the fields of a `photosieve.sieve.Sieve` to the Hugging Face hub; return the address.
-
-    Raises
-    ------
-    UsageError
-        If the hub does not take them.
-    """
-    with tempfile.TemporaryDirectory() as scratch:
-        write(Path(scratch) / "sieve", fields, public=True)
-        return checkpoint.publish(Path(scratch) / "sieve", name)
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """Read the fields again, each checked.
-
-    Raises
-    ------
-    SieveError
-        If the folder is missing, damaged, altered, made by another version, or its cut was tuned
-        for other weights than those found.
-    """
-    saved = sievefile.read(folder)
-    manifest = saved.manifest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = _beside(path)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
-        recipe, promised = Recipe(**manifest["recipe"]), manifest["guarantee"]
-        fields: dict[str, Any] = {
-            "encoder": _encoder(folder.resolve(), saved),
-            "labels": {str(label): int(count) for label, count in manifest["labels"].items()},
-            "recipe": recipe,
-            "seed": int(manifest["seed"]),
-            "tuning": Tuning.from_dict(manifest["tuning"]),
-            "evidence": Evidence.from_tables(saved.tables, recipe, **manifest["evidence"]),
-            "background": saved.tables["background"]["photos"],
-            "average": Background(
-                **{k: float(v) for k, v in manifest["average_background"].items()}
-            ),
-            "seconds": float(manifest["seconds"]),
-            "history": History.from_dict(manifest["training"]),
-            "guarantee": Guarantee.from_dict(promised) if promised else None,
-        }
-        fingerprint = manifest["fingerprint"]
-    except (
-        KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
-    ) as error:  # fmt: skip
-        raise SieveError(
-            f"{folder / sievefile.MANIFEST}: the file is damaged ({error!r}); train again"
-        ) from None
-    if fields["encoder"].fingerprint != fingerprint:
-        raise SieveError(
-            f"{folder}: the cut was tuned for other weights than those found here "
-            "(another version of the encoder's packages?); train again"
-        )
-    return fields
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            draft.chmod(path.stat().st_mode & 0o777)
+        draft.replace(path)
+        _sync(path.parent)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
-def _encoder(folder: Path, saved: sievefile.Saved) -> Encoder:
-    """The encoder: the starter comes with the product, any other model stands in the folder."""
-    manifest, head = saved.manifest, LinearHead(**saved.tables["head"])
-    if "config.json" not in manifest["files"]:
-        return load_encoder(manifest["encoder"]).with_head(head)
+@contextmanager
+def draft_folder(folder: Path) -> Iterator[Path]:
+    """Make a draft of a folder, which replaces the folder when the block ends without an error.
 
-    def verify() -> None:
-        for name, digest in sievefile.weights(saved).items():
-            sievefile.verify(folder / name, digest)
+    Missing folders above are made.
 
-    # The code that converts a text tower is part of its file's name, which is kept with the rest.
-    parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
-    return Stored(
-        name=manifest["encoder"],
-        licence=str(manifest.get("licence", "")),  # sieves of before do not say it
-        folder=folder,
-        head=head,
-        fingerprint=manifest["fingerprint"],
-        trunk_fingerprint=manifest["trunk_fingerprint"],
-        key=hashlib.sha256("/".join(parts).encode()).hexdigest(),
-        verify=verify,
-    )
+    Raises
+    ------
+    OSError
+        If it cannot be written; the old folder is still there.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = _beside(folder)
+    draft.mkdir()
+    try:
+        yield draft
+        for path in draft.rglob("*"):
+            _sync(path)
+        _sync(draft)
+        _exchange(draft, folder)
+        _sync(folder.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _beside(path: Path) -> Path:
+    """Return a new hidden name in the same folder, so that a rename never copies."""
+    return path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+
+
+def _exchange(draft: Path, folder: Path) -> None:
+    """Rename a complete draft into place; an old folder stays there if that fails."""
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    old = _beside(folder)
+    folder.rename(old)
+    try:
+        draft.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

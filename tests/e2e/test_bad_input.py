@@ -17,9 +17,9 @@ from tests.e2e.conftest import SAMPLES, Run
 TRAIN = SAMPLES / "train"
 
 
-def make_photo(path: Path, colour: str = "red") -> None:
+def make_photo(path: Path, color: str = "red") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (64, 48), colour).save(path)
+    Image.new("RGB", (64, 48), color).save(path)
 
 
 def make_labels(folder: Path, labels: object) -> None:

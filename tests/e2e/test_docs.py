@@ -24,11 +24,11 @@ import typer.main
 from filelock import FileLock
 from pyarrow import fs
 
-from photosieve.cli import app
-from photosieve.labels import Dataset
+from photosieve.cli.main import app
+from photosieve.data.dataset import Dataset
 from tests.e2e.conftest import SAMPLES, Run
 from tests.e2e.pages import ROOT, Block, assert_printed, blocks
-from tests.unit.test_object_store import server
+from tests.unit.index.test_object_store import server
 from tests.zoo import save_model
 
 __all__ = ["server"]  # a fixture
@@ -127,7 +127,7 @@ class Reader:
                 assert other in SHOWN, f"{where}: who runs {other}?"
 
     def label(self, labels: dict[str, list[str]]) -> None:
-        folder = self.folder / "labelled"
+        folder = self.folder / "labeled"
         folder.mkdir(exist_ok=True)
         for name in labels:
             (folder / name).touch()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from photosieve.index import Index
+from photosieve.index.index import Index
 from tests.e2e.conftest import SAMPLES, Run
 from tests.library import rows
 
@@ -47,7 +47,7 @@ def test_a_search_loads_little(index: Path) -> None:
     """A first answer within a second: neither torch nor what writes indexes is loaded."""
     code = f"""
 import sys
-from photosieve.cli import app
+from photosieve.cli.main import app
 sys.argv = ["photosieve", "search", "sofa", "--index", {str(index)!r}]
 try:
     app()
@@ -128,7 +128,7 @@ import psutil, ray
 from ray.cluster_utils import Cluster
 
 from photosieve.cluster import embed_on
-from photosieve.index import Index
+from photosieve.index.index import Index
 
 address, sieve, folder = sys.argv[1:]
 cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})

@@ -1,4 +1,4 @@
-"""From labelled photos to the right photos, as a user runs it."""
+"""From labeled photos to the right photos, as a user runs it."""
 
 import csv
 import json
@@ -9,9 +9,9 @@ from typing import Any
 
 import openpyxl
 
-from photosieve.encoders import embed_photos
-from photosieve.folders import find
-from photosieve.sieve import Sieve
+from photosieve.data.folders import find
+from photosieve.encoders.protocol import embed_photos
+from photosieve.sieve.sieve import Sieve
 from tests.e2e.conftest import SAMPLES, Run
 
 BUILDING = SAMPLES / "test" / "fountain-square-3"
@@ -123,7 +123,7 @@ def test_search_explains_itself(sieve: Path, run: Run) -> None:
 
 
 def test_words_from_far_away_get_no_answer(sieve: Path) -> None:
-    """And words that nobody labelled get one where a label of the same photos says so."""
+    """And words that nobody labeled get one where a label of the same photos says so."""
     loaded, folder = Sieve.load(sieve), SAMPLES / "test"
     vectors = embed_photos(loaded.encoder, paths := find(folder, recursive=True)).features
     groups = [path.parent.name for path in paths]

@@ -76,18 +76,18 @@ def test_the_wheel_does_the_whole_job_by_itself(checkout: Path, tmp_path: Path) 
         source = {name.partition("/")[2] for name in archive.getnames()}
     assert {
         "LICENSE", "README.md", "CHANGELOG.md", "CITATION.cff", "Makefile", "constraints.txt",
-        "pyproject.toml", "docs/licences.md", "tests/e2e/test_package.py",
+        "pyproject.toml", "docs/licenses.md", "tests/e2e/test_package.py",
         "src/photosieve/py.typed", "samples/test/rosewood-villa/photo-01.jpg",
     } <= source  # fmt: skip
 
     bill = json.loads((checkout / "dist" / "sbom.cdx.json").read_text())
     assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "photosieve")
     listed = {part["name"].lower().replace("_", "-") for part in bill["components"]}
-    rows = (checkout / "dist" / "licences.md").read_text("utf-8").split("| --- | --- |")[1]
+    rows = (checkout / "dist" / "licenses.md").read_text("utf-8").split("| --- | --- |")[1]
     assert {row.split()[1] for row in rows.strip().splitlines()} == listed
     assert "torch" in listed
     assert "pytest" not in listed
-    assert "Apache License" in (checkout / "dist" / "licences.txt").read_text("utf-8")
+    assert "Apache License" in (checkout / "dist" / "licenses.txt").read_text("utf-8")
 
     folder = tmp_path / "elsewhere"
     folder.mkdir()

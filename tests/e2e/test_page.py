@@ -15,7 +15,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from photosieve.labels import Dataset
+from photosieve.data.dataset import Dataset
 from tests.e2e.conftest import SAMPLES
 
 LEARNING = 120_000
@@ -222,17 +222,17 @@ def test_a_folder_without_labels(browser: Browser, tmp_path: Path) -> None:
         expect(page.locator("h1")).to_contain_text("These 30 photos have no labels yet")
         page.click("#begin")
         for number in range(24):
-            expect(page.locator("#labelling .soft").first).to_contain_text(
-                f"{number} labelled" if number else ".jpg"
+            expect(page.locator("#labeling .soft").first).to_contain_text(
+                f"{number} labeled" if number else ".jpg"
             )
             if number == 1:
                 no_violation(page)
-            about = page.locator("#labelling .soft").first.inner_text()
+            about = page.locator("#labeling .soft").first.inner_text()
             name = about.partition(".jpg")[0] + ".jpg"
-            page.fill("#labelling form input", ", ".join(truth[name]))
-            page.press("#labelling form input", "Enter")  # takes the words in
-            page.press("#labelling form input", "Enter")  # saves
-        expect(page.locator("#labelling .soft").first).to_contain_text("24 labelled")
+            page.fill("#labeling form input", ", ".join(truth[name]))
+            page.press("#labeling form input", "Enter")  # takes the words in
+            page.press("#labeling form input", "Enter")  # saves
+        expect(page.locator("#labeling .soft").first).to_contain_text("24 labeled")
         page.click("#learn")
         page.wait_for_selector("text=Keep the new one", timeout=LEARNING)
         row = page.locator("#lesson tr", has_text="F1, mean over labels").locator("td")

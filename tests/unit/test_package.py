@@ -1,4 +1,4 @@
-"""What the package says about itself is true: its licences, its citation, its version."""
+"""What the package says about itself is true: its licenses, its citation, its version."""
 
 import importlib.util
 import tomllib
@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def licences() -> ModuleType:
+def licenses() -> ModuleType:
     spec = importlib.util.spec_from_file_location(
-        "make_licences", ROOT / "docs" / "make_licences.py"
+        "make_licenses", ROOT / "docs" / "make_licenses.py"
     )
     assert spec is not None
     assert spec.loader is not None
@@ -25,12 +25,12 @@ def licences() -> ModuleType:
     return made
 
 
-def test_the_page_about_licences_is_what_is_installed(licences: ModuleType) -> None:
-    text = (ROOT / "docs" / "licences.md").read_text("utf-8")
-    assert text == licences.page(), "run: python docs/make_licences.py"
+def test_the_page_about_licenses_is_what_is_installed(licenses: ModuleType) -> None:
+    text = (ROOT / "docs" / "licenses.md").read_text("utf-8")
+    assert text == licenses.page(), "run: python docs/make_licenses.py"
     assert "| torch | " in text
     assert "| pytest | " not in text  # only for developing
-    assert not licences.incompatible(licences.closure("photosieve[ray]"))
+    assert not licenses.incompatible(licenses.closure("photosieve[ray]"))
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_the_page_about_licences_is_what_is_installed(licences: ModuleType) -> N
         ("Summary: no word about it", False),
     ],
 )
-def test_a_licence_that_does_not_go_together_is_named(
-    licences: ModuleType, tmp_path: Path, metadata: str, good: bool
+def test_a_license_that_does_not_go_together_is_named(
+    licenses: ModuleType, tmp_path: Path, metadata: str, good: bool
 ) -> None:
     (tmp_path / "METADATA").write_text(f"Metadata-Version: 2.4\nName: other\n{metadata}\n")
-    found = licences.incompatible({"other": Distribution.at(tmp_path)})
+    found = licenses.incompatible({"other": Distribution.at(tmp_path)})
     assert bool(found) is not good
     assert all(line.startswith("other: ") for line in found)
 

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats, PhotoFeatures, runtime
+from photosieve.data.photos import MORE_VIEWS, decode, more_views
+from photosieve.encoders import runtime
+from photosieve.encoders.protocol import Float32Array, PhotoFeatures
 from photosieve.encoders.runtime import Tower
-from photosieve.errors import EncoderError, PhotoError
-from photosieve.photos import MORE_VIEWS, Skipped, decode, more_views, one_line
+from photosieve.errors import EncoderError, PhotoError, Skipped, one_line
 from photosieve.progress import Progress
 
 Item = TypeVar("Item")
@@ -102,8 +103,8 @@ def stream(
     other: Callable[[Item, Other], None],
     *,
     batch: int = 1,
-) -> Iterator[tuple[Item, Floats]]:
-    """Run an image tower on photos as they come; see `photosieve.encoders.Encoder.stream`.
+) -> Iterator[tuple[Item, Float32Array]]:
+    """Run an image tower on photos as they come; see `photosieve.encoders.protocol.Encoder.stream`.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ def stream(
             else:
                 other(item, found)
 
-    rows: list[Floats] = []
+    rows: list[Float32Array] = []
     for found in tower(_batches(inputs(), batch)):
         rows.extend(found)
         while running and running[0][1] <= len(rows):
@@ -142,7 +143,7 @@ def stream(
 
 def text_features(
     tower: Tower, tokenize: Callable[[Sequence[str]], Arrays], texts: Sequence[str], *, width: int
-) -> Floats:
+) -> Float32Array:
     """Run a text tower, (m, width), batch by batch over what `tokenize` makes of the texts.
 
     Where a row grows with its text, short ones are lengthened with zeros.
@@ -154,7 +155,7 @@ def text_features(
     return np.concatenate([np.pad(rows, ((0, 0), (0, longest - rows.shape[1]))) for rows in tables])
 
 
-def _room(photos: int, views: int, width: int) -> Floats:
+def _room(photos: int, views: int, width: int) -> Float32Array:
     """A table for features, (photos, views, width): in memory, or in a file that goes with it."""
     size = photos * views * width * 4
     folder = runtime.cache_folder()

@@ -3,7 +3,7 @@
 A model is split where its own projections begin. Where these are plain matrices, as in CLIP, they
 are the head, and all below is the trunk; a model without them is all trunk, and its head starts as
 the identity. Either way the pretrained head gives the model's own embeddings. A model that is
-opened is split further down: see `photosieve.encoders.tail`.
+opened is split further down: see `photosieve.encoders.blocks.tail`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats, Head, Item, Other, PhotoFeatures, feed, general_words
-from photosieve.encoders.checkpoint import Checkpoint
-from photosieve.encoders.ends import End, open_end
-from photosieve.encoders.linear import LinearHead
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.encoders import feed
+from photosieve.encoders.blocks.ends import End, open_end
+from photosieve.encoders.blocks.tail import Tail
+from photosieve.encoders.files import Checkpoint
+from photosieve.encoders.head import LinearHead
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
+from photosieve.encoders.protocol import Float32Array, Head, Item, Other, PhotoFeatures
 from photosieve.encoders.runtime import Tower
-from photosieve.encoders.tail import Tail
-from photosieve.encoders.textside import TextSide
+from photosieve.encoders.texts import TextSide
 from photosieve.encoders.towers import (
     Trunk,
     accelerator,
@@ -35,8 +37,8 @@ from photosieve.encoders.towers import (
     no_tower,
     text_tower_file,
 )
+from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
-from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 
 PREPARATION = 1
@@ -71,9 +73,9 @@ class Hub:
     shortest_side = None
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """What the model's own card states."""
-        return self.model.checkpoint.licence
+        return self.model.checkpoint.license
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -121,12 +123,12 @@ class Hub:
         items: Iterable[Item],
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
-    ) -> Iterator[tuple[Item, Floats]]:
+    ) -> Iterator[tuple[Item, Float32Array]]:
         """Run the image tower on photos as they come: each item with its (photos, p)."""
         trunk = self.trunk
         return feed.stream(trunk.photos, trunk.prepare, items, load, other, batch=trunk.batch)
 
-    def text_features(self, texts: Sequence[str]) -> Floats:
+    def text_features(self, texts: Sequence[str]) -> Float32Array:
         """Run the text tower: (m, q). A text beyond the model's limit is cut short, with a warning.
 
         Warns
@@ -269,7 +271,7 @@ def _head(model: Model, photo_width: int, text_width: int) -> LinearHead:
 def _embedding(tower: Tower, head: LinearHead) -> Tower:
     """Return a text tower that gives what the head makes of its features, (m, d)."""
 
-    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Floats]:
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
         for rows in tower(inputs):
             yield np.asarray((rows - head.text_mean) @ head.text, np.float32)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders.checkpoint import Checkpoint
+from photosieve.encoders.files import Checkpoint
 from photosieve.errors import EncoderError
 
 Arrays = tuple[NDArray[Any], ...]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photosieve.encoders import Floats
-from photosieve.encoders.checkpoint import SMALL_FILES, Checkpoint, first_line
+from photosieve.encoders.files import SMALL_FILES, Checkpoint, first_line
+from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Model:
         return cls(checkpoint, config, kind)
 
     @functools.cached_property
-    def projections(self) -> dict[Side, Floats]:
+    def projections(self) -> dict[Side, Float32Array]:
         """The last layer of each tower, (p, d), where it is a plain matrix."""
         tensors, found = self.checkpoint.tensors(), {}
         for side in (PHOTOS, TEXTS):
@@ -172,7 +172,7 @@ class Model:
         loaded: torch.nn.Module = model.eval()
         return loaded
 
-    def save(self, folder: Path, weights: Mapping[str, Floats]) -> Model:
+    def save(self, folder: Path, weights: Mapping[str, Float32Array]) -> Model:
         """Write the model into a folder, with some of its weights replaced.
 
         All is written in float32, whatever it came in: that is what training changes.

@@ -4,7 +4,7 @@ Both towers come as ordinary packages with their pretrained weights inside. They
 each other, but EfficientNet's classifier holds a bridge: row c of its last layer is the direction
 of class c among image features, and MiniLM can embed the name of class c. A ridge regression from
 one to the other is a map from image features to text space. What an average photo looks like to
-the image tower, which has to be taken away first, follows from its last batch normalisation.
+the image tower, which has to be taken away first, follows from its last batch normalization.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats, Head, Item, Other, PhotoFeatures, feed, general_words
-from photosieve.encoders.linear import LinearHead
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.encoders import feed
+from photosieve.encoders.head import LinearHead
+from photosieve.encoders.protocol import Float32Array, Head, Item, Other, PhotoFeatures
 from photosieve.encoders.runtime import Tower, open_tower
+from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
-from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ class Starter:
     """
 
     name = "starter"
-    licence = "apache-2.0"  # of both parts' weights
+    license = "apache-2.0"  # of both parts' weights
     shortest_side = SIDE
 
     def __init__(self, head: Head | None = None) -> None:
@@ -129,11 +131,11 @@ class Starter:
         items: Iterable[Item],
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
-    ) -> Iterator[tuple[Item, Floats]]:
+    ) -> Iterator[tuple[Item, Float32Array]]:
         """Run the image tower on photos as they come: each item with its (photos, 1280)."""
         return feed.stream(image_tower(), pixels, items, load, other)
 
-    def text_features(self, texts: Sequence[str]) -> Floats:
+    def text_features(self, texts: Sequence[str]) -> Float32Array:
         """Run the text tower: (m, 384), of length 1."""
         if tuple(texts) == general_words():
             return _word_features().copy()
@@ -157,12 +159,12 @@ class Starter:
         )
 
 
-def _text_features(texts: Sequence[str]) -> Floats:
+def _text_features(texts: Sequence[str]) -> Float32Array:
     return feed.text_features(_text_tower(), _tokens, texts, width=384)
 
 
 @functools.cache
-def _word_features() -> Floats:
+def _word_features() -> Float32Array:
     """Features of the general words: both the head and every training start from them."""
     return _text_features(general_words())
 
@@ -170,7 +172,7 @@ def _word_features() -> Floats:
 def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     """Mean of the image tower's features over the photos it was trained on, (1280,).
 
-    The features are pooled values of relu6(batch norm), and what leaves a batch normalisation has,
+    The features are pooled values of relu6(batch norm), and what leaves a batch normalization has,
     channel by channel, its bias as mean and its weight as deviation. Taken as normal, its mean
     after clipping to 0..6 has a closed form.
     """

@@ -1,7 +1,7 @@
 """The model in a sieve's folder: opened when a photo or a new text needs it, and not before.
 
 A search with an index embeds one text. For that the text side is kept in a form that opens in a
-moment; see `photosieve.encoders.textside`.
+moment; see `photosieve.encoders.texts`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from photosieve.encoders import (
-    Encoder,
-    Floats,
-    Head,
-    Item,
-    Other,
-    PhotoFeatures,
-    general_words,
-    load_encoder,
-)
-from photosieve.encoders.textside import TextSide
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other, PhotoFeatures
+from photosieve.encoders.texts import TextSide
+from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError, SieveError
-from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -39,7 +32,7 @@ class Stored:
     ----------
     name : str
         Of the model as it was before training.
-    licence : str
+    license : str
     folder : Path
     head : Head
     fingerprint, trunk_fingerprint : str
@@ -52,7 +45,7 @@ class Stored:
     """
 
     name: str
-    licence: str
+    license: str
     folder: Path
     head: Head
     fingerprint: str
@@ -108,11 +101,11 @@ class Stored:
         items: Iterable[Item],
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
-    ) -> Iterator[tuple[Item, Floats]]:
+    ) -> Iterator[tuple[Item, Float32Array]]:
         """Run the image tower on photos as they come: each item with its (photos, p)."""
         return self.model.stream(items, load, other)
 
-    def text_features(self, texts: Sequence[str]) -> Floats:
+    def text_features(self, texts: Sequence[str]) -> Float32Array:
         """Run the text tower: (m, q). A text beyond the model's limit is cut short, with a warning.
 
         Warns

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats
+from photosieve.encoders.blocks.rows import pack
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
-from photosieve.encoders.rows import pack
+from photosieve.encoders.protocol import Float32Array
 from photosieve.encoders.runtime import Tower, open_tower, torch_tower, tower_file
 from photosieve.errors import EncoderError
 
@@ -123,7 +123,7 @@ def front_tower(
 def no_tower(side: Side) -> Tower:
     """Return what gives the inputs themselves as rows."""
 
-    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Floats]:
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
         for arrays in inputs:
             yield pack(side, None, [torch.from_numpy(array) for array in arrays]).numpy()
 
@@ -236,7 +236,7 @@ def _open(plan: Plan, side: Side, device: str | None) -> Tower:
 def _lazily(make: Callable[[], Tower]) -> Tower:
     made = functools.cache(make)
 
-    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Floats]:
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
         return made()(inputs)
 
     return run

@@ -18,9 +18,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from photosieve.errors import PhotoIndexError, UsageError
+from photosieve.errors import PhotoIndexError, UsageError, one_line
 from photosieve.index.store import is_remote
-from photosieve.photos import one_line
 
 LEASE = "writer"
 

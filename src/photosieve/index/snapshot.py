@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import Floats, Head, runtime
-from photosieve.index import ann
+from photosieve.encoders import runtime
+from photosieve.encoders.protocol import Float32Array, Head
+from photosieve.index import neighbors as ann
 from photosieve.index.store import Store, is_remote
 from photosieve.progress import Progress, silent
 
@@ -86,7 +87,7 @@ class Snapshot:
     stamp: str
     notes: Mapping[str, Any]
     groups: tuple[Group, ...]
-    vectors: Floats
+    vectors: Float32Array
     names: NDArray[np.uint8]
     ends: NDArray[np.int64]
     sizes: NDArray[np.int64]
@@ -115,9 +116,9 @@ class Snapshot:
         return cls(folder, notes["stamp"], notes["notes"], groups, **arrays)
 
     @functools.cached_property
-    def neighbours(self) -> ann.Neighbours | None:
-        """What finds approximate neighbours, if there is such a thing."""
-        return ann.Neighbours.open(self.folder, self.vectors)
+    def neighbors(self) -> ann.Neighbors | None:
+        """What finds approximate neighbors, if there is such a thing."""
+        return ann.Neighbors.open(self.folder, self.vectors)
 
     def path(self, row: int) -> str:
         """Path of a row, below its root."""

@@ -23,9 +23,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import Floats
-from photosieve.errors import PhotoIndexError, UsageError
-from photosieve.photos import one_line
+from photosieve.encoders.protocol import Float32Array
+from photosieve.errors import PhotoIndexError, UsageError, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,7 +179,7 @@ class Store:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that came from `photosieve.index.metadata`."""
+        """The columns that came from `photosieve.index.columns`."""
         return tuple(name for name in self.photos.schema.names if name not in (*LIGHT, "features"))
 
     def rows(self) -> pa.Table:
@@ -238,7 +237,7 @@ class Store:
                 rows = query.select(list(columns)).to_arrow().sort_by("_rowid")
             yield part, rows.take(places)
 
-    def matrix(self, rows: pa.Table) -> Floats:
+    def matrix(self, rows: pa.Table) -> Float32Array:
         """Features of rows as an array, (n, p)."""
         flat = rows["features"].combine_chunks().flatten().to_numpy()
         return np.asarray(flat.reshape(-1, self.width), np.float32)

@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import Floats
-from photosieve.errors import PhotoError, PhotoIndexError
-from photosieve.index.marks import Entry, Key, Marks
-from photosieve.index.roots import place
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, Bytes, decode
+from photosieve.encoders.protocol import Float32Array
+from photosieve.errors import PhotoError, PhotoIndexError, Skipped
+from photosieve.index.changes import Entry, Key, Marks
 from photosieve.index.snapshot import Snapshot
+from photosieve.index.sources import place
 from photosieve.index.store import Store
-from photosieve.photos import DEFAULT_MAX_PIXELS, Bytes, Skipped, decode
 from photosieve.progress import Progress, silent
 
 COMMIT_SECONDS = 5.0
@@ -54,9 +54,9 @@ Embed = Callable[
         Callable[[Entry], Sequence[Image.Image] | Verdict],
         Callable[[Entry, Verdict], None],
     ],
-    Iterator[tuple[Entry, Floats]],
+    Iterator[tuple[Entry, Float32Array]],
 ]
-"""What `photosieve.encoders.Encoder.stream` does."""
+"""What `photosieve.encoders.protocol.Encoder.stream` does."""
 
 
 @dataclass
@@ -120,7 +120,7 @@ class Run:
         self.update = Update()
         self._firsts: dict[bytes, Key] = {}  # who came first with a content that is new
         self._lock, self._large = threading.Lock(), threading.Lock()
-        self._rows: list[tuple[Entry, Floats]] = []  # what waits to be committed
+        self._rows: list[tuple[Entry, Float32Array]] = []  # what waits to be committed
         self._copies: list[tuple[Entry, int]] = []  # with the row that has their content
         self._late: list[Entry] = []  # copies of what is on its way itself
         self._touched: list[Entry] = []
@@ -235,7 +235,7 @@ class Run:
             self._copy_late()
         self._committed = time.monotonic()
 
-    def _write(self, entries: list[Entry], features: Floats | None) -> None:
+    def _write(self, entries: list[Entry], features: Float32Array | None) -> None:
         """Commit rows: new ones, and those that replace a row."""
         import pyarrow as pa
 

@@ -19,14 +19,14 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from photosieve.data.photos import decode
+from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.leaderboard import ComparisonRow
+from photosieve.decision.metrics import Counts
 from photosieve.errors import PhotoError
-from photosieve.evaluate import Evaluation
-from photosieve.hits import SearchResult
-from photosieve.leaderboard import ComparisonRow
-from photosieve.metrics import Counts
-from photosieve.photos import decode
 from photosieve.report import plots
 from photosieve.report.files import write_whole
+from photosieve.sieve.answer import SearchResult
 
 THUMBNAIL = (168, 126)
 """Width and height; photos are cropped to this shape around their middle."""

@@ -1,4 +1,4 @@
-"""Small plots as SVG text, drawn by hand: crisp, light, and in the colours of the page."""
+"""Small plots as SVG text, drawn by hand: crisp, light, and in the colors of the page."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from photosieve import metrics
-from photosieve.metrics import Reliability
-
-Floats = NDArray[np.float64]
+from photosieve.decision import metrics
+from photosieve.decision.metrics import Float64Array, Reliability
 
 SIDE, MARGIN = 100, 8
 """Of a curve's square, in units of its own."""
 
 
 def curve(
-    scores: Floats, relevant: NDArray[np.bool_], at: tuple[float, float], label: str
+    scores: Float64Array, relevant: NDArray[np.bool_], at: tuple[float, float], label: str
 ) -> Markup:
     """Draw a precision-recall curve with the point where the cut works.
 
@@ -48,7 +46,7 @@ def curve(
 
 
 def strip(
-    probabilities: Floats,
+    probabilities: Float64Array,
     relevant: NDArray[np.bool_],
     lines: Sequence[tuple[str, float]],
     label: str,

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from photosieve.evaluate import Evaluation
-from photosieve.leaderboard import FIGURES, ComparisonRow
-from photosieve.metrics import Counts, defined, mean
+from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.leaderboard import FIGURES, ComparisonRow
+from photosieve.decision.metrics import Counts, defined, mean
 from photosieve.report.files import write_whole
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
     _add_sheet(
         book,
         "Answers",
-        ["building", "label", "photo", "probability", "score", "labelled", "returned", "verdict"],
+        ["building", "label", "photo", "probability", "score", "labeled", "returned", "verdict"],
         _answers(evaluation),
     )
     _add_sheet(
@@ -144,7 +144,7 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     ]
     by_label.append(["mean", *(defined(mean(list(row.label_f1.values()))) for row in rows)])
     sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
-    _colour(sheet)
+    _color(sheet)
     write_whole(path, book.save)
 
 
@@ -157,11 +157,11 @@ def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
     ]
     rows.append(["mean", *map(defined, mean(values, 0)), defined(mean(values))])
     title = {"accuracy": "Accuracy", "f1": "F1"}[name]
-    _colour(_add_sheet(book, title, ["building", *evaluation.labels, "mean"], rows))
+    _color(_add_sheet(book, title, ["building", *evaluation.labels, "mean"], rows))
 
 
-def _colour(sheet: Worksheet) -> None:
-    """Colour all figures of a sheet, 0 to 1, from red to green."""
+def _color(sheet: Worksheet) -> None:
+    """Color all figures of a sheet, 0 to 1, from red to green."""
     from openpyxl.formatting.rule import ColorScaleRule
 
     scale = ColorScaleRule(  # type: ignore[no-untyped-call]
@@ -221,18 +221,16 @@ def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
         rows = [i for i, group in enumerate(evaluation.groups) if group == building]
         for j, label in enumerate(evaluation.labels):
             for i in sorted(rows, key=lambda i: -evaluation.probabilities[i, j]):
-                labelled, returned = bool(evaluation.relevant[i, j]), bool(evaluation.kept[i, j])
-                if labelled or returned:
-                    verdict = (
-                        "found" if labelled and returned else "wrong" if returned else "missed"
-                    )
+                labeled, returned = bool(evaluation.relevant[i, j]), bool(evaluation.kept[i, j])
+                if labeled or returned:
+                    verdict = "found" if labeled and returned else "wrong" if returned else "missed"
                     yield [
                         building,
                         label,
                         evaluation.photos[i].name,
                         float(evaluation.probabilities[i, j]),
                         float(evaluation.scores[i, j]),
-                        int(labelled),
+                        int(labeled),
                         int(returned),
                         verdict,
                     ]

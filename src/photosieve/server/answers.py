@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Request
 
 from photosieve.server.library import Photo, View
-from photosieve.server.models import ProblemDetails
 from photosieve.server.problems import Problem
+from photosieve.server.schemas import ProblemDetails
 from photosieve.server.service import Service
 
 ERRORS: dict[int | str, dict[str, Any]] = {

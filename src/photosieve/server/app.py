@@ -10,10 +10,11 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import api, learning, pages, problems
+from photosieve.server import learning, pages, problems
+from photosieve.server import photos as api
 from photosieve.server.guard import Guard, Rules
 from photosieve.server.library import Library
-from photosieve.server.measure import Figures, Measure
+from photosieve.server.metrics import Figures, Measure
 from photosieve.server.service import Service
 
 STATIC = Path(__file__).with_name("static")

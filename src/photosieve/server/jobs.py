@@ -13,9 +13,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from photosieve import sievefile
 from photosieve.errors import TrainingError
 from photosieve.server.library import Library
+from photosieve.sieve import folder as sievefile
 
 State = Literal["running", "done", "failed", "cancelled", "kept", "dropped"]
 

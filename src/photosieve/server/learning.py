@@ -12,12 +12,13 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from photosieve.labelfiles import label_key
-from photosieve.proposals import propose
+from photosieve.data.label_files import label_key
 from photosieve.server.answers import ERRORS, item, photo_of, service
 from photosieve.server.jobs import Job
 from photosieve.server.library import View
-from photosieve.server.models import (
+from photosieve.server.problems import Problem
+from photosieve.server.proposals import propose
+from photosieve.server.schemas import (
     Changed,
     ChangeLabels,
     JobState,
@@ -27,7 +28,6 @@ from photosieve.server.models import (
     Proposal,
     SetLabels,
 )
-from photosieve.server.problems import Problem
 
 router = APIRouter(responses=ERRORS)
 
@@ -103,7 +103,7 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
     served = service(request)
     view = served.library.view()
     with served.searching():
-        rows = served.unlabelled(view)
+        rows = served.unlabeled(view)
         vectors = np.asarray(view.snapshot.vectors[rows])
         listed = view.rows_of(path for path in view.book.listed() if view.has(path))
         seen = np.asarray(view.snapshot.vectors[np.array(listed, np.intp)])
@@ -117,7 +117,7 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
 
 @router.post("/train", tags=["learning"], status_code=202, summary="Learn from the labels")
 def train(request: Request, response: Response) -> JobState:
-    """Train a new sieve on all labelled photos, beside the one in use; see `/jobs/{id}`."""
+    """Train a new sieve on all labeled photos, beside the one in use; see `/jobs/{id}`."""
     job = service(request).jobs.start()
     response.headers["Location"] = f"/jobs/{job.id}"
     return JobState(**job.to_dict())

@@ -15,17 +15,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import PhotoFeatures, runtime
+from photosieve.data.dataset import Dataset
+from photosieve.data.label_book import LabelBook
+from photosieve.data.photos import Bytes
+from photosieve.encoders import runtime
+from photosieve.encoders.protocol import PhotoFeatures
 from photosieve.errors import PhotoError, UsageError
-from photosieve.index import Index
-from photosieve.index.roots import open_root, place
+from photosieve.index.index import Index
 from photosieve.index.snapshot import Group, Snapshot
+from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
-from photosieve.labelbook import LabelBook
-from photosieve.labels import Dataset
-from photosieve.photos import Bytes
-from photosieve.sieve import Sieve
-from photosieve.training.trunk import Prepared, assemble
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
-from photosieve import report
+from photosieve.report.page import write_html
 from photosieve.server.answers import service
 from photosieve.server.guard import COOKIE, SESSION_SECONDS, Rules
 
@@ -55,7 +55,7 @@ def evaluation(request: Request) -> Response:
         )
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "report.html"
-        report.write_html(found, page)
+        write_html(found, page)
         return HTMLResponse(
             page.read_text("utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
         )

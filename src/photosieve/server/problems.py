@@ -12,13 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from photosieve.errors import (
-    LabelsError,
-    PhotoError,
-    PhotosieveError,
-    TrainingError,
-    UsageError,
-)
+from photosieve.errors import LabelsError, PhotoError, PhotosieveError, TrainingError, UsageError
 
 log = logging.getLogger("photosieve")
 

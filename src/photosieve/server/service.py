@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import Floats
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
+from photosieve.decision.evaluation import Evaluation
+from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
-from photosieve.evaluate import Evaluation
-from photosieve.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, View
 from photosieve.server.problems import Problem
-from photosieve.sieve import Sieve
+from photosieve.sieve.sieve import Sieve
 
 PROPOSED_FROM = 20_000
 """Photos without labels among which proposals are sought; of more, as many at random."""
@@ -58,7 +58,7 @@ class Service:
         finally:
             self._cores.release()
 
-    def embed(self, view: View, data: bytes) -> Floats:
+    def embed(self, view: View, data: bytes) -> Float32Array:
         """Embed an uploaded photo, (d,).
 
         Raises
@@ -79,14 +79,14 @@ class Service:
         found = [rows for _, rows in encoder.stream([0], lambda _: [photo], lambda *_: None)]
         return np.asarray(encoder.head.project_photos(found[0])[0])
 
-    def alike(self, view: View, vector: Floats, count: int) -> list[tuple[int, float]]:
+    def alike(self, view: View, vector: Float32Array, count: int) -> list[tuple[int, float]]:
         """Rows of the photos nearest to a unit vector, with their cosines, best first."""
         scores = np.asarray(view.snapshot.vectors @ vector)
         best = np.argpartition(-scores, min(count, len(scores) - 1))[:count]
         order = best[np.argsort(-scores[best], kind="stable")]
         return [(int(row), float(scores[row])) for row in order]
 
-    def unlabelled(self, view: View) -> NDArray[np.intp]:
+    def unlabeled(self, view: View) -> NDArray[np.intp]:
         """Rows of photos without labels that could have some, at most `PROPOSED_FROM` of them."""
         open_rows = np.ones(len(view.snapshot), bool)
         for group in view.snapshot.groups:
@@ -99,7 +99,7 @@ class Service:
             rows = np.sort(np.random.default_rng(0).choice(rows, PROPOSED_FROM, replace=False))
         return rows
 
-    def suggested(self, view: View, vectors: Floats) -> list[list[str]]:
+    def suggested(self, view: View, vectors: Float32Array) -> list[list[str]]:
         """Labels that the sieve finds on photos, (n, d)."""
         sieve = view.sieve
         if not sieve.labels:
@@ -109,7 +109,7 @@ class Service:
             [label for label, yes in zip(sieve.labels, row, strict=True) if yes] for row in kept
         ]
 
-    def doubt(self, view: View, vectors: Floats) -> NDArray[np.float64] | None:
+    def doubt(self, view: View, vectors: Float32Array) -> NDArray[np.float64] | None:
         """How near each photo, (n, d), is to the cut of some label; None without labels."""
         sieve = view.sieve
         if not sieve.labels:
@@ -137,7 +137,7 @@ class Service:
             return self._evaluated[1]
 
 
-def _probabilities(sieve: Sieve, vectors: Floats) -> NDArray[np.float64]:
+def _probabilities(sieve: Sieve, vectors: Float32Array) -> NDArray[np.float64]:
     """Probability of each label on each photo, (n, labels)."""
     labels = tuple(sieve.labels)
     scores = vectors @ sieve.scorer.embed(labels).T

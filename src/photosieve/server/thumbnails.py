@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from photosieve.photos import decode
+from photosieve.data.photos import decode
 from photosieve.server.library import Photo, View
 
 SIDE = 480

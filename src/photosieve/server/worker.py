@@ -14,21 +14,22 @@ from typing import Any
 
 import numpy as np
 
-from photosieve.encoders import Encoder, PhotoFeatures, load_encoder
+from photosieve.data.dataset import Dataset
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import Encoder, PhotoFeatures
 from photosieve.errors import PhotosieveError, TrainingError
-from photosieve.evidence import opened
-from photosieve.labels import Dataset
-from photosieve.photos import DEFAULT_MAX_PIXELS
 from photosieve.progress import Progress
-from photosieve.review import review
 from photosieve.server.library import Library, View
-from photosieve.sieve import Sieve
+from photosieve.sieve.evidence import opened
+from photosieve.sieve.review import review
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import Prepared, assemble, prepare
 from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
-from photosieve.training.trunk import Prepared, assemble, prepare
 
 
 def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
-    """Train a sieve on all labelled photos but those kept for testing, and save it.
+    """Train a sieve on all labeled photos but those kept for testing, and save it.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ def _views(
         draft.replace(file)
     kept = np.array([number for number, file in enumerate(files) if file.exists()], np.intp)
     if not len(kept):
-        raise TrainingError(f"none of the {len(files)} labelled photos can be read")
+        raise TrainingError(f"none of the {len(files)} labeled photos can be read")
     table = np.stack([np.load(files[number]) for number in kept])  # (n, 1 + v, p)
     return PhotoFeatures(table[:, 0], kept, found.skipped, table[:, 1:])
 

@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from photosieve.encoders import Floats, Head, Student
+from photosieve.encoders.protocol import Float32Array, Head, Student
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training import losses
 from photosieve.training.batches import distinct, shuffled
 from photosieve.training.checkpoints import Checkpoint
+from photosieve.training.features import Prepared
 from photosieve.training.recipes import OF_PAIRS, Recipe
-from photosieve.training.trunk import Prepared
 
 SCALAR_LEARNING_RATE = 1e-2
 """Of the scale and the bias, which have further to go than the weights."""
@@ -270,7 +270,7 @@ class _Run:
         otherwise the texts are all labels, and `targets`, (batch, labels), says it.
         """
         recipe = self.recipe
-        if recipe.normalises:
+        if recipe.normalizes:
             photos, labels = _unit(photos), _unit(labels)
         scores = photos @ labels.T  # (batch, labels)
         logits = self.log_scale.exp() * scores
@@ -330,7 +330,7 @@ def _memory_explained(recipe: Recipe) -> Iterator[None]:
         ) from error
 
 
-def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Floats:
+def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Float32Array:
     """Features of the general words that are to be held: those not close to any label."""
     if not recipe.anchor_weight:
         return data.words[:0]

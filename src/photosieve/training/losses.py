@@ -133,7 +133,7 @@ def anchor_term(scores: torch.Tensor, pretrained: torch.Tensor) -> torch.Tensor:
     """Mean squared distance of the scores of general words from where they were before training.
 
     Keeps what the model knew about words that no label mentions. The idea of functional
-    regularisation of forgetting, "learning without forgetting": Li and Hoiem (2016),
+    regularization of forgetting, "learning without forgetting": Li and Hoiem (2016),
     arXiv:1606.09282.
 
     Parameters

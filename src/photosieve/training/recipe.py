@@ -47,7 +47,7 @@ class Recipe:
         Factor from cosine to logit at the start (1 / temperature).
     learns_scale : bool
         Whether that factor is trained too.
-    normalises : bool
+    normalizes : bool
         Whether the loss sees cosines, or else plain dot products.
     margin : float
         Of the margin losses.
@@ -96,7 +96,7 @@ class Recipe:
     schedule: Literal["constant", "plateau"] = "constant"
     scale: float = 1.0
     learns_scale: bool = True
-    normalises: bool = True
+    normalizes: bool = True
     margin: float = 0.0
     distinct: bool = False
     trains_text: bool = False

@@ -113,7 +113,7 @@ _TABLE = (
         caveat=f"{_LENGTHS}; {_REPEATS}",
         scale=1.0,
         learns_scale=False,
-        normalises=False,
+        normalizes=False,
     ),
     replace(
         _NOTEBOOK,
@@ -238,7 +238,7 @@ _TABLE = (
         caveat=f"{_LENGTHS}; {_REPEATS}",
         batch_size=8,
         epochs=20,
-        normalises=False,
+        normalizes=False,
     ),
     replace(
         _ALIGN,

@@ -1,4 +1,4 @@
-// Labelling: the photos that teach most, one after the other.
+// Labeling: the photos that teach most, one after the other.
 
 import { ask, byId, canChange, make } from "./api.js";
 import * as labels from "./labels.js";
@@ -14,7 +14,7 @@ export async function begin() {
 }
 
 async function next() {
-  const place = byId("labelling");
+  const place = byId("labeling");
   if (!waiting.length) {
     place.replaceChildren(make("p", { class: "soft" }, "Looking for photos that teach most…"));
     try {
@@ -35,7 +35,7 @@ async function next() {
   const image = make("img", { src: photo.photo, alt: photo.name });
   const side = make("div", { class: "side" },
     make("h1", {}, "What is on this photo?"),
-    make("p", { class: "soft" }, `${photo.group} · ${photo.name}. ${done ? `${done} labelled so far.` : ""}`),
+    make("p", { class: "soft" }, `${photo.group} · ${photo.name}. ${done ? `${done} labeled so far.` : ""}`),
     make("p", {}, guesses ? "What is marked is a guess: correct it. " : "", "Name all that you want to search for: what you leave out counts as absent."),
     editor(photo, photo.suggested, async (own) => {
       if (await labels.set(photo.id, own)) { done += 1; await next(); }

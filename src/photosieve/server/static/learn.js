@@ -88,7 +88,7 @@ function figures(review) {
   return [
     make("p", { class: "soft" }, review.tested
       ? `On ${review.photos} photos of ${review.buildings} buildings that are kept for testing: neither has learned from them.`
-      : `On ${review.photos} labelled photos, each judged by a model that had not seen its building.`),
+      : `On ${review.photos} labeled photos, each judged by a model that had not seen its building.`),
     make("table", {}, head("", "before", "after", "95 % interval of the change"), make("tbody", {}, ...rows)),
     make("details", {}, make("summary", {}, "Label by label"), make("div", { class: "scroll", tabindex: "0" },
       make("table", {}, head("F1", "before", "after", "photos"), make("tbody", {}, ...labels.map((l) => row(l.label, l.before, l.after, String(l.photos))))))),

@@ -7,14 +7,14 @@ import { learn } from "./learn.js";
 import { search, soon } from "./search.js";
 
 function view(name) {
-  const labelling = name === "label";
-  byId("labelling").hidden = !labelling;
-  byId("searching").hidden = labelling;
-  byId("show-search").setAttribute("aria-pressed", String(!labelling));
-  byId("show-label")?.setAttribute("aria-pressed", String(labelling));
+  const labeling = name === "label";
+  byId("labeling").hidden = !labeling;
+  byId("searching").hidden = labeling;
+  byId("show-search").setAttribute("aria-pressed", String(!labeling));
+  byId("show-label")?.setAttribute("aria-pressed", String(labeling));
   byId("cut").hidden = true;
   say("");
-  if (labelling) begin();
+  if (labeling) begin();
   else search();
 }
 

@@ -21,7 +21,7 @@ function picture(url, name) {
 }
 
 function tags(photo) {
-  if (photo.labels === null) return make("div", { class: "tags" }, "not labelled");
+  if (photo.labels === null) return make("div", { class: "tags" }, "not labeled");
   if (!photo.labels.length) return make("div", { class: "tags" }, "none of the labels");
   return make("div", { class: "tags" }, ...photo.labels.map((label) =>
     make("span", { class: sameLabel(label, query) ? "tag hit" : "tag" }, label)));

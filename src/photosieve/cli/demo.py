@@ -1,0 +1,102 @@
+"""The whole job on the sample listings: train, test, compare, report, search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from photosieve.data.dataset import Dataset
+from photosieve.decision.evaluation import Evaluation
+from photosieve.encoders import load_encoder
+from photosieve.errors import PhotosieveError
+from photosieve.progress import Progress, silent
+from photosieve.report.page import write_html
+from photosieve.report.table import write_excel
+from photosieve.sieve.answer import SearchResult
+from photosieve.sieve.compare import Comparison, compare_prepared
+from photosieve.sieve.folder import check_target
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import prepare
+from photosieve.training.recipes import DEFAULT
+
+BUILDING = "fountain-square-3"
+QUERIES = ("sofa", "kitchen", "swimming pool")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demo made and found.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the sieve, ``report.html`` and ``report.xlsx``.
+    sieve : Sieve
+    comparison : Comparison
+    building : Path
+        Where the searches looked.
+    results : tuple of SearchResult
+    """
+
+    folder: Path
+    sieve: Sieve
+    comparison: Comparison
+    building: Path
+    results: tuple[SearchResult, ...]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The sieve's figures on the test buildings."""
+        return self.comparison.evaluations[DEFAULT][0]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a form for JSON."""
+        return {
+            "sieve": str(self.folder / "sieve"),
+            "report": str(self.folder / "report.html"),
+            "evaluation": self.evaluation.to_dict(),
+            "comparison": [row.to_dict() for row in self.comparison.rows],
+            "searches": [result.to_dict() for result in self.results],
+        }
+
+
+def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
+    """Train on 6 buildings, test on 8 others, and write sieve and reports to a folder.
+
+    Parameters
+    ----------
+    out : Path
+    seeds : int
+        Trainings behind each row of the comparison.
+    progress : Progress
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be written, or holds something else.
+    """
+    samples = _samples()
+    check_target(out / "sieve")
+    encoder = load_encoder("starter")
+    train = prepare(encoder, Dataset.load(samples / "train"), more_views=True, progress=progress)
+    test_set = Dataset.load(samples / "test")
+    test = prepare(encoder, test_set, labels=train.labels, words=False, progress=progress)
+    sieve = Sieve.fit_prepared(encoder, train, progress=progress)
+    sieve.save(out / "sieve")
+    comparison = compare_prepared(encoder, train, test, seeds=seeds, progress=progress)
+    building = samples / "test" / BUILDING
+    results = tuple(sieve.search(query, building) for query in QUERIES)
+    demo = Demo(out, sieve, comparison, building, results)
+    write_html(demo.evaluation, out / "report.html", comparison=comparison.rows, shown=DEFAULT)
+    write_excel(demo.evaluation, out / "report.xlsx")
+    return demo
+
+
+def _samples() -> Path:
+    """Folder of the sample listings: in the package, or at the root of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "samples", package.parents[1] / "samples"):
+        if folder.is_dir():
+            return folder
+    raise PhotosieveError("the sample listings are missing; install photosieve again")

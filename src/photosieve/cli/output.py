@@ -1,0 +1,295 @@
+"""What a person or a program sees of a command: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from photosieve.data.dataset import Dataset
+    from photosieve.errors import Skipped
+    from photosieve.index.update import Update
+    from photosieve.progress import Progress
+    from photosieve.sieve.answer import SearchResult
+    from photosieve.sieve.compare import Comparison
+    from photosieve.sieve.sieve import Sieve
+    from photosieve.training.recipes import Recipe
+
+
+@contextmanager
+def progress_bars() -> Iterator[Progress]:
+    """Show how far the work is, with rate and time left, if somebody is watching stderr."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    class Rate(bars.ProgressColumn):
+        def render(self, task: bars.Task) -> str:
+            return f"{task.speed:.1f}/s" if task.speed else ""
+
+    console = Console(stderr=True)
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        Rate(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as shown:
+        tasks: dict[str, bars.TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            name = stage.partition(":")[0]
+            if name not in tasks:
+                tasks[name] = shown.add_task(stage, total=total)
+            shown.update(tasks[name], description=stage, completed=done, total=total)
+            if done >= total:
+                shown.remove_task(tasks.pop(name))
+
+        yield report
+
+
+@contextmanager
+def resumable(kept: bool, how: str) -> Iterator[None]:
+    """Tell who interrupts work that is kept how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not kept:
+            raise
+        typer.echo(f"photosieve: interrupted; {how} goes on", err=True)
+        raise typer.Exit(130) from None
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def print_skipped(
+    skipped: Sequence[Skipped], rest: str = "`photosieve check` lists them all"
+) -> None:
+    """Name photos that were skipped, with reason and remedy, on stderr.
+
+    Parameters
+    ----------
+    skipped : sequence of Skipped
+    rest : str
+        Where those are that find no room here.
+    """
+    if not skipped:
+        return
+    typer.echo(f"skipped {len(skipped)} photos that cannot be used:", err=True)
+    for skip in skipped[:10]:
+        typer.echo(f"  {skip}", err=True)
+    if len(skipped) > 10:
+        typer.echo(f"  and {len(skipped) - 10} more; {rest}", err=True)
+
+
+def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
+    """Describe a fitted sieve for JSON."""
+    tuning = sieve.tuning.to_dict()
+    return {
+        "sieve": str(folder),
+        "labels": len(sieve.labels),
+        "photos": len(sieve.evidence.names),
+        "skipped": len(sieve.skipped),
+        "seconds": round(sieve.seconds, 3),
+        "objective": tuning["objective"],
+        "rule": tuning["member"],
+        "out_of_fold": tuning["figures"],
+        "cut": tuning["cut"],
+        "calibration": tuning["calibration"],
+        "guarantee": sieve.guarantee.to_dict() if sieve.guarantee else None,
+        "epochs": sieve.history.epochs,
+        "mix": sieve.history.mix,
+    }
+
+
+def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
+    """Say what was learned and how well it does on held-out photos."""
+    buildings, _ = sieve.evidence.buildings
+    typer.echo(
+        f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
+        f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s"
+    )
+    print_cut(sieve)
+    if sieve.history.held_out_f1:
+        typer.echo(
+            f"best on held-out photos: epoch {sieve.history.epochs}, "
+            f"{sieve.history.mix:.0%} of the way from the pretrained weights"
+        )
+    if address is not None:
+        typer.echo(f"saved at {address}")
+
+
+def print_cut(sieve: Sieve) -> None:
+    """Say where answers end, and how well that does on held-out photos."""
+    from photosieve.decision.objective import Objective
+
+    figures, objective = sieve.tuning.figures, sieve.tuning.objective
+    buildings, held_out = sieve.evidence.buildings
+    typer.echo(
+        f"cut: {sieve.cut.describe()}; "
+        f"for words that are no label, above {sieve.tuning.calibration.word_threshold:.3f}\n"
+        f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
+        f"recall {figures['recall']:.3f}, tuned for {objective}"
+    )
+    if not sieve.guarantee and (missed := Objective(objective).missed(figures)):
+        typer.echo(missed)
+    if buildings == 1:
+        typer.echo("only one building: for others these figures and the cut are a guess")
+    if held_out < buildings:
+        typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
+    if sieve.guarantee:
+        typer.echo(f"promise: {sieve.guarantee.describe()}")
+
+
+def print_kept_for_testing(dataset: Dataset) -> None:
+    """Say, on stderr, what was left out of training."""
+    for problem in dataset.problems:
+        if problem.kind == "kept for testing":
+            typer.echo(problem.message, err=True)
+
+
+def print_update(update: Update, address: str) -> None:
+    """Say what an index run has done."""
+    parts = [
+        f"{count} {name}"
+        for name in ("added", "changed", "moved", "deleted")
+        if (count := getattr(update, name))
+    ]
+    skipped = f"; {len(update.skipped)} skipped" if update.skipped else ""
+    typer.echo(
+        f"{address}: {update.photos} photos, {', '.join(parts) or 'nothing new'}{skipped}, "
+        f"in {update.seconds:.1f} s"
+    )
+
+
+def print_status(status: Mapping[str, Any]) -> None:
+    """Say what an index holds."""
+    typer.echo(f"{status['index']}: {status['photos']} photos in {status['groups']} groups")
+    typer.echo(f"size:    {status['bytes'] / 2**20:,.1f} MiB")
+    for folder in status["folders"]:
+        typer.echo(f"folder:  {folder}")
+    typer.echo(f"sieve:   {status['sieve']} ({status['model']})")
+    if status["columns"]:
+        typer.echo(f"columns: {', '.join(status['columns'])}")
+    if status["unusable"]:
+        typer.echo(f"{status['unusable']} photos cannot be used")
+    if status["recall"] < 1:
+        typer.echo(f"search over everything is approximate: recall {status['recall']:.3f}")
+
+
+def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
+    """Print what matches, and always what was left out."""
+    from photosieve.errors import shown
+
+    for hit in result.hits:
+        path = hit.path
+        if relative_to is not None and path.is_relative_to(relative_to):
+            path = path.relative_to(relative_to)
+        typer.echo(f"{hit.probability:.3f}  {shown(path)}")
+    left_out = (
+        f"{result.left_out} left out, the best of them at {result.hidden[0].probability:.3f}"
+        if result.hidden
+        else "none left out"
+    )
+    if result.hits:
+        typer.echo(f"{len(result.hits)} of {result.looked_at} photos match; {left_out}")
+    else:
+        typer.echo(f"nothing matches; {left_out}")
+
+
+def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
+    """Say how each term of a query was understood, and what decided about each photo."""
+    from rich.console import Console
+    from rich.table import Table
+
+    for reading in result.readings:
+        photos = f", trained on {trained[reading.label]} photos" if reading.label else ""
+        typer.echo(f"{reading.term}: {reading.describe()}{photos}")
+    typer.echo(f"rule: {result.cut.describe()}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    terms = [str(reading.term) for reading in result.readings]
+    for heading in ("", "probability", "score", *(terms if len(terms) > 1 else ()), "photo", "why"):
+        table.add_column(heading, justify="left" if heading in ("", "photo", "why") else "right")
+    for hit in (*result.hits, *result.hidden):
+        table.add_row(
+            "+" if hit in result.hits else "-",
+            f"{hit.probability:.3f}",
+            f"{hit.score:z.3f}",
+            *(f"{value:.3f}" for value in (hit.terms if len(terms) > 1 else ())),
+            hit.path.name,
+            hit.reason,
+        )
+    Console(file=sys.stdout, width=120, highlight=False).print(table)
+    typer.echo("")
+
+
+def print_recipes(recipes: Iterable[Recipe]) -> None:
+    """Print a line for each recipe, and below, once each, what is known to be wrong."""
+    from rich.console import Console
+    from rich.table import Table
+
+    chosen = list(recipes)
+    caveats = list(dict.fromkeys(recipe.caveat for recipe in chosen if recipe.caveat))
+    parts = {
+        "For every encoder; the projections are trained:": [r for r in chosen if not r.opens],
+        "For CLIP, ALIGN, SigLIP and relatives; the towers too:": [r for r in chosen if r.opens],
+    }
+    console = Console(file=sys.stdout, highlight=False)
+    widest = max(len(recipe.name) for recipe in chosen)
+    room = console.width - widest - 6
+    for heading, part in parts.items():
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True, width=widest)
+        table.add_column(width=min(room, max(len(recipe.summary) for recipe in chosen)))
+        table.add_column(justify="right", style="dim")
+        for recipe in part:
+            note = str(caveats.index(recipe.caveat) + 1) if recipe.caveat else ""
+            table.add_row(recipe.name, recipe.summary, note)
+        console.print(heading, style="bold")
+        console.print(table)
+        console.print()
+    notes = Table(box=None, pad_edge=False, show_header=False, style="dim")
+    notes.add_column(justify="right")
+    notes.add_column()
+    for number, caveat in enumerate(caveats, start=1):
+        notes.add_row(str(number), caveat)
+    console.print("What is known to be wrong:", style="bold")
+    console.print(notes)
+
+
+def print_left_out(found: Comparison) -> None:
+    """Name the recipes that this encoder cannot run, on stderr, with the reason."""
+    for reason in dict.fromkeys(found.left_out.values()):
+        names = [name for name, why in found.left_out.items() if why == reason]
+        typer.echo(f"left out: {', '.join(names)}: {reason}", err=True)
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print a leaderboard, no wider than a terminal of 80 columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("method", "macro F1 [95 %]", "mAP", "accuracy", '"none" right'):
+        table.add_column(heading, justify="left" if heading == "method" else "right")
+    for row in found.rows:
+        table.add_row(
+            row.name,
+            str(row.macro_f1),
+            f"{row.mean_average_precision.value:.3f}",
+            f"{row.accuracy.value:.3f}",
+            "-" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
+        )
+    Console(file=sys.stdout, width=80, highlight=False).print(table)

@@ -1,0 +1,125 @@
+"""The command `serve`."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photosieve.cli.output import print_skipped, progress_bars
+from photosieve.cli.search import Address
+from photosieve.errors import UsageError
+
+
+def serve(
+    sieve: Annotated[
+        Path, typer.Option(metavar="SIEVE", help="A folder that train made; made if missing.")
+    ],
+    address: Address,
+    folders: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="FOLDER", help="Photos to index first, sub-folders included."),
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS", help="Where to listen; others than 127.0.0.1 need --token."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes any.")] = 8765,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="PHOTOSIEVE_TOKEN", metavar="TEXT", help="What everybody has to know."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name that people reach this server by."),
+    ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Refuse to change labels and to learn.")
+    ] = False,
+) -> None:
+    """Open a page to search, correct and teach, and an API for programs.
+
+    With folders of photos, these are indexed first. They need no labels: if there is no sieve yet,
+    the page starts with labeling.
+    """
+    if token is not None and len(token) < 8:
+        raise UsageError("the token has to be 8 characters long or more")
+    if not _is_loopback(host) and token is None:
+        raise UsageError(
+            f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, so that only "
+            "those who know it can use the server"
+        )
+    import uvicorn
+
+    from photosieve.server.app import create_app
+    from photosieve.server.guard import Rules
+    from photosieve.server.library import Library
+
+    _prepare(sieve, address, folders or [])
+    library = Library(sieve.resolve(), address)
+    with progress_bars():
+        view = library.view()
+    if not len(view.snapshot):
+        raise UsageError(f"there is no photo in {address}; name a folder of photos to index")
+    rules = Rules(
+        token=token,
+        read_only=read_only,
+        hosts=frozenset(name.lower() for name in (host, *(allow_host or ()))),
+    )
+    app = create_app(library, rules)
+    try:
+        listening = socket.create_server((host, port), family=_family(host), reuse_port=False)
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port} cannot be used ({error.strerror or error}); choose another --port"
+        ) from None
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(
+        f"{len(view.snapshot)} photos, {len(view.sieve.labels)} labels: "
+        f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C ends it)"
+    )
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=32_000,
+    )
+    with suppress(KeyboardInterrupt):  # that is how it is ended
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
+    """Index folders, with an untrained sieve if there is none."""
+    from photosieve.index.index import Index
+    from photosieve.sieve.folder import MANIFEST, check_target
+
+    if not folders:
+        return
+    check_target(sieve)
+    with progress_bars() as progress:
+        if not (sieve / MANIFEST).exists():
+            from photosieve.data.folders import find_all
+            from photosieve.sieve.untrained import untrained
+
+            untrained(find_all(folders), progress=progress).save(sieve)
+        update = Index(address).update(sieve, *folders, progress=progress)
+    print_skipped(update.skipped)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

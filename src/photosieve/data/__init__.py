@@ -1,0 +1,1 @@
+"""Photos and labels on disk: found, checked, decoded, changed."""

@@ -1,0 +1,189 @@
+"""What is wrong with labeled photos: all of it, over all folders, in one report."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from photosieve.data.label_files import label_key
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, content_hash, decode
+from photosieve.data.scan import Listed, Problem, scan
+from photosieve.errors import PhotoError
+
+_EXAMPLES = 10
+_SMALL = 32  # every byte is read and checked at this size too, but several times faster
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The outcome of a check.
+
+    Parameters
+    ----------
+    photos : int
+        Photos that are listed and exist.
+    labels : int
+        Different labels.
+    buildings : int
+        Different buildings.
+    problems : tuple of Problem
+        Everything that was found, the fatal ones first, then by kind.
+    """
+
+    photos: int
+    labels: int
+    buildings: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def fatal(self) -> bool:
+        """Whether the data cannot be used as it is."""
+        return any(problem.fatal for problem in self.problems)
+
+    def counts(self) -> dict[str, int]:
+        """How many problems there are of each kind."""
+        return dict(Counter(problem.kind for problem in self.problems))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain numbers, strings and lists, ready for JSON."""
+        return {
+            "photos": self.photos,
+            "labels": self.labels,
+            "buildings": self.buildings,
+            "fatal": self.fatal,
+            "counts": self.counts(),
+            "problems": [
+                asdict(problem) | {"paths": list(problem.paths)} for problem in self.problems
+            ],
+        }
+
+    def summary(self) -> str:
+        """The report as text for people: each kind with its number and some examples."""
+        lines = [f"{self.photos} photos, {self.labels} labels, {self.buildings} buildings"]
+        for kind, group in groupby(self.problems, key=lambda problem: problem.kind):
+            problems = list(group)
+            fatal = ", must be repaired" if problems[0].fatal else ""
+            lines.append(f"{kind}: {len(problems)}{fatal}")
+            lines += [f"  {problem.message}" for problem in problems[:_EXAMPLES]]
+            if len(problems) > _EXAMPLES:
+                lines.append(f"  and {len(problems) - _EXAMPLES} more")
+        return "\n".join(lines if self.problems else [*lines, "no problems found"])
+
+
+def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> CheckReport:
+    """Look for everything that could spoil training or testing on these photos.
+
+    Every photo is read completely, so this takes about as long as indexing without the model.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        As for `Dataset.load`. Give training and test folders together to see whether a photo is
+        in both.
+    max_pixels : int
+        A photo with more pixels counts as unreadable.
+
+    Raises
+    ------
+    UsageError
+        A path does not exist or a pattern matches nothing.
+    """
+    found = scan(paths)
+    spellings = {label_key(label): label for entry in found.listed for label in entry.labels}
+    problems = [
+        *found.problems,
+        *_similar_labels(spellings),
+        *_rare_labels(found.listed, spellings),
+        *_unreadable([*(entry.photo for entry in found.listed), *found.unlisted], max_pixels),
+        *_repeated(found.listed),
+    ]
+    kinds = list(dict.fromkeys(problem.kind for problem in problems))
+    return CheckReport(
+        photos=len(found.listed),
+        labels=len(spellings),
+        buildings=len({entry.group for entry in found.listed}),
+        problems=tuple(sorted(problems, key=lambda p: (not p.fatal, kinds.index(p.kind)))),
+    )
+
+
+def _similar_labels(spellings: dict[str, str]) -> Iterator[Problem]:
+    for key, label in spellings.items():
+        plurals = [key + "s"]
+        if key.endswith(("s", "x", "z", "ch", "sh", "o")):
+            plurals.append(key + "es")
+        if key.endswith("y"):
+            plurals.append(key[:-1] + "ies")
+        for plural in plurals:
+            if plural in spellings:
+                message = f"{label!r} and {spellings[plural]!r} are two labels: use one of them."
+                yield Problem("similar labels", False, message)
+
+
+def _rare_labels(listed: Sequence[Listed], spellings: dict[str, str]) -> Iterator[Problem]:
+    counts = Counter(label for entry in listed for label in entry.labels)
+    for label in spellings.values():
+        if counts[label] == 1:
+            photo = next(entry.photo for entry in listed if label in entry.labels)
+            message = f"{label!r} is on one photo only, {photo}: too few to learn from and to test."
+            yield Problem("rare label", False, message, (str(photo),))
+
+
+def _unreadable(photos: Sequence[Path], max_pixels: int) -> Iterator[Problem]:
+    def attempt(photo: Path) -> PhotoError | None:
+        try:
+            decode(photo, shortest_side=_SMALL, max_pixels=max_pixels)
+        except PhotoError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor() as pool:
+        for photo, error in zip(photos, pool.map(attempt, photos), strict=True):
+            if error:
+                yield Problem("unreadable photo", False, f"{error}.", (str(photo),))
+
+
+def _repeated(listed: Sequence[Listed]) -> Iterator[Problem]:
+    sizes = Counter(_size(entry.photo) for entry in listed)
+    copies: dict[str, list[Listed]] = defaultdict(list)
+    for entry in listed:
+        if sizes[_size(entry.photo)] == 1:
+            continue  # only files of one size can hold the same bytes: most are never read
+        try:
+            copies[content_hash(entry.photo)].append(entry)
+        except PhotoError:
+            continue  # reported as unreadable
+    for same in copies.values():
+        if len(same) > 1:
+            names = ", ".join(str(entry.photo) for entry in same)
+            yield Problem(
+                "repeated photo",
+                False,
+                f"The same photo {_where(same)}: {names}.",
+                tuple(str(entry.photo) for entry in same),
+            )
+
+
+def _size(photo: Path) -> int:
+    try:
+        return photo.stat().st_size
+    except OSError:  # deleted meanwhile
+        return -1
+
+
+def _where(same: list[Listed]) -> str:
+    roles = {_role(entry.file) for entry in same}
+    if {"train", "test"} <= roles:
+        return "is in training and in test, so the test knows the answer and proves nothing"
+    groups = dict.fromkeys(entry.group for entry in same)
+    if len(groups) > 1:
+        return f"is in {len(groups)} buildings, which are no longer independent"
+    return f"is {len(same)} times in {same[0].group}"
+
+
+def _role(file: Path) -> str:
+    """Whether a labels file is for training or for test, by its own name or its folders'."""
+    names = (file.name.split("_")[0], *reversed(file.absolute().parent.parts))
+    return next((name for name in names if name in {"train", "test"}), "")

@@ -1,0 +1,195 @@
+"""A Dataset: photos, their labels and their buildings."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.data.label_files import TEST, label_key
+from photosieve.data.scan import Problem, scan
+from photosieve.errors import LabelsError, UsageError
+
+_MAX_FOLDS = 10
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Photos with their labels.
+
+    Parameters
+    ----------
+    root : Path
+        The folder that holds all of it.
+    photos : tuple of Path
+        Every photo that is listed in a labels file and exists.
+    labels : tuple of tuple of str
+        Per photo, in the order listed and without repeats; `()` where it has none.
+    groups : tuple of str
+        Per photo the name of its building: the unit of testing and of cross-validation.
+    unlisted : tuple of Path
+        Photos beside the listed ones. Their labels are unknown: they are never negatives.
+    problems : tuple of Problem
+        What was met on the way and did not stop it.
+    """
+
+    root: Path
+    photos: tuple[Path, ...]
+    labels: tuple[tuple[str, ...], ...]
+    groups: tuple[str, ...]
+    unlisted: tuple[Path, ...] = ()
+    problems: tuple[Problem, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
+        """Return the one dataset that is given, or load what `load` takes.
+
+        Raises
+        ------
+        UsageError
+            If paths and datasets are mixed, or there are several datasets.
+        """
+        datasets = [source for source in sources if isinstance(source, Dataset)]
+        paths = [source for source in sources if not isinstance(source, Dataset)]
+        if bool(paths) == bool(datasets) or len(datasets) > 1:
+            raise UsageError("give either paths or one Dataset")
+        return datasets[0] if datasets else cls.load(*paths)
+
+    @classmethod
+    def load(cls, *paths: str | Path, training: bool = False) -> "Dataset":
+        """Read labels files and find their photos.
+
+        Parameters
+        ----------
+        paths : str or Path
+            Each a folder with a labels file; a folder of such folders, at any depth; a labels
+            file; or a pattern such as "test/*". A folder with a labels file is not searched for
+            more of them.
+        training : bool
+            Leave out buildings with a `test_labels.json` where there are others: photos that were
+            trained on prove nothing.
+
+        Raises
+        ------
+        LabelsError
+            A labels file cannot be used, an entry points outside its folder, or there is no
+            labeled photo.
+        UsageError
+            A path does not exist or a pattern matches nothing.
+        """
+        found = scan(paths)
+        fatal = [problem.message for problem in found.problems if problem.fatal]
+        if fatal:
+            more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
+            raise LabelsError(fatal[0] + more)
+        listed, problems = found.listed, found.problems
+        for_test = [entry for entry in listed if entry.file.name == TEST]
+        if training and 0 < len(for_test) < len(listed):
+            listed = tuple(entry for entry in listed if entry.file.name != TEST)
+            count = len({entry.group for entry in for_test})
+            buildings = "1 building" if count == 1 else f"{count} buildings"
+            message = f"left out of training, as for testing ({TEST}): {buildings}"
+            problems += (Problem("kept for testing", False, message),)
+        return cls(
+            root=found.root,
+            photos=tuple(entry.photo for entry in listed),
+            labels=tuple(entry.labels for entry in listed),
+            groups=tuple(entry.group for entry in listed),
+            unlisted=found.unlisted,
+            problems=problems,
+        )
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @property
+    def vocabulary(self) -> tuple[str, ...]:
+        """The labels, in order of first appearance and as first written."""
+        shown: dict[str, str] = {}
+        for label in (label for labels in self.labels for label in labels):
+            shown.setdefault(label_key(label), label)
+        return tuple(shown.values())
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The buildings, in order of first appearance."""
+        return tuple(dict.fromkeys(self.groups))
+
+    def matrix(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """Which photo has which label, (photos, labels).
+
+        Parameters
+        ----------
+        vocabulary : sequence of str, optional
+            The columns; by default the dataset's own vocabulary. Upper and lower case are the
+            same. A word that no photo is labeled with gets a column of False.
+        """
+        columns = [
+            label_key(word) for word in (self.vocabulary if vocabulary is None else vocabulary)
+        ]
+        rows = [{label_key(label) for label in labels} for labels in self.labels]
+        cells = [key in row for row in rows for key in columns]
+        return np.array(cells, dtype=np.bool_).reshape(len(rows), len(columns))
+
+    def beyond(self, labels: Iterable[str]) -> list[str]:
+        """Labels of the vocabulary that are none of these; upper and lower case are the same."""
+        known = {label_key(label) for label in labels}
+        return [label for label in self.vocabulary if label_key(label) not in known]
+
+    def counts(self) -> dict[str, int]:
+        """How many photos have each label, in the order of the vocabulary."""
+        vocabulary = self.vocabulary
+        totals = self.matrix(vocabulary).sum(axis=0)
+        return dict(zip(vocabulary, totals.tolist(), strict=True))
+
+    def select(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> "Dataset":
+        """Some of the photos, by mask (one bool per photo) or by index; without the unlisted."""
+        indices = np.arange(len(self))[chosen].tolist()
+        return replace(
+            self,
+            photos=tuple(self.photos[i] for i in indices),
+            labels=tuple(self.labels[i] for i in indices),
+            groups=tuple(self.groups[i] for i in indices),
+            unlisted=(),
+            problems=(),
+        )
+
+    def folds(self, k: int | None = None, *, seed: int = 0) -> list[NDArray[np.intp]]:
+        """Photos to hold out, fold by fold; every photo is held out once.
+
+        Whole buildings are held out together, since photos of one building are alike and would
+        make held-out scores too good. With a single building its photos are dealt out instead,
+        so that the photos of a rare label come to different folds.
+
+        Parameters
+        ----------
+        k : int, optional
+            How many folds, at least 2 and at most one per building (or photo). By default one
+            per building (or photo), at most 10.
+        seed : int
+            Decides which buildings (or photos) share a fold.
+
+        Returns
+        -------
+        list of ndarray of int
+            Sorted photo indices; empty for fewer than two photos, where nothing can be held out.
+        """
+        if len(self) < 2:
+            return []
+        if len(self.group_names) > 1:
+            units = [np.flatnonzero(np.array(self.groups) == name) for name in self.group_names]
+            priority = [-len(unit) for unit in units]  # the largest first keeps folds alike in size
+        else:
+            units = [np.array([index]) for index in range(len(self))]
+            # Photos that share their rarest label stand together and are dealt to different folds.
+            matrix = self.matrix()
+            by_rarity = matrix[:, np.argsort(matrix.sum(axis=0), kind="stable")]
+            priority = np.column_stack([by_rarity, np.ones(len(self))]).argmax(axis=1).tolist()
+
+        k = min(max(2, _MAX_FOLDS if k is None else k), len(units))
+        folds: list[list[int]] = [[] for _ in range(k)]
+        shuffled = np.random.default_rng(seed).permutation(len(units)).tolist()
+        for unit in sorted(shuffled, key=lambda unit: priority[unit]):
+            min(folds, key=len).extend(units[unit].tolist())
+        return [np.array(sorted(fold), dtype=np.intp) for fold in sorted(folds, key=min)]

@@ -1,0 +1,150 @@
+"""Folders of photos: what is in them, without following links to other places."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from photosieve.data.photos import SUFFIXES
+from photosieve.errors import Skipped, UsageError, one_line
+
+LISTED = "it cannot be listed"
+"""How the reason begins for a folder that may not be looked into."""
+
+
+class Found(NamedTuple):
+    """A photo file as its folder lists it.
+
+    Parameters
+    ----------
+    path : str
+        Below the folder that was searched, with "/" between the parts.
+    size : int
+        In bytes.
+    mtime_ns : int
+        When it was last changed, in nanoseconds.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def walk(
+    folder: Path, *, recursive: bool = True, follow_links: bool = False
+) -> Iterator[Found | Skipped]:
+    """Go through the photo files of a folder, in no order.
+
+    Hidden files and folders are left out. A link to a photo counts while it stays inside `folder`;
+    linked folders are not entered, since what they hold is either found at its own place or
+    outside. What looks like a photo and cannot be taken is given as `Skipped`, and so is a folder
+    that may not be listed.
+
+    Parameters
+    ----------
+    folder : Path
+    recursive : bool
+        Look in the sub-folders too, at any depth.
+    follow_links : bool
+        Take links to photos and folders outside, too; each folder is entered once.
+
+    Raises
+    ------
+    UsageError
+        `folder` does not exist, is not a folder or may not be listed.
+    """
+    try:
+        if not folder.is_dir():
+            problem = "is not a folder" if folder.exists() else "does not exist"
+            raise UsageError(f"{folder} {problem}: give a folder of photos.")
+        home = folder.resolve()
+        with os.scandir(folder):
+            pass  # errors of the folder itself are the caller's, those below it are not
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be listed ({one_line(error)}).") from error
+
+    entered = {os.path.realpath(home)} if follow_links else set()
+    waiting = [(str(folder), "")]
+    while waiting:
+        place, prefix = waiting.pop()
+        try:
+            entries = os.scandir(place)
+        except OSError as error:
+            yield Skipped(
+                Path(place), f"{LISTED} ({one_line(error)})", "allow this user to list it"
+            )
+            continue
+        with entries:
+            for entry in entries:
+                name = entry.name
+                if name[0] == ".":
+                    continue
+                if _is_folder(entry, follow_links):
+                    if recursive and _is_new(entry, entered, follow_links):
+                        waiting.append((entry.path, f"{prefix}{name}/"))
+                elif os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122  # Path takes long
+                    yield _look(entry, prefix + name, home, follow_links)
+
+
+def find(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Photo files of a folder, sorted: what `walk` finds, without what it skips.
+
+    Raises
+    ------
+    UsageError
+        `folder` does not exist, is not a folder or may not be listed.
+    """
+    entries = walk(folder, recursive=recursive)
+    return sorted(folder / entry.path for entry in entries if isinstance(entry, Found))
+
+
+def find_all(folders: Sequence[str | Path]) -> list[Path]:
+    """Photo files of several folders with all their sub-folders, each once.
+
+    Raises
+    ------
+    UsageError
+        If there is none, or a folder cannot be listed.
+    """
+    paths = [path for folder in folders for path in find(Path(folder), recursive=True)]
+    if not paths:
+        raise UsageError(
+            f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
+            "name a folder with jpg, png, webp, bmp, tif or gif files"
+        )
+    return list(dict.fromkeys(paths))
+
+
+def _is_folder(entry: os.DirEntry[str], follow_links: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow_links)
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> bool:
+    """Whether a folder was not entered yet; without links it never was."""
+    if not follow_links:
+        return True
+    real = os.path.realpath(entry.path)
+    if real in entered:
+        return False
+    entered.add(real)
+    return True
+
+
+def _look(entry: os.DirEntry[str], path: str, home: Path, follow_links: bool) -> Found | Skipped:
+    try:
+        linked = entry.is_symlink() and not follow_links
+        if linked and not Path(entry.path).resolve().is_relative_to(home):
+            return Skipped(Path(entry.path), "it is a link to another place", "copy the photo here")
+        if not entry.is_file():
+            return Skipped(Path(entry.path), "it is not a regular file", "give a photo file")
+        status = entry.stat()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        return Skipped(
+            Path(entry.path), f"it cannot be read ({one_line(error)})", "check its name and disk"
+        )
+    return Found(path, status.st_size, status.st_mtime_ns)

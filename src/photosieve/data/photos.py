@@ -1,0 +1,319 @@
+"""Photo files: read them, and turn them into pixels without trusting them."""
+
+import functools
+import hashlib
+import io
+import os
+import re
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from photosieve.errors import PhotoError, one_line
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+DEFAULT_MAX_PIXELS = 64_000_000
+
+CHANGED = "it was changed while it was read"
+
+# Only these readers see the bytes: others (EPS, PSD, ...) are a needless risk on unknown files.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+
+# No honest photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
+_BYTES_PER_PIXEL = 8
+_METADATA_BYTES = 64 * 2**20
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+MORE_VIEWS = 5
+"""How many views `more_views` gives."""
+
+
+def more_views(photo: Image.Image) -> list[Image.Image]:
+    """Other views of what a photo shows: its mirror image and its four corners, two mirrored.
+
+    A corner has 4/5 of both sides, so that hardly anything that a label names is cut away.
+    """
+    width, height = photo.size
+    inner = max(1, width * 4 // 5), max(1, height * 4 // 5)
+    corners = [
+        photo.crop((left, top, left + inner[0], top + inner[1]))
+        for top in (0, height - inner[1])
+        for left in (0, width - inner[0])
+    ]
+    return [
+        ImageOps.mirror(photo),
+        corners[0],
+        ImageOps.mirror(corners[1]),
+        ImageOps.mirror(corners[2]),
+        corners[3],
+    ]
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A photo file as it was read: once, for its hash and for its pixels.
+
+    Parameters
+    ----------
+    data : bytes
+    size : int
+    mtime_ns : int
+        When it was last changed, in nanoseconds.
+    """
+
+    data: bytes
+    size: int
+    mtime_ns: int
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Hash of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
+    """Read a photo file whole, if it can be one at all.
+
+    Raises
+    ------
+    PhotoError
+        The file cannot be read, is far too large, or changes meanwhile.
+    """
+    with _open(path) as file:
+        before = os.fstat(file.fileno())
+        check_bytes(path, before.st_size, max_pixels)
+        try:
+            data = file.read()
+        except (OSError, MemoryError) as error:
+            raise _unreadable(path, error) from error
+        after = os.fstat(file.fileno())
+    if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
+        raise PhotoError(path, CHANGED, "run again once it is complete")
+    return Bytes(data, before.st_size, before.st_mtime_ns)
+
+
+def decode(
+    path: Path,
+    *,
+    data: bytes | None = None,
+    shortest_side: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> Image.Image:
+    """Pixels of a photo, upright and in RGB.
+
+    Transparent parts become white, 16-bit gray is scaled to 8 bits, and of an animation or a
+    document of several pages the first one is taken. Safe to call from several threads.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its bytes decide what it is, not its name.
+    data : bytes, optional
+        Its content, if that was read already.
+    shortest_side : int, optional
+        How many pixels the caller needs on the shorter side. A JPEG is then decoded at 1/2, 1/4
+        or 1/8 of its size, several times faster, while both sides stay at least this long. The
+        caller still does the exact resize.
+    max_pixels : int
+        A photo with more pixels is refused from its header, before memory is spent on it.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB; its `info` holds the "full_size" of the photo, (width, height) as it stands
+        upright, whatever was decoded of it.
+
+    Raises
+    ------
+    PhotoError
+        The file cannot be read, whatever its content.
+    """
+    with _open(path) if data is None else io.BytesIO(data) as file:
+        check_bytes(path, file.seek(0, os.SEEK_END), max_pixels)
+        file.seek(0)
+        try:
+            with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
+                _check_pixels(path, image.width * image.height, max_pixels)
+                full_size = image.size
+                if shortest_side is not None:
+                    image.draft("RGB", (shortest_side, shortest_side))
+                image.load()
+                orientation = _orientation(image)  # conversion may lose the metadata
+                upright = _to_rgb(image)
+                if orientation in _UPRIGHT:
+                    upright = upright.transpose(_UPRIGHT[orientation])
+                upright.info.clear()  # a leftover "transparency" would mislead the next reader
+                turned = orientation in (5, 6, 7, 8)
+                upright.info["full_size"] = full_size[::-1] if turned else full_size
+                return upright
+        except PhotoError:
+            raise
+        except UnidentifiedImageError as error:
+            reason = "it is not a photo in a known format, or its start is damaged"
+            raise PhotoError(path, reason, f"save it as one of {', '.join(_FORMATS)}") from error
+        except Image.DecompressionBombError as error:
+            pixels = re.search(r"\d+", str(error))
+            raise _too_large(path, int(pixels[0]) if pixels else None, max_pixels) from error
+        except MemoryError as error:
+            reason = "there is not enough memory to decode it"
+            raise PhotoError(path, reason, "save it smaller") from error
+        except Exception as error:
+            # Pillow's readers raise nearly every built-in error on damaged bytes.
+            truncated = "truncated" in str(error).lower()
+            reason = f"it is {'cut short' if truncated else 'damaged'} ({one_line(error)})"
+            raise PhotoError(path, reason, "copy it again from its source") from error
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises
+    ------
+    PhotoError
+        The file cannot be read.
+    """
+    with _open(path) as file:
+        try:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
+def _open(path: Path) -> BufferedReader:
+    """The file, open for reading; never a pipe or a device, which could block for ever."""
+    try:
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  # the caller closes it
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise PhotoError(path, "it is not a regular file", "give a photo file")
+        return file
+    except IsADirectoryError as error:
+        raise PhotoError(path, "it is not a regular file", "give a photo file") from error
+    except FileNotFoundError as error:
+        raise PhotoError(path, "there is no such file", "check its name") from error
+    except PermissionError as error:
+        raise PhotoError(path, "permission denied", "allow this user to read it") from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe that takes its place at the last moment is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _unreadable(path: Path, error: Exception) -> PhotoError:
+    return PhotoError(path, f"it cannot be read ({one_line(error)})", "check its name and disk")
+
+
+def check_bytes(path: Path, size: int, max_pixels: int) -> None:
+    """Refuse a file of a size that no photo has, before it is read.
+
+    Raises
+    ------
+    PhotoError
+        If it is empty, or larger than a photo of so many pixels can be.
+    """
+    if size == 0:
+        raise PhotoError(path, "the file is empty", "copy it again from its source")
+    cap = max_pixels * _BYTES_PER_PIXEL + _METADATA_BYTES
+    if size > cap:
+        reason = f"the file has {size:,} bytes, more than a photo of {max_pixels:,} pixels can need"
+        raise PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
+
+
+def _check_pixels(path: Path, pixels: int, max_pixels: int) -> None:
+    if pixels == 0:
+        raise PhotoError(path, "it has no pixels", "copy it again from its source")
+    if pixels > max_pixels:
+        raise _too_large(path, pixels, max_pixels)
+
+
+def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
+    found = f"{pixels:,} pixels" if pixels else "too many pixels"
+    reason = f"it has {found}, the cap is {max_pixels:,}"
+    return PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return _deep_grey(image).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGB", layer.size, "white")
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper
+    # A copy even where the mode fits: the pixels must outlive the file.
+    return image.copy() if image.mode == "RGB" else image.convert("RGB")
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """Gray of 16 or 32 bits at 8 bits; Pillow's own conversion clips some of them to white."""
+    gray = np.asarray(image)
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(((gray.astype(np.uint32) + 128) // 257).astype(np.uint8))
+    # 32-bit integers and floats have no agreed white: the photo's own range has to do.
+    gray = np.nan_to_num(gray.astype(np.float64), posinf=0, neginf=0)
+    low, high = gray.min(), gray.max()
+    return Image.fromarray(((gray - low) * (255 / max(high - low, 1e-300))).astype(np.uint8))
+
+
+def _orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(_ORIENTATION_TAG)
+    except Exception:
+        return None  # a photo with damaged metadata is still a photo
+
+
+class _QuietPillow:
+    """Hides Pillow's warnings and lifts its own pixel limit to ours while photos are decoded.
+
+    Both settings belong to the whole process: if two threads each changed and restored them, the
+    later one could restore what the earlier one had changed, for ever. So the first thread in
+    changes them and the last one out restores.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._restore = ExitStack()
+
+    @contextmanager
+    def __call__(self, max_pixels: int) -> Iterator[None]:
+        with self._lock:
+            if self._threads == 0:
+                self._restore.enter_context(warnings.catch_warnings())
+                self._restore.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                warnings.filterwarnings("ignore", module=r"PIL\b")
+            if Image.MAX_IMAGE_PIXELS is not None:
+                Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    self._restore.close()
+
+
+_quiet_pillow = _QuietPillow()

@@ -1,0 +1,1 @@
+"""From scores to answers: probability, kept or not, and how good that is. Pure numpy."""

@@ -1,0 +1,277 @@
+"""From a cosine to a probability: scores that mean the same for every query.
+
+A *label*, a word that training saw, has out-of-fold scores to learn from: one logistic curve for
+all labels (Platt 1999, "Probabilistic outputs for support vector machines"), and on request a shift
+for each label, held back the more the fewer photos have it.
+
+Any other *word* has no curve of its own. Its scores are first made comparable with those of other
+words: deviations from their mean over background photos (cohort normalization, as in speaker
+verification; Auckenthaler, Carey and Lloyd-Thomas 2000). One logistic curve for all words is
+learned from labels that were hidden from training, and the more remote a word is in meaning from
+every label, the more evidence it needs: as much as keeps general words, which hardly any photo
+shows, from being answered.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.decision.metrics import Float64Array
+from photosieve.errors import SieveError
+
+AFFINITY = 0.5
+"""Cosine to a label from which on a word counts as close to it: nothing is held against it."""
+
+PRIOR_PHOTOS = 10
+"""How many background photos the average over all words is worth beside a word's own."""
+
+SHIFT_DEVIATION = 0.5
+"""Prior standard deviation of a label's shift, in units of log odds."""
+
+FALSE_ANSWERS = 0.02
+"""Of the questions with a general word in a building, the part that may get an answer."""
+
+LEAST_HIDDEN = 30
+"""Positives that it takes to fit the curve for words; with fewer the default holds."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """Scores of one word over the background photos, as a normal distribution.
+
+    Parameters
+    ----------
+    mean, deviation : float
+    """
+
+    mean: float
+    deviation: float
+
+    def normalize(self, scores: NDArray[np.floating[Any]]) -> Float64Array:
+        """Deviations from the mean, in the shape of the scores."""
+        return np.asarray((scores - self.mean) / self.deviation, np.float64)
+
+
+def background(scores: NDArray[np.floating[Any]], average: Background | None) -> Background:
+    """Describe a word's background.
+
+    Parameters
+    ----------
+    scores : array (photos,)
+        Of the word over the background photos.
+    average : Background, optional
+        That of all words together: with few photos, a word's own numbers are drawn to it.
+    """
+    mean, variance = float(scores.mean()), float(scores.var())
+    if average is not None:
+        own = len(scores) / (len(scores) + PRIOR_PHOTOS)
+        mean = own * mean + (1 - own) * average.mean
+        variance = own * variance + (1 - own) * average.deviation**2
+    return Background(mean, max(math.sqrt(variance), 1e-3))
+
+
+def average_background(
+    photos: NDArray[np.floating[Any]], words: NDArray[np.floating[Any]]
+) -> Background:
+    """Average the backgrounds of many words.
+
+    Parameters
+    ----------
+    photos : array (photos, d)
+        Embeddings of the background photos.
+    words : array (words, d)
+        Embeddings of general words.
+    """
+    scores = np.asarray(photos @ words.T, np.float64)  # (photos, words)
+    return Background(float(scores.mean()), max(math.sqrt(scores.var(0).mean()), 1e-3))
+
+
+@dataclass(frozen=True)
+class HiddenWords:
+    """Scores of labels that were hidden from training, and of general words, on held-out photos.
+
+    All arrays are (n,): one (photo, word) pair each.
+
+    Parameters
+    ----------
+    normal : array
+        Scores in deviations from the word's background.
+    affinity : array
+        Cosine of the word to the nearest label that was not hidden.
+    relevant : array of bool
+    general : array of bool
+        Whether it is a general word, taken to be on no photo.
+    question : array of int
+        Pairs of one word in one building share a number.
+    """
+
+    normal: Float64Array
+    affinity: Float64Array
+    relevant: NDArray[np.bool_]
+    general: NDArray[np.bool_]
+    question: NDArray[np.intp]
+
+    @classmethod
+    def join(cls, parts: Sequence[HiddenWords]) -> HiddenWords:
+        """Put several together, their questions apart."""
+        starts = np.cumsum([0, *(int(part.question.max()) + 1 for part in parts)])
+        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        columns["question"] = [
+            part.question + start for part, start in zip(parts, starts, strict=False)
+        ]
+        return cls(**{name: np.concatenate(column) for name, column in columns.items()})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What turns scores into probabilities.
+
+    Parameters
+    ----------
+    slope, intercept : float
+        Of the curve for labels: log odds = slope * score + intercept.
+    shifts : mapping
+        Added to the log odds of single labels; most often empty.
+    word_slope, word_intercept : float
+        Of the curve for other words: of normalized scores.
+    remoteness : float
+        Taken from the log odds for each unit by which a word's affinity to the labels is below
+        `AFFINITY`.
+    word_threshold : float
+        The probability from which on a photo matches a word that is no label.
+    """
+
+    slope: float
+    intercept: float
+    shifts: Mapping[str, float] = field(default_factory=dict)
+    # What held on listings and houses alike, for training sets too small to learn it from.
+    word_slope: float = 1.2
+    word_intercept: float = -2.0
+    remoteness: float = 10.0
+    word_threshold: float = 0.3
+
+    def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
+        """Probabilities of labels, (photos, labels), from their scores of that shape."""
+        shifts = np.array([self.shifts.get(label, 0.0) for label in labels])
+        return _sigmoid(self.slope * np.asarray(scores, np.float64) + self.intercept + shifts)
+
+    def words(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
+        """Probabilities of words that are no labels, from normalized scores and affinities."""
+        penalty = self.remoteness * _distance(affinity)
+        return _sigmoid(self.word_slope * normal + self.word_intercept - penalty)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a form for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        SieveError
+            If a number is missing or is not a number.
+        """
+        try:
+            shifts = {str(label): float(shift) for label, shift in saved["shifts"].items()}
+            numbers = {f.name: float(saved[f.name]) for f in fields(cls) if f.name != "shifts"}
+            if not np.isfinite([*shifts.values(), *numbers.values()]).all():
+                raise ValueError("a number is not finite")
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise SieveError(f"the saved calibration is damaged ({error!r}); train again") from None
+        return cls(shifts=shifts, **numbers)
+
+
+def fit_labels(
+    scores: NDArray[np.floating[Any]],
+    relevant: NDArray[np.bool_],
+    labels: Sequence[str] = (),
+) -> Calibration:
+    """Fit the curve for labels, and shifts for the labels named.
+
+    Parameters
+    ----------
+    scores : array (photos, columns)
+        Out-of-fold scores.
+    relevant : array of bool (photos, columns)
+    labels : sequence of str (columns,), optional
+        Names of the columns, if each is to get a shift.
+    """
+    slope, intercept = _logistic(scores.reshape(-1, 1), relevant.ravel())
+    shifts = {}
+    if labels:
+        odds = slope * np.asarray(scores, np.float64) + intercept
+        shifts = dict(zip(labels, _shifts(odds, relevant).tolist(), strict=True))
+    return Calibration(slope, intercept, shifts)
+
+
+def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
+    """Fit the curve for words that are no labels; with little to learn from the default stays."""
+    labels = ~hidden.general
+    if hidden.relevant.sum() < LEAST_HIDDEN:
+        return calibration
+    slope, intercept = _logistic(hidden.normal[labels][:, None], hidden.relevant[labels])
+    return replace(calibration, word_slope=slope, word_intercept=intercept)
+
+
+def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -> Calibration:
+    """Set the threshold for words, and how much remoteness takes.
+
+    The remoteness is the smallest that leaves no more than `FALSE_ANSWERS` of the questions with
+    a general word answered.
+    """
+    calibration = replace(calibration, word_threshold=threshold, remoteness=0.0)
+    if not hidden.general.any():
+        return calibration
+    questions, number = np.unique(hidden.question[hidden.general], return_inverse=True)
+    odds = calibration.word_slope * hidden.normal[hidden.general] + calibration.word_intercept
+    best = np.full(len(questions), -np.inf)
+    np.maximum.at(best, number, odds)
+    distance = np.zeros(len(questions))
+    distance[number] = _distance(hidden.affinity[hidden.general])
+    # What remoteness it takes for each question to stay unanswered.
+    needed = (best - math.log(threshold / (1 - threshold))) / np.maximum(distance, 1e-3)
+    remoteness = float(np.quantile(np.maximum(needed, 0.0), 1 - FALSE_ANSWERS))
+    return replace(calibration, remoteness=remoteness)
+
+
+def _distance(affinity: Any) -> Any:
+    return np.maximum(AFFINITY - np.asarray(affinity, np.float64), 0.0)
+
+
+def _logistic(
+    features: NDArray[np.floating[Any]], relevant: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Fit a logistic regression of one feature; return its weight, positive, and intercept."""
+    if relevant.all() or not relevant.any():  # nothing to tell apart: the rate is all there is
+        rate = (relevant.sum() + 1) / (len(relevant) + 2)
+        return 1.0, math.log(rate / (1 - rate))
+    from sklearn.linear_model import LogisticRegression
+
+    mean, deviation = features.mean(), max(features.std(), 1e-6)
+    model = LogisticRegression(C=10.0).fit((features - mean) / deviation, relevant)
+    # A better score never means less likely; where labels say so, they say nothing.
+    weight = max(float(model.coef_[0, 0]) / deviation, 1e-3)
+    return weight, float(model.intercept_[0] - weight * mean)
+
+
+def _shifts(odds: Float64Array, relevant: NDArray[np.bool_]) -> Float64Array:
+    """Find each column's most likely shift of its log odds, (columns,), under a normal prior."""
+    shift = np.zeros(odds.shape[1])
+    for _ in range(20):  # Newton's method; the prior keeps the curvature away from zero
+        expected = _sigmoid(odds + shift)
+        slope = (relevant - expected).sum(0) - shift / SHIFT_DEVIATION**2
+        curvature = (expected * (1 - expected)).sum(0) + 1 / SHIFT_DEVIATION**2
+        shift = shift + np.clip(slope / curvature, -1, 1)
+    return shift
+
+
+def _sigmoid(odds: NDArray[np.floating[Any]]) -> Float64Array:
+    return np.asarray(1 / (1 + np.exp(-np.clip(odds, -700, 700))), np.float64)

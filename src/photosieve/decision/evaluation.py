@@ -1,0 +1,318 @@
+"""Prove a sieve: every label asked in every building, and every answer counted. Numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.decision import metrics
+from photosieve.decision.cut import Cut
+from photosieve.decision.metrics import Counts, Interval, Reliability, defined
+from photosieve.errors import Skipped
+
+DRAWS = 2000
+"""Bootstrap draws behind each interval."""
+
+
+@dataclass(frozen=True)
+class EmptyAnswers:
+    """How "none" was used: over all questions, one question being one label in one building."""
+
+    asked: int
+    """Questions that no photo of the building answers: "none" is the right answer."""
+    right: int
+    """How many of these were answered with "none"."""
+    answerable: int
+    """Questions that some photo answers."""
+    wrong: int
+    """How many of those were answered with "none" all the same."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a sieve answered, photo by photo, and every figure that follows from it.
+
+    Parameters
+    ----------
+    photos : tuple of Path (photos,)
+    groups : tuple of str (photos,)
+        The building of each photo.
+    labels : tuple of str (labels,)
+        All that was asked, in every building.
+    scores : array (photos, labels)
+        Cosines.
+    probabilities : array (photos, labels)
+        What the scores mean, and what the cut looks at.
+    relevant : array of bool (photos, labels)
+        What the labels files say.
+    kept : array of bool (photos, labels)
+        What the cut kept, list by list: one list is one label in one building.
+    trained : mapping
+        Photos per label that training saw.
+    cut : Cut
+    skipped : tuple of Skipped
+        Photos that could not be read; they are in no figure.
+    """
+
+    photos: tuple[Path, ...]
+    groups: tuple[str, ...]
+    labels: tuple[str, ...]
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    relevant: NDArray[np.bool_]
+    kept: NDArray[np.bool_]
+    trained: Mapping[str, int]
+    cut: Cut
+    skipped: tuple[Skipped, ...] = ()
+
+    @cached_property
+    def buildings(self) -> tuple[str, ...]:
+        """Names of the buildings, in order of first appearance."""
+        return tuple(dict.fromkeys(self.groups))
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Counts of shape (buildings, labels)."""
+        rows = [self._rows(building) for building in self.buildings]
+        return Counts.stack([Counts.of(self.kept[r], self.relevant[r], axis=0) for r in rows])
+
+    @cached_property
+    def per_label(self) -> Counts:
+        """Counts of shape (labels,): a label's photos of all buildings together."""
+        return self.counts.sum(0)
+
+    @cached_property
+    def per_building(self) -> Counts:
+        """Counts of shape (buildings,): a building's labels together."""
+        return self.counts.sum(1)
+
+    @property
+    def macro(self) -> dict[str, float]:
+        """Mean over labels of precision, recall and F1, where each is defined."""
+        return {
+            name: float(metrics.mean(getattr(self.per_label, name)))
+            for name in ("precision", "recall", "f1")
+        }
+
+    @property
+    def micro(self) -> dict[str, float]:
+        """Precision, recall and F1 of all decisions together."""
+        total = self.counts.sum()
+        return {name: float(getattr(total, name)) for name in ("precision", "recall", "f1")}
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of all decisions that are right, true negatives included."""
+        return float(self.counts.sum().accuracy)
+
+    @cached_property
+    def average_precision(self) -> NDArray[np.float64]:
+        """Average precision of each label over all photos, (labels,); nan where none is right."""
+        columns = zip(self.scores.T, self.relevant.T, strict=True)
+        return np.array([metrics.average_precision(*column) for column in columns], np.float64)
+
+    @property
+    def mean_average_precision(self) -> float:
+        """Mean of `average_precision` over the labels that some photo has."""
+        return float(metrics.mean(self.average_precision))
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """Whether the probabilities of all decisions together come true."""
+        return Reliability.of(self.probabilities, self.relevant)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of all decisions together; 0 is best."""
+        return self.reliability.error
+
+    @cached_property
+    def calibration_errors(self) -> NDArray[np.float64]:
+        """Expected calibration error of each label over all photos, (labels,)."""
+        columns = zip(self.probabilities.T, self.relevant.T, strict=True)
+        return np.array([Reliability.of(*column).error for column in columns], np.float64)
+
+    @property
+    def empty(self) -> EmptyAnswers:
+        """How often "none" was right and how often wrong."""
+        nothing_right, nothing_returned = self.counts.support == 0, self.counts.returned == 0
+        return EmptyAnswers(
+            asked=int(nothing_right.sum()),
+            right=int((nothing_right & nothing_returned).sum()),
+            answerable=int((~nothing_right).sum()),
+            wrong=int((~nothing_right & nothing_returned).sum()),
+        )
+
+    @cached_property
+    def draws(self) -> dict[str, NDArray[np.float64]]:
+        """The totals over bootstrap draws of buildings, each an array (draws,).
+
+        Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy, empty_right (fraction of
+        the questions that nothing answers which got "none") and mean_average_precision.
+        """
+        weights = metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0)  # (draws, B)
+        drawn = self.counts.drawn(weights)  # (draws, labels)
+        total = drawn.sum(-1)
+        asked = self.counts.support == 0
+        right = (asked & (self.counts.returned == 0)).sum(1)  # (B,)
+        number = {name: i for i, name in enumerate(self.buildings)}
+        by_photo = weights[:, [number[group] for group in self.groups]]  # (draws, photos)
+        precisions = [
+            metrics.average_precision(scores, relevant, by_photo)
+            for scores, relevant in zip(self.scores.T, self.relevant.T, strict=True)
+        ]
+        return {
+            "macro_precision": metrics.mean(drawn.precision, -1),
+            "macro_recall": metrics.mean(drawn.recall, -1),
+            "macro_f1": metrics.mean(drawn.f1, -1),
+            "micro_f1": total.f1,
+            "accuracy": total.accuracy,
+            "empty_right": metrics.ratio(weights @ right, weights @ asked.sum(1)),
+            "mean_average_precision": metrics.mean(precisions, 0),
+        }
+
+    @cached_property
+    def totals(self) -> dict[str, float]:
+        """The totals of `draws`, over the buildings as they are."""
+        empty = self.empty
+        return {
+            **{f"macro_{name}": value for name, value in self.macro.items()},
+            "micro_f1": self.micro["f1"],
+            "accuracy": self.accuracy,
+            "empty_right": float(metrics.ratio(empty.right, empty.asked)),
+            "mean_average_precision": self.mean_average_precision,
+        }
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """95 % intervals of the totals, by drawing buildings with replacement; keys as `draws`."""
+        return {
+            name: metrics.percentile_interval(self.totals[name], draws)
+            for name, draws in self.draws.items()
+        }
+
+    def _rows(self, building: str) -> NDArray[np.intp]:
+        return np.flatnonzero(np.array(self.groups) == building)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every figure as plain numbers for JSON; what is undefined is None."""
+        labels = {
+            label: {
+                **_count_dict(self.per_label[j]),
+                "average_precision": defined(self.average_precision[j]),
+                "calibration_error": defined(self.calibration_errors[j]),
+                "train": self.trained.get(label, 0),
+            }
+            for j, label in enumerate(self.labels)
+        }
+        buildings = {
+            building: {
+                **_count_dict(self.per_building[i]),
+                "photos": len(self._rows(building)),
+                "labels": {
+                    label: _count_dict(self.counts[i, j]) for j, label in enumerate(self.labels)
+                },
+            }
+            for i, building in enumerate(self.buildings)
+        }
+        return {
+            "photos": len(self.photos),
+            "macro": {name: defined(value) for name, value in self.macro.items()},
+            "micro": {name: defined(value) for name, value in self.micro.items()},
+            "accuracy": defined(self.accuracy),
+            "mean_average_precision": defined(self.mean_average_precision),
+            "calibration_error": defined(self.calibration_error),
+            "empty": asdict(self.empty),
+            "intervals": {
+                name: [defined(interval.low), defined(interval.high)]
+                for name, interval in self.intervals.items()
+            },
+            "cut": self.cut.to_dict(),
+            "labels": labels,
+            "buildings": buildings,
+            "skipped": [skip.to_dict() for skip in self.skipped],
+        }
+
+    def summary(self) -> str:
+        """Say the main figures in a few lines of text."""
+        empty, shown = self.empty, self.intervals
+        lines = [
+            f"{len(self.photos)} photos of {len(self.buildings)} "
+            f"building{'s' if len(self.buildings) != 1 else ''}, "
+            f"{len(self.labels)} labels asked in each",
+            f"macro F1          {shown['macro_f1']}",
+            f"macro precision   {shown['macro_precision']}",
+            f"macro recall      {shown['macro_recall']}",
+            f"mean av. prec.    {shown['mean_average_precision']}",
+            f"accuracy with TN  {shown['accuracy']}",
+            f"calibration error {self.calibration_error:.3f}",
+            f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
+            f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
+        ]
+        if self.skipped:
+            lines.append(f"skipped           {len(self.skipped)} photos that cannot be read")
+        return "\n".join(lines)
+
+
+def evaluate(
+    scores: NDArray[np.floating[Any]],
+    relevant: NDArray[np.bool_],
+    *,
+    probabilities: NDArray[np.float64] | None = None,
+    cut: Cut,
+    photos: Sequence[Path],
+    groups: Sequence[str],
+    labels: Sequence[str],
+    trained: Mapping[str, int],
+    skipped: Sequence[Skipped] = (),
+) -> Evaluation:
+    """Apply a cut to every label's list in every building.
+
+    Parameters
+    ----------
+    scores : array (photos, labels)
+    relevant : array of bool (photos, labels)
+    probabilities : array (photos, labels), optional
+        What the cut looks at; by default the scores themselves.
+    cut : Cut
+    photos, groups : sequences (photos,)
+    labels : sequence (labels,)
+    trained : mapping
+        Photos per label that training saw.
+    skipped : sequence of Skipped
+    """
+    cosines = np.asarray(scores, np.float64)
+    values = cosines if probabilities is None else probabilities
+    return Evaluation(
+        photos=tuple(photos),
+        groups=tuple(groups),
+        labels=tuple(labels),
+        scores=cosines,
+        probabilities=values,
+        relevant=relevant,
+        kept=cut.keep_by_group(values, groups),
+        trained=dict(trained),
+        cut=cut,
+        skipped=tuple(skipped),
+    )
+
+
+def _count_dict(counts: Counts) -> dict[str, float | int | None]:
+    return {
+        "tp": int(counts.tp),
+        "fp": int(counts.fp),
+        "fn": int(counts.fn),
+        "tn": int(counts.tn),
+        "returned": int(counts.returned),
+        "test": int(counts.support),
+        "precision": defined(counts.precision),
+        "recall": defined(counts.recall),
+        "f1": defined(counts.f1),
+        "accuracy": defined(counts.accuracy),
+    }

@@ -1,0 +1,265 @@
+"""How good an answer is: counts, ratios, average precision, reliability, intervals. Pure numpy.
+
+Terms are those of scikit-learn. A ratio whose denominator is zero is not a number (``nan``) here
+and ``null`` in JSON; averages leave it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float64Array = NDArray[np.float64]
+
+
+def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Float64Array:
+    """Divide element by element; what is divided by zero is nan, without a warning."""
+    top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    out = np.full(np.broadcast(top, bottom).shape, np.nan)
+    np.divide(top, bottom, out=out, where=bottom != 0)
+    return out
+
+
+def defined(value: ArrayLike) -> float | None:
+    """Return a number as JSON and tables have it: what is undefined is None."""
+    number = float(np.asarray(value))
+    return None if np.isnan(number) else number
+
+
+@dataclass(frozen=True)
+class Counts:
+    """True and false positives and negatives, as arrays of one common shape.
+
+    The shape is the caller's: ``()`` for one query, ``(labels,)`` for a table, ``(draws, labels)``
+    for a bootstrap. Every ratio has the same shape.
+    """
+
+    tp: Float64Array
+    fp: Float64Array
+    fn: Float64Array
+    tn: Float64Array
+
+    @classmethod
+    def of(cls, kept: ArrayLike, relevant: ArrayLike, axis: int = -1) -> Counts:
+        """Count along `axis`: which photos were returned against which are right.
+
+        Parameters
+        ----------
+        kept, relevant : array_like of bool, one shape
+        axis : int
+            The axis of photos, which is summed away.
+        """
+        kept, relevant = np.asarray(kept, bool), np.asarray(relevant, bool)
+        pairs = (kept & relevant, kept & ~relevant, ~kept & relevant, ~kept & ~relevant)
+        return cls(*(pair.sum(axis, dtype=np.float64) for pair in pairs))
+
+    @classmethod
+    def stack(cls, counts: Sequence[Counts]) -> Counts:
+        """Put counts of one shape side by side, along a new first axis."""
+        return cls(*(np.stack(parts) for parts in zip(*(c.parts for c in counts), strict=True)))
+
+    @property
+    def parts(self) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
+        """The four arrays."""
+        return self.tp, self.fp, self.fn, self.tn
+
+    def sum(self, axis: int | None = None) -> Counts:
+        """Add up along an axis (all of them by default): the micro average's counts."""
+        return Counts(*(np.asarray(part.sum(axis)) for part in self.parts))
+
+    def drawn(self, weights: Float64Array) -> Counts:
+        """Add up along the first axis, (n, ...), by weights, (draws, n): (draws, ...)."""
+        return Counts(*(weights @ part for part in self.parts))
+
+    def __getitem__(self, key: Any) -> Counts:
+        """Index or slice all four counts alike."""
+        return Counts(*(np.asarray(part[key]) for part in self.parts))
+
+    @property
+    def returned(self) -> Float64Array:
+        """How many photos were returned."""
+        return self.tp + self.fp
+
+    @property
+    def support(self) -> Float64Array:
+        """How many photos are right."""
+        return self.tp + self.fn
+
+    @property
+    def precision(self) -> Float64Array:
+        """Fraction of the returned photos that are right; nan when none was returned."""
+        return ratio(self.tp, self.returned)
+
+    @property
+    def recall(self) -> Float64Array:
+        """Fraction of the right photos that were returned; nan when none is right."""
+        return ratio(self.tp, self.support)
+
+    @property
+    def f1(self) -> Float64Array:
+        """Harmonic mean of precision and recall; nan when nothing is right and none returned."""
+        return self.f_beta(1.0)
+
+    def f_beta(self, beta: float) -> Float64Array:
+        """Weighted harmonic mean: recall counts `beta` times as much as precision."""
+        weight = beta**2
+        return ratio((1 + weight) * self.tp, (1 + weight) * self.tp + self.fp + weight * self.fn)
+
+    @property
+    def accuracy(self) -> Float64Array:
+        """Fraction of all photos decided rightly. True negatives count, and usually dominate."""
+        return ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn)
+
+
+def mean(values: ArrayLike, axis: int | None = None) -> Float64Array:
+    """Average of the values that are defined; nan, without a warning, where none is."""
+    values = np.asarray(values, np.float64)
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis), defined.sum(axis))
+
+
+def average_precision(
+    scores: ArrayLike, relevant: ArrayLike, weights: ArrayLike | None = None
+) -> Float64Array:
+    """Average precision of one ranked list: the area under its precision-recall steps.
+
+    The definition of ``sklearn.metrics.average_precision_score``, equal scores taken together.
+
+    Parameters
+    ----------
+    scores : array_like (photos,)
+        Higher is better.
+    relevant : array_like of bool (photos,)
+    weights : array_like (..., photos), optional
+        How often each photo counts: several rows of weights give several results in one go.
+
+    Returns
+    -------
+    array (...)
+        Between 0 and 1; nan when no photo is relevant.
+    """
+    precision, recall, _ = precision_recall_curve(scores, relevant, weights)
+    gained = np.diff(recall, axis=-1, prepend=0.0)
+    # Before the first weighted photo precision is undefined and nothing is gained.
+    area = np.where(gained == 0, 0.0, gained * precision).sum(-1)
+    return np.asarray(area)
+
+
+def precision_recall_curve(
+    scores: ArrayLike, relevant: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """Precision and recall at each distinct score, used as a threshold, from the highest down.
+
+    Returns
+    -------
+    precision, recall : arrays (..., steps)
+        Recall is nan throughout when no photo is relevant.
+    thresholds : array (steps,)
+    """
+    scores, relevant = np.asarray(scores, np.float64), np.asarray(relevant, bool)
+    count = np.ones(len(scores)) if weights is None else np.asarray(weights, np.float64)
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    steps = np.flatnonzero(np.diff(ranked, append=-np.inf))  # the last photo of each score
+    found = (count * relevant)[..., order].cumsum(-1)
+    returned = count[..., order].cumsum(-1)
+    return (
+        ratio(found[..., steps], returned[..., steps]),
+        ratio(found[..., steps], found[..., -1:]),
+        ranked[steps],
+    )
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Whether probabilities come true: decisions binned by probability, and what was right there.
+
+    Parameters
+    ----------
+    predicted : array (bins,)
+        Mean probability in each bin; nan where the bin is empty.
+    observed : array (bins,)
+        Fraction in each bin that is relevant; nan where the bin is empty.
+    counts : array (bins,)
+        Decisions in each bin.
+    """
+
+    predicted: Float64Array
+    observed: Float64Array
+    counts: Float64Array
+
+    @classmethod
+    def of(cls, probabilities: ArrayLike, relevant: ArrayLike, bins: int = 10) -> Reliability:
+        """Bin decisions by probability, in bins of equal width.
+
+        Parameters
+        ----------
+        probabilities : array_like
+            Between 0 and 1. A probability between two bins belongs to the upper one.
+        relevant : array_like of bool, same shape
+        bins : int
+        """
+        predicted = np.asarray(probabilities, np.float64).ravel()
+        right = np.asarray(relevant, np.float64).ravel()
+        number = np.minimum((predicted * bins).astype(np.intp), bins - 1)  # 1 is in the last bin
+        counts = np.bincount(number, minlength=bins).astype(np.float64)
+        return cls(
+            predicted=ratio(np.bincount(number, predicted, bins), counts),
+            observed=ratio(np.bincount(number, right, bins), counts),
+            counts=counts,
+        )
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: how far off the probabilities are, on average.
+
+        The gap between `predicted` and `observed`, averaged over bins, each weighted by its count
+        (Naeini, Cooper and Hauskrecht, 2015; Guo et al., 2017, equation 3), here of the probability
+        that a photo is relevant, not of the confidence in a chosen class. Between 0 and 1, 0 is
+        best; nan when there is no decision.
+        """
+        gaps = np.where(self.counts > 0, np.abs(self.predicted - self.observed), 0.0)
+        return float(ratio(self.counts @ gaps, self.counts.sum()))
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A central estimate with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """Print as `0.885 [0.861, 0.906]`."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def bootstrap_weights(groups: int, draws: int, seed: int) -> Float64Array:
+    """How often each group is drawn when as many groups are drawn with replacement.
+
+    Photos of one building resemble one another, so the building, not the photo, is what is drawn
+    (the cluster bootstrap: Davison and Hinkley, 1997, section 3.8).
+
+    Returns
+    -------
+    array (draws, groups)
+        Each row sums to `groups`.
+    """
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(np.float64)
+
+
+def percentile_interval(value: float, draws: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Interval that holds the middle `confidence` of the bootstrap's draws."""
+    defined = np.asarray(draws, np.float64)
+    defined = defined[~np.isnan(defined)]
+    if not len(defined):
+        return Interval(value, np.nan, np.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return Interval(value, float(low), float(high))

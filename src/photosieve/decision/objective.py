@@ -1,0 +1,105 @@
+"""What a cut is tuned for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.decision import metrics
+from photosieve.decision.metrics import Counts, Float64Array
+from photosieve.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a cut is tuned for, macro-averaged over labels.
+
+    ``f1``, ``f2`` and ``f0.5`` are F scores; ``accuracy`` counts true negatives;
+    ``recall>=0.9`` is the best precision among cuts whose recall is at least 0.9, and
+    ``precision>=0.9`` the best recall among cuts whose precision is.
+    """
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not (_F_SCORE.fullmatch(self.name) or self.name == "accuracy" or self._bound):
+            raise UsageError(
+                f'there is no objective "{self.name}"; choose f1, f2, f0.5, accuracy, '
+                "or a bound such as recall>=0.9 or precision>=0.9"
+            )
+
+    @property
+    def _bound(self) -> tuple[str, float] | None:
+        match = _BOUND.fullmatch(self.name)
+        return (match[1], float(match[2])) if match else None
+
+    def missed(self, figures: Mapping[str, float]) -> str:
+        """Say that a bound was not kept, by figures with its ratio; empty if it was."""
+        if not self._bound or figures[self._bound[0]] >= self._bound[1]:
+            return ""
+        name, least = self._bound
+        return f"{name} {least:g} was not reached there; label more photos, or ask for less"
+
+    def value(self, counts: Counts, axis: int = 0) -> Float64Array:
+        """Macro value, higher is better, of counts whose `axis` is that of labels.
+
+        For a bound, cuts that keep it rank above all that do not: 1 + the other ratio. What is
+        undefined for every label is worth nothing: 0.
+        """
+        if self._bound:
+            name, least = self._bound
+            other = "precision" if name == "recall" else "recall"
+            bounded = metrics.mean(getattr(counts, name), axis)
+            value = np.where(
+                bounded >= least, 1 + metrics.mean(getattr(counts, other), axis), bounded
+            )
+        elif self.name == "accuracy":
+            value = metrics.mean(counts.accuracy, axis)
+        else:
+            value = metrics.mean(counts.f_beta(float(self.name[1:])), axis)
+        return np.nan_to_num(value)
+
+    def optimal_threshold(self, best: float) -> float | None:
+        """Threshold on probabilities that is best for this objective, from theory.
+
+        For an F score that is F* / (1 + beta^2), F* being the best F score that any threshold
+        reaches (Lipton, Elkan and Naryanaswamy 2014, arXiv:1402.1892, theorem 1 for beta = 1). It
+        is far steadier than the threshold at which F* was found. For the accuracy it is one half.
+        None for a bound, which has to be searched.
+
+        Parameters
+        ----------
+        best : float
+            The best value of the objective.
+        """
+        if self._bound:
+            return None
+        if self.name == "accuracy":
+            return 0.5
+        return min(max(best / (1 + float(self.name[1:]) ** 2), 0.01), 0.99)
+
+    def threshold(self, probabilities: Float64Array, relevant: NDArray[np.bool_]) -> float:
+        """Find the threshold on probabilities of single decisions that serves the objective.
+
+        Parameters
+        ----------
+        probabilities : array (n,)
+        relevant : array of bool (n,)
+            Some of them True.
+        """
+        order = np.argsort(-probabilities, kind="stable")
+        tp = np.cumsum(relevant[order]).astype(np.float64)
+        kept = np.arange(1, len(order) + 1)
+        positives = tp[-1]
+        counts = Counts(tp, kept - tp, positives - tp, len(order) - kept - positives + tp)
+        values = self.value(counts[None])  # (n,), as if it were a single label
+        optimal = self.optimal_threshold(float(values.max()))
+        return float(probabilities[order][int(values.argmax())]) if optimal is None else optimal
+
+
+_F_SCORE = re.compile(r"f(1|2|0\.5)")
+_BOUND = re.compile(r"(recall|precision)>=(0?\.\d+|1|1\.0)")

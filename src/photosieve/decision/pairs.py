@@ -1,0 +1,187 @@
+"""All (photo, label) pairs of all lists, and the search for the cut that serves them best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.decision.cut import Cut, falls
+from photosieve.decision.metrics import Counts, Float64Array
+from photosieve.decision.objective import Objective
+
+MOST_VALUES = {"threshold": 4096, "gate": 48, "floor": 48, "drop": 24}
+"""How many values of each number are tried; more distinct ones are thinned out evenly by rank."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs, flat, with what the rule looks at.
+
+    A pair is kept when its list's best score reaches the gate, its own score exceeds the floor (or
+    it is the best), and no fall up to it in its list exceeds the drop. Arrays are (pairs,).
+    """
+
+    labels: int
+    units: int
+    score: Float64Array
+    best: Float64Array
+    is_best: NDArray[np.bool_]
+    deepest_fall: Float64Array
+    relevant: NDArray[np.bool_]
+    label: NDArray[np.intp]
+    unit: NDArray[np.intp]
+    """What is held out together: the building or, if there is only one, the label."""
+
+    @classmethod
+    def of(
+        cls,
+        scores: NDArray[np.float64],
+        relevant: NDArray[np.bool_],
+        groups: Sequence[str],
+    ) -> Pairs:
+        """Flatten values, (photos, labels), list by list; a list is a label in a building."""
+        names, buildings = np.array(groups), tuple(dict.fromkeys(groups))
+        parts = []
+        labels = np.arange(scores.shape[1])
+        for number, name in enumerate(buildings):
+            rows = np.flatnonzero(names == name)
+            order = np.argsort(-scores[rows], axis=0, kind="stable")  # (n, labels)
+            ranked = np.take_along_axis(scores[rows], order, 0)
+            rank = np.broadcast_to(np.arange(len(rows))[:, None], ranked.shape)
+            parts.append(
+                (
+                    ranked,
+                    np.broadcast_to(ranked[:1], ranked.shape),
+                    rank == 0,
+                    np.maximum.accumulate(falls(ranked.T).T, axis=0),
+                    np.take_along_axis(relevant[rows], order, 0),
+                    np.broadcast_to(labels, ranked.shape),
+                    np.broadcast_to(labels if len(buildings) == 1 else number, ranked.shape),
+                )
+            )
+        flat: list[Any] = [np.concatenate([part[i].ravel() for part in parts]) for i in range(7)]
+        units = len(labels) if len(buildings) == 1 else len(buildings)
+        return cls(len(labels), units, *flat)
+
+    def among(self, chosen: NDArray[np.bool_]) -> Pairs:
+        """Return only the pairs of some units, (units,) of bool."""
+        pairs = chosen[self.unit]
+        arrays: list[Any] = [
+            self.score, self.best, self.is_best, self.deepest_fall,
+            self.relevant, self.label, self.unit,
+        ]  # fmt: skip
+        return Pairs(self.labels, self.units, *(array[pairs] for array in arrays))
+
+    def counts(self, cut: Cut) -> Counts:
+        """Count per unit and label, (units, labels)."""
+        kept = (self.best >= cut.gate) & (self.is_best | (self.score > cut.floor))
+        kept &= self.deepest_fall <= cut.drop
+        cell = self.unit * self.labels + self.label
+
+        def count(which: NDArray[np.bool_]) -> Float64Array:
+            flat = np.bincount(cell[which], minlength=self.units * self.labels)
+            return flat.reshape(self.units, self.labels).astype(np.float64)
+
+        right = self.relevant
+        return Counts(
+            count(kept & right), count(kept & ~right), count(~kept & right), count(~kept & ~right)
+        )
+
+
+def search(pairs: Pairs, member: str, goal: Objective) -> Cut:
+    """Try every combination of a member's numbers and return the best.
+
+    Among equals the middle of the widest plateau is taken, number by number, as far as possible
+    from where the result gets worse; of equal drops the loosest.
+    """
+    lowered = "drop" in member
+    drops = _midpoints(pairs.deepest_fall, MOST_VALUES["drop"])[:-1] if lowered else np.array([])
+    drops = np.append(drops[drops > 0], math.inf)
+    joint = "gate" not in member
+    gates = _midpoints(
+        pairs.score if joint else pairs.best, MOST_VALUES["threshold" if joint else "gate"]
+    )
+    if not pairs.relevant.any():  # no photo matches any label, which "none" says
+        return Cut.threshold(float(gates[-1]))
+    floors = gates if joint else _midpoints(pairs.score, MOST_VALUES["floor"])
+    found: list[tuple[float, Cut]] = []
+    for drop in drops:
+        open_pairs = pairs.deepest_fall <= drop
+        if joint:
+            counts = _counts_over(pairs, open_pairs, (gates,), (pairs.score,))
+        else:
+            own = np.where(pairs.is_best, math.inf, pairs.score)
+            counts = _counts_over(pairs, open_pairs, (gates, floors), (pairs.best, own))
+        values = goal.value(counts)  # (gates,) or (gates, floors)
+        index = _middle_of_best(values)
+        gate, floor = gates[index[0]], floors[index[-1]]
+        found.append((float(values[index]), Cut(float(gate), float(floor), float(drop))))
+    best = max(value for value, _ in found)
+    return [cut for value, cut in found if value >= best - 1e-12][-1]  # the loosest drop of equals
+
+
+def _counts_over(
+    pairs: Pairs,
+    open_pairs: NDArray[np.bool_],
+    bounds: Sequence[Float64Array],
+    values: Sequence[Float64Array],
+) -> Counts:
+    """Count per label for every combination of bounds.
+
+    Parameters
+    ----------
+    open_pairs : array of bool (pairs,)
+        Pairs that are kept if they pass all bounds.
+    bounds : sequence of ascending arrays (k,)
+    values : sequence of arrays (pairs,)
+        A pair passes ``bounds[i][j]`` when ``values[i]`` exceeds it.
+
+    Returns
+    -------
+    Counts
+        Of shape (labels, k) for one bound or (labels, k, l) for two.
+    """
+    shape = (pairs.labels, *(len(bound) + 1 for bound in bounds))
+    passed = [np.searchsorted(b, v, side="left") for b, v in zip(bounds, values, strict=True)]
+    cell = np.ravel_multi_index((pairs.label, *passed), shape)
+
+    def count(which: NDArray[np.bool_]) -> Float64Array:
+        counted = np.bincount(cell[which], minlength=math.prod(shape)).reshape(shape)
+        for axis in range(1, len(shape)):  # a pair that passes bound j passes all lower ones
+            counted = np.flip(np.flip(counted, axis).cumsum(axis), axis)
+        return counted[(slice(None), *[slice(1, None)] * len(bounds))].astype(np.float64)
+
+    tp, fp = count(open_pairs & pairs.relevant), count(open_pairs & ~pairs.relevant)
+    ones = [1] * len(bounds)
+    support = np.bincount(pairs.label[pairs.relevant], minlength=pairs.labels).reshape(-1, *ones)
+    total = np.bincount(pairs.label, minlength=pairs.labels).reshape(-1, *ones)
+    return Counts(tp, fp, support - tp, total - support - fp)
+
+
+def _middle_of_best(values: Float64Array) -> tuple[int, ...]:
+    """Index of a best value: axis by axis the middle of the longest run in which there is one."""
+    best = values >= values.max() - 1e-12
+    index: list[int] = []
+    while best.ndim:
+        places = np.flatnonzero(best.reshape(len(best), -1).any(1))
+        runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
+        longest = max(runs, key=len)
+        index.append(int(longest[len(longest) // 2]))
+        best = best[index[-1]]
+    return tuple(index)
+
+
+def _midpoints(values: Float64Array, most: int) -> Float64Array:
+    """Ascending bounds between neighboring distinct values, and one below and one above all."""
+    distinct = np.unique(values[np.isfinite(values)])
+    bounds = np.concatenate(
+        [distinct[:1] - 1, (distinct[1:] + distinct[:-1]) / 2, distinct[-1:] + 1]
+    )
+    if len(bounds) > most:
+        bounds = bounds[np.linspace(0, len(bounds) - 1, most).round().astype(int)]
+    return bounds

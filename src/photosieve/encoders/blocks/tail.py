@@ -1,0 +1,219 @@
+"""The head of an opened encoder: the last part of each tower, or all of it, and its training."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from photosieve.encoders.blocks.ends import End
+from photosieve.encoders.head import fingerprint
+from photosieve.encoders.protocol import Float32Array, unit
+
+HALF_PRECISION = True
+"""Whether training computes in bfloat16 where that is faster; the weights stay in float32."""
+
+CHUNK = 32
+"""How many photos or texts are embedded at once."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Tail:
+    """A head of whole blocks, for features in the form of `photosieve.encoders.blocks.rows`.
+
+    Parameters
+    ----------
+    photo_end : End
+        As it was before training.
+    text_end : End or None
+        None where texts are not trained: their features are embeddings already.
+    values : mapping of str to array
+        All that training may change, by the name that `transformers` gives it. In low-rank training
+        these are the matrices that it changes, with the changes added.
+    lora_rank : int
+        Rank of those changes; 0 to train the matrices whole.
+    """
+
+    photo_end: End
+    text_end: End | None
+    values: Mapping[str, Float32Array]
+    lora_rank: int
+
+    @classmethod
+    def start(cls, photo_end: End, text_end: End | None, lora_rank: int) -> Tail:
+        """Return the pretrained head."""
+        weights = photo_end.weights() | (text_end.weights() if text_end else {})
+        values = {name: weight.numpy(force=True) for name, weight in weights.items()}
+        return cls(photo_end, text_end, values, lora_rank)
+
+    def project_photos(self, features: Float32Array) -> Float32Array:
+        """Embed photos, (..., p), as unit vectors, (..., d)."""
+        return _embed(self._ends[0], features)
+
+    def project_texts(self, features: Float32Array) -> Float32Array:
+        """Embed texts, (m, q), as unit vectors, (m, d)."""
+        end = self._ends[1]
+        return _embed(end, features) if end else unit(features)
+
+    def arrays(self) -> dict[str, Float32Array]:
+        """Return all that training may change."""
+        return dict(self.values)
+
+    def with_arrays(self, arrays: Mapping[str, Float32Array]) -> Tail:
+        """Return a head with these weights."""
+        return replace(self, values=dict(arrays))
+
+    def fingerprint(self) -> str:
+        """Hash of all that training may change."""
+        return fingerprint(self.values)
+
+    def student(self, *, trains_text: bool) -> TailStudent:
+        """Return a copy to train.
+
+        Raises
+        ------
+        ValueError
+            If texts are to be trained, but the encoder was opened for photos alone.
+        """
+        if trains_text and not self.text_end:
+            raise ValueError("the encoder was opened for photos alone")
+        return TailStudent(self, trains_text)
+
+    @functools.cached_property
+    def _ends(self) -> tuple[End, End | None]:
+        text_end = self.text_end and _filled(self.text_end, self.values)
+        return _filled(self.photo_end, self.values), text_end
+
+
+class TailStudent:
+    """A `Tail` in training; see `photosieve.encoders.protocol.Student`.
+
+    Parameters
+    ----------
+    tail : Tail
+        Where training starts.
+    trains_text : bool
+        Whether its text side is trained too.
+    """
+
+    def __init__(self, tail: Tail, trains_text: bool) -> None:
+        self._start = tail
+        self._photos = _learner(tail.photo_end, tail.values, tail.lora_rank)
+        self._texts = tail.text_end
+        if tail.text_end and trains_text:
+            self._texts = _learner(tail.text_end, tail.values, tail.lora_rank)
+        elif tail.text_end:
+            self._texts = _filled(tail.text_end, tail.values)
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Return what moves, in an order that is always the same."""
+        ends = [self._photos] if self._texts is None else [self._photos, self._texts]
+        return [weight for end in ends for weight in end.parameters() if weight.requires_grad]
+
+    def photos(self, features: torch.Tensor) -> torch.Tensor:
+        """Map photos, (..., p), to vectors of any length, (..., d).
+
+        They are computed where the model is, on the graphics card if there is one, and returned to
+        where the features are. Without gradients, a few at a time.
+        """
+        return _vectors(self._photos, features)
+
+    def texts(self, features: torch.Tensor) -> torch.Tensor:
+        """Map texts, (m, q), to vectors of any length, (m, d)."""
+        return features if self._texts is None else _vectors(self._texts, features)
+
+    def arrays(self) -> dict[str, Float32Array]:
+        """Return what `Tail.arrays` returns, as trained so far."""
+        found = self._start.arrays() | _trained(self._photos)
+        if self._texts is not None:
+            found |= _trained(self._texts)
+        return found
+
+
+def _vectors(end: End, features: torch.Tensor) -> torch.Tensor:
+    rows = features.reshape(-1, features.shape[-1])
+    pieces = [rows] if torch.is_grad_enabled() else torch.split(rows, CHUNK)
+    device = _device(end)
+    with torch.autocast(device.type, torch.bfloat16, HALF_PRECISION and _has_half(device)):
+        found = [end(piece.to(device)).to(rows.device) for piece in pieces if len(piece)]
+    vectors = torch.cat([rows.new_zeros(0, end.size), *found])
+    return vectors.reshape(*features.shape[:-1], end.size)
+
+
+@torch.no_grad()
+def _embed(end: End, features: Float32Array) -> Float32Array:
+    """Map rows, (..., p), to unit vectors, (..., d), a few at a time; all in float32."""
+    if features.ndim > 2:  # views beside one another may be too large to be put in line
+        views = [_embed(end, features[..., view, :]) for view in range(features.shape[-2])]
+        empty = np.zeros((*features.shape[:-2], 0, end.size), np.float32)
+        return np.concatenate([empty, *(rows[..., None, :] for rows in views)], axis=-2)
+    starts, device = range(0, len(features), CHUNK), _device(end)
+    pieces = (torch.tensor(features[start : start + CHUNK], device=device) for start in starts)
+    found = [end(piece).cpu().numpy() for piece in pieces]
+    return unit(np.concatenate([np.zeros((0, end.size), np.float32), *found]))
+
+
+def _filled(end: End, values: Mapping[str, Float32Array]) -> End:
+    """Return an end with these weights, which it shares where it can."""
+    device = _device(end)
+    return end.copy({name: torch.from_numpy(values[name]).to(device) for name in end.trainable})
+
+
+def _learner(end: End, values: Mapping[str, Float32Array], lora_rank: int) -> End:
+    """Return an end with weights of its own that can be trained."""
+    if lora_rank:
+        return _with_adapters(_filled(end, values), lora_rank)
+    device = _device(end)
+    own = {name: torch.tensor(values[name], device=device) for name in end.trainable}
+    return end.copy(own, train=True)
+
+
+def _with_adapters(end: End, rank: int) -> End:
+    """Add changes of low rank to the matrices of an end, all zero at first (arXiv:2106.09685)."""
+    from peft import LoraConfig, inject_adapter_in_model
+
+    matrices = [name.removesuffix(".weight") for name in end.trainable]
+    if not matrices:
+        return end
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=matrices), end.model)
+    # Drawn anew, as peft takes them from torch's own generator: a run is to be the same each time.
+    generator = torch.Generator().manual_seed(0)
+    for name in matrices:
+        weight = end.model.get_submodule(name).lora_A["default"].weight
+        bound = 1 / math.sqrt(weight.shape[1])
+        drawn = torch.empty(weight.shape).uniform_(-bound, bound, generator=generator)
+        weight.data.copy_(drawn)
+    return end
+
+
+@torch.no_grad()
+def _trained(end: End) -> dict[str, Float32Array]:
+    """Return copies of the weights that training may change, with what adapters add to them."""
+    found = {}
+    for name in end.trainable:
+        owner, _, last = name.rpartition(".")
+        module = end.model.get_submodule(owner)
+        weight = getattr(module, last)
+        if hasattr(module, "get_delta_weight"):
+            weight = weight + module.get_delta_weight("default")
+        found[name] = weight.numpy(force=True).copy()
+    return found
+
+
+def _device(end: End) -> torch.device:
+    return next(end.parameters()).device
+
+
+def _has_half(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 by itself, rather than at a loss."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":  # older versions of torch do not say
+        able: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+    return False

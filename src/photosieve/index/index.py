@@ -1,0 +1,400 @@
+"""Indexes: photos of folders, embedded once and kept, and searched without opening one.
+
+::
+
+    from photosieve import Index
+
+    index = Index("listing-index")
+    index.update("listing-sieve", "listings")
+    for hit in index.search("sofa", within=["harbour-view"]):
+        print(hit.path, hit.probability)
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.decision.cut import Cut
+from photosieve.encoders.protocol import Encoder
+from photosieve.errors import PhotoError, PhotoIndexError, Skipped, UsageError
+from photosieve.index import neighbors as ann
+from photosieve.index.candidates import candidates
+from photosieve.index.snapshot import Snapshot, find_snapshot, make_snapshot
+from photosieve.index.sources import Root, open_root, place
+from photosieve.index.store import Store, explained
+from photosieve.progress import Progress, silent
+from photosieve.sieve.answer import SearchResult, answer
+from photosieve.sieve.sieve import Sieve
+
+if TYPE_CHECKING:
+    from photosieve.index.update import Embed, Update
+
+SHOWN_HIDDEN = 20
+"""How many of the photos that do not match an answer names by default."""
+
+MANY_PARTS = 32
+"""A table of more files than this is joined after an update."""
+
+
+class Index:
+    """Photos that are embedded already.
+
+    Parameters
+    ----------
+    address : str or Path
+        A folder, or a place in an object store such as ``s3://bucket/index``.
+    sieve : str or Path, optional
+        The folder of the sieve to search with; by default the one of the last update.
+    """
+
+    def __init__(self, address: str | Path, sieve: str | Path | None = None) -> None:
+        self.address = str(address)
+        self.store = Store(self.address)
+        self._sieve_folder = None if sieve is None else Path(sieve).resolve()
+        self._snapshot: tuple[str, Snapshot] | None = None
+
+    @functools.cached_property
+    def sieve(self) -> Sieve:
+        """The sieve that it is searched with.
+
+        Raises
+        ------
+        PhotosieveError
+            If it is not where it was.
+        """
+        folder = self._sieve_folder or Path(self._notes()["sieve"])
+        if self._sieve_folder is None and not folder.exists():
+            raise PhotoIndexError(
+                f"{self.address}: its sieve was {folder}, which is gone; "
+                "name another place with --sieve"
+            )
+        return Sieve.load(folder)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the index holds now, for its sieve; other processes may have changed it.
+
+        Raises
+        ------
+        PhotoIndexError
+            If there is no index, or it belongs to another model.
+        """
+        stamp = self.store.stamp()
+        if self._snapshot is None or self._snapshot[0] != stamp:
+            self.store.refresh()  # conditions are asked of the table, which must be as new
+            self._snapshot = stamp, self._open_snapshot()
+        return self._snapshot[1]
+
+    def _open_snapshot(self, progress: Progress = silent, *, beside: bool = False) -> Snapshot:
+        encoder = self.sieve.encoder
+        found = find_snapshot(self.store, encoder.fingerprint, beside=beside)
+        if found is None:
+            self._check_model(encoder)
+            with explained(self.address):
+                found = make_snapshot(
+                    self.store, encoder.fingerprint, encoder.head, beside=beside, progress=progress
+                )
+        return found
+
+    def _check_model(self, encoder: Encoder) -> None:
+        if self.store.fingerprint != encoder.trunk_fingerprint:
+            raise PhotoIndexError(
+                f"{self.address}: this index was made with another model than this sieve's; to "
+                "replace it run: photosieve index PHOTOS --sieve SIEVE "
+                f"--index {self.address} --reencode"
+            )
+
+    def _notes(self) -> Mapping[str, Any]:
+        """What the last run noted; a snapshot has it too, and is opened faster."""
+        found = find_snapshot(self.store)
+        notes = found.notes if found else self.store.read_manifest()
+        if "sieve" not in notes:
+            raise PhotoIndexError(
+                f"{self.address}: the run that made this index did not finish; "
+                "run the same command again"
+            )
+        return notes
+
+    def search(
+        self,
+        query: str,
+        *,
+        within: Sequence[str] = (),
+        where: str | None = None,
+        top: int | None = None,
+        cut: Cut | None = None,
+        hidden: int = SHOWN_HIDDEN,
+    ) -> SearchResult:
+        """Find the photos that match a query; no photo is opened.
+
+        Parameters
+        ----------
+        query : str
+            A label, any other phrase, or several terms: see `photosieve.sieve.query`.
+        within : sequence of str
+            Groups to look in, with those below them; by default all.
+        where : str, optional
+            A condition in SQL on the columns of the index, such as ``"price < 300000"``.
+        top : int, optional
+            Return this many of the best instead of what the cut keeps.
+        cut : Cut, optional
+            Decide by this rule instead of the learned one.
+        hidden : int
+            How many of the photos that do not match are named, the best of them.
+
+        Raises
+        ------
+        PhotosieveError
+            If the query, a group or the condition cannot be used, or there is no index.
+        """
+        if top is not None and top < 1:
+            raise UsageError(f"top must be 1 or more, not {top}")
+        scorer, snapshot = self.sieve.scorer, self.snapshot
+        readings = scorer.read(query)
+        rows = self.scope(snapshot, within, where)
+        everything = isinstance(rows, slice)
+        chosen = candidates(
+            snapshot.vectors,
+            scorer,
+            readings,
+            cut or scorer.cut(readings, self.sieve.cut),
+            rows=rows,
+            beside=(top or 0) + hidden,
+            neighbors=snapshot.neighbors if everything else None,
+        )
+        groups = [snapshot.group(row) for row in chosen.tolist()]
+        return answer(
+            scorer,
+            self.sieve.cut,
+            query,
+            readings,
+            [
+                place(group.root, snapshot.path(row))
+                for group, row in zip(groups, chosen.tolist(), strict=True)
+            ],
+            np.asarray(snapshot.vectors[chosen]),
+            groups=[f"{group.start}" for group in groups],
+            top=top,
+            looked_at=len(snapshot) if isinstance(rows, slice) else len(rows),
+            rule=cut,
+        )
+
+    def scope(
+        self, snapshot: Snapshot, within: Sequence[str], where: str | None
+    ) -> NDArray[np.intp] | slice:
+        """Rows of groups, with those below them, and of photos for which a condition holds."""
+        rows: NDArray[np.intp] | slice = slice(None)
+        if within:
+            wanted = [name.strip("/") for name in within]
+            names = {group.name for group in snapshot.groups}
+            for name in wanted:
+                if not any(f"{group}/".startswith(f"{name}/") for group in names):
+                    near = ", ".join(difflib.get_close_matches(name, names, cutoff=0.4))
+                    raise UsageError(
+                        f'there is no group "{name}" in the index; '
+                        + (f"near are: {near}" if near else f"it has {len(names)} others")
+                    )
+            prefixes = tuple(f"{name}/" for name in wanted)
+            parts = [
+                np.arange(group.start, group.stop)
+                for group in snapshot.groups
+                if f"{group.name}/".startswith(prefixes)
+            ]
+            rows = np.concatenate(parts)
+        if where is not None:
+            there = np.isin(snapshot.ids, self.store.where(where))
+            rows = np.flatnonzero(there) if isinstance(rows, slice) else rows[there[rows]]
+        return rows
+
+    def update(
+        self,
+        sieve: str | Path | None = None,
+        *folders: str | Path,
+        metadata: str | Path | None = None,
+        follow_links: bool = False,
+        prune: bool = False,
+        reencode: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        embed: Callable[[Path, int], Embed] | None = None,
+        progress: Progress = silent,
+    ) -> Update:
+        """Bring the index in line with folders; it is made if there is none.
+
+        Parameters
+        ----------
+        sieve : str or Path, optional
+            The folder of a sieve; by default the one of the last update.
+        folders : str or Path
+            Folders, or places in an object store; by default those of the last update. What the
+            index has of others stays.
+        metadata : str or Path, optional
+            A CSV file with further columns: see `photosieve.index.columns`.
+        follow_links : bool
+            Take photos and folders behind links, too.
+        prune : bool
+            Take out the photos of folders that are gone or empty.
+        reencode : bool
+            Replace an index that was made with another model.
+        max_pixels : int
+            Larger photos are skipped.
+        embed : callable, optional
+            Makes of the sieve's folder and `max_pixels` what embeds; by default this machine does.
+        progress : Progress
+
+        Raises
+        ------
+        PhotosieveError
+            With one sentence on what cannot be used; what was done before is kept.
+        """
+        # A search should not wait for what only this needs.
+        from photosieve.index.changes import mark
+        from photosieve.index.columns import Metadata
+        from photosieve.index.lock import writing
+        from photosieve.index.update import Run
+
+        started = time.monotonic()
+        table = Metadata.load(Path(metadata)) if metadata is not None else None
+        if sieve is not None:
+            self._sieve_folder = Path(sieve).resolve()
+            self.__dict__.pop("sieve", None)
+        folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
+        roots = self._roots(folders)
+        with writing(self.address):
+            store, encoder = self.store, self.sieve.encoder
+            if reencode or not store.exists():
+                width = encoder.photo_features(()).features.shape[1]
+                store.create(encoder.trunk_fingerprint, width)
+            snapshot = self._open_snapshot(progress, beside=True)
+            if snapshot.notes.get("sieve") != str(folder):
+                store.write_manifest({"sieve": str(folder)})
+            bad = {(photo["root"], photo["path"]): photo for photo in snapshot.notes["skipped"]}
+            marks = mark(roots, snapshot, bad, follow_links=follow_links, prune=prune)
+            run = Run(
+                store,
+                snapshot,
+                marks,
+                shortest_side=encoder.shortest_side,
+                max_pixels=max_pixels,
+                progress=progress,
+            )
+            update = run.go(embed(folder, max_pixels) if embed else cast("Embed", encoder.stream))
+            if marks.bad != bad:
+                store.write_skipped(list(marks.bad.values()))
+            if table is not None:
+                table.write(store)
+            if store.stamp() != snapshot.stamp:
+                store.compact(after=MANY_PARTS)
+            self._renew(progress)
+        update.photos = len(self.snapshot)
+        update.seconds = time.monotonic() - started
+        return update
+
+    def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
+        """What to look through: folders inside others are part of these."""
+        known: set[str] = set()
+        if self.store.exists():
+            found = find_snapshot(self.store)
+            known = {group.root for group in found.groups} if found else self.store.roots()
+        asked = [open_root(str(folder)) for folder in folders or sorted(known)]
+        if not asked:
+            raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
+        outer = known | {root.address for root in asked}
+        chosen = {}
+        for root in asked:
+            around = [place for place in outer if f"{root.address}/".startswith(f"{place}/")]
+            address = min(around, key=len)
+            chosen[address] = root if address == root.address else open_root(address)
+        return list(chosen.values())
+
+    def _renew(self, progress: Progress) -> None:
+        """Make what searches read, if the table has changed."""
+        found = self._open_snapshot(progress, beside=True)
+        if len(found) >= ann.FROM and found.neighbors is None:
+            asked = tuple(self.sieve.labels) or self.sieve.encoder.general_words()[::20]
+            queries = self.sieve.scorer.embed(asked)
+            with explained(self.address):
+                ann.make(found.folder, found.vectors, queries, progress)
+            found = Snapshot.open(found.folder)
+        self._snapshot = self.store.stamp(), found
+
+    def compact(self, progress: Progress = silent) -> None:
+        """Join the small files that many updates leave, and drop what only old versions need.
+
+        Raises
+        ------
+        PhotosieveError
+            If there is no index, or another process writes to it.
+        """
+        from photosieve.index.lock import writing
+
+        with writing(self.address):
+            self.store.compact(after=1)
+            self._renew(progress)
+
+    def verify(
+        self, max_pixels: int = DEFAULT_MAX_PIXELS, progress: Progress = silent
+    ) -> list[Skipped]:
+        """Read every photo again, and return what the index has wrong.
+
+        Raises
+        ------
+        PhotosieveError
+            If there is no index.
+        """
+        snapshot, problems, done = self.snapshot, [], 0
+        remedy = "run photosieve index again"
+        for group in snapshot.groups:
+            root = open_root(group.root)
+            paths = list(snapshot.paths(group))
+            twice = {path for path, count in Counter(paths).items() if count > 1}
+            for row, path in enumerate(paths, group.start):
+                where = place(group.root, path)
+                if path in twice:
+                    problems.append(Skipped(where, "it stands there twice", remedy))
+                if abs(float(np.linalg.norm(snapshot.vectors[row])) - 1) > 1e-3:
+                    problems.append(Skipped(where, "its vector is damaged", remedy))
+                try:
+                    content = root.read(path, max_pixels).sha256
+                except PhotoError as error:
+                    problems.append(Skipped.from_error(error))
+                else:
+                    if content != snapshot.hashes[row].tobytes().hex():
+                        problems.append(Skipped(where, "it has changed since", remedy))
+                done += 1
+                progress("verifying", done, len(snapshot))
+        return problems
+
+    def status(self) -> dict[str, Any]:
+        """Describe the index, for JSON.
+
+        Raises
+        ------
+        PhotosieveError
+            If there is no index.
+        """
+        snapshot, store = self.snapshot, self.store
+        neighbors = snapshot.neighbors
+        return {
+            "index": self.address,
+            "photos": len(snapshot),
+            "groups": len(snapshot.groups),
+            "folders": list(dict.fromkeys(group.root for group in snapshot.groups)),
+            "unusable": len(snapshot.notes["skipped"]),
+            "sieve": str(self._sieve_folder or snapshot.notes["sieve"]),
+            "model": self.sieve.encoder.name,
+            "fingerprint": store.fingerprint,
+            "columns": list(store.columns),
+            "made_with": store.made_with,
+            "bytes": store.size(),
+            "recall": neighbors.recall if neighbors else 1.0,
+        }

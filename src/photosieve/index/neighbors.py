@@ -1,0 +1,208 @@
+"""Approximate neighbors, for more photos than can be compared one by one in time.
+
+FAISS's inverted lists (Sivic and Zisserman 2003; Jegou et al. 2011, "Product quantization for
+nearest neighbor search") over vectors in 8 bits a number: photos are sorted into lists by their
+nearest center, and a search looks into the lists nearest to the query. How many lists that has to
+be is measured on the photos themselves when the lists are made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.encoders.protocol import Float32Array
+from photosieve.progress import Progress, silent
+
+FROM = 500_000
+"""So many photos are worth it: fewer are compared one by one within a few dozen milliseconds."""
+
+RECALL = 0.995
+"""Part of the photos above a bound that the lists have to find."""
+
+# Indexes that were made before keep these names.
+_FILE, _NOTES = "neighbours.faiss", "neighbours.json"
+_ROWS, _LOOSE = "neighbours_rows.npy", "neighbours_loose.npy"
+
+_MOST_LOOSE = 0.05
+"""With a larger part of the photos outside the lists, these are made anew."""
+
+_SAMPLE = 64
+"""Photos for each center that the centers are computed from."""
+
+_FIRST = 1000
+
+_ROUGH = 0.01
+"""8 bits a number move a score by less."""
+
+
+@dataclass(frozen=True)
+class Neighbors:
+    """The lists, and what became of the photos since they were made.
+
+    Parameters
+    ----------
+    lists : faiss.IndexIVF
+    recall : float
+        As measured, for as many lists as it takes.
+    rows : array of int or None
+        The row of each photo in the lists, -1 if it is gone; None if they are in order.
+    loose : array of int
+        Rows of photos that are not in the lists: these are compared one by one.
+    vectors : array (n, d)
+    """
+
+    lists: Any
+    recall: float
+    rows: NDArray[np.intp] | None
+    loose: NDArray[np.intp]
+    vectors: Float32Array
+
+    @classmethod
+    def open(cls, folder: Path, vectors: Float32Array) -> Neighbors | None:
+        """Open what `make` or `carry` wrote; None if there is nothing."""
+        try:
+            notes = json.loads((folder / _NOTES).read_text("utf-8"))
+        except OSError:
+            return None
+        import faiss
+
+        lists: Any = faiss.read_index(str(folder / _FILE), faiss.IO_FLAG_MMAP)
+        lists.nprobe = int(notes["lists"])
+        rows, loose = None, np.zeros(0, np.intp)
+        if (folder / _ROWS).exists():
+            rows, loose = np.load(folder / _ROWS), np.load(folder / _LOOSE)
+        return cls(_on_gpu(lists), float(notes["recall"]), rows, loose, vectors)
+
+    def above(self, vector: Float32Array, bound: float, beside: int) -> NDArray[np.intp] | None:
+        """Rows whose score reaches a bound, and so many of the best beside them.
+
+        More and more are fetched until enough of them are below the bound.
+
+        Returns
+        -------
+        array of int, or None
+            None if they are so many that comparing all is faster.
+        """
+        count = max(_FIRST, 2 * beside)
+        while count <= self.lists.ntotal // 20:
+            scores, found = self.lists.search(vector[None], count)
+            enough = int((scores[0] >= bound - _ROUGH).sum()) + beside
+            if found[0, -1] < 0 or enough <= count:
+                rows = found[0][:enough]
+                rows = rows[rows >= 0]
+                if self.rows is not None:
+                    rows = self.rows[rows]
+                near = self.loose[self.vectors[self.loose] @ vector >= bound]
+                return np.asarray(np.concatenate([rows[rows >= 0], near]), np.intp)
+            count *= 4
+        return None
+
+
+def carry(old: Path, new: Path, known: NDArray[np.intp]) -> None:
+    """Go on using lists after photos came and went, unless too many did.
+
+    Parameters
+    ----------
+    old, new : Path
+        Folders, with the lists and for them.
+    known : array of int (n,)
+        Where each photo was among those of the old folder, -1 if it is new.
+    """
+    try:
+        notes = json.loads((old / _NOTES).read_text("utf-8"))
+        rows = np.load(old / _ROWS) if (old / _ROWS).exists() else np.arange(notes["photos"])
+    except OSError:
+        return
+    there = np.flatnonzero(known >= 0)
+    now = np.full(int(known.max(initial=-1)) + 2, -1, np.intp)
+    now[known[there]] = there  # of photos with the same content, one: the others are loose
+    listed = np.where((rows >= 0) & (rows < len(now)), now[np.minimum(rows, len(now) - 1)], -1)
+    loose = np.setdiff1d(np.arange(len(known)), listed)
+    if len(loose) > _MOST_LOOSE * len(known):
+        return
+    try:
+        os.link(old / _FILE, new / _FILE)
+    except OSError:  # they are on two disks
+        shutil.copyfile(old / _FILE, new / _FILE)
+    np.save(new / _ROWS, listed)
+    np.save(new / _LOOSE, loose)
+    (new / _NOTES).write_text(json.dumps(notes), "utf-8")
+
+
+def make(
+    folder: Path, vectors: Float32Array, queries: Float32Array, progress: Progress = silent
+) -> None:
+    """Sort vectors into lists, and write them; not if half of the lists have to be searched.
+
+    Parameters
+    ----------
+    folder : Path
+    vectors : array (n, d)
+    queries : array (m, d)
+        Vectors of words that are asked for, to measure with.
+    progress : Progress
+    """
+    import faiss
+
+    count, width = vectors.shape
+    centers = int(4 * np.sqrt(count))
+    lists: Any = faiss.index_factory(width, f"IVF{centers},SQ8", faiss.METRIC_INNER_PRODUCT)
+    lists.cp.niter = 10
+    rng = np.random.default_rng(0)
+    sample = np.sort(rng.choice(count, min(count, _SAMPLE * centers), replace=False))
+    lists.train(np.ascontiguousarray(vectors[sample]))
+    step = 2**16
+    for start in range(0, count, step):
+        lists.add(np.ascontiguousarray(vectors[start : start + step]))
+        progress("sorting photos for the search", min(start + step, count), count)
+    found = _measure(lists, vectors, queries)
+    if found is None:
+        return
+    lists.nprobe, recall = found
+    faiss.write_index(lists, str(folder / _FILE))
+    notes = {"photos": count, "lists": lists.nprobe, "recall": recall}
+    (folder / _NOTES).write_text(json.dumps(notes), "utf-8")
+
+
+def _measure(lists: Any, vectors: Float32Array, queries: Float32Array) -> tuple[int, float] | None:
+    """How many lists a search has to look into, and the recall that it has then.
+
+    Asked are the hundred best photos of each query.
+    """
+    wanted = []
+    for query in queries:
+        scores = vectors @ query
+        wanted.append(set(np.argpartition(-scores, 100)[:100].tolist()))
+    probes = 8
+    while probes <= lists.nlist // 2:
+        lists.nprobe = probes
+        _, rows = lists.search(np.ascontiguousarray(queries), 200)
+        recall = float(
+            np.mean(
+                [
+                    len(best & set(row.tolist())) / 100
+                    for best, row in zip(wanted, rows, strict=True)
+                ]
+            )
+        )
+        if recall >= RECALL:
+            return probes, recall
+        probes *= 2
+    return None
+
+
+def _on_gpu(lists: Any) -> Any:
+    """Move the lists to graphics cards, where FAISS was built for them and there are some."""
+    import faiss
+
+    if hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0:
+        return faiss.index_cpu_to_all_gpus(lists)
+    return lists

@@ -1,0 +1,164 @@
+"""Where photos come from: folders of this machine, and places in an object store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from photosieve.data.folders import Found, walk
+from photosieve.data.photos import CHANGED, SUFFIXES, Bytes, check_bytes, read
+from photosieve.errors import PhotoError, Skipped, UsageError, one_line
+from photosieve.index.store import is_remote
+
+
+class Root(Protocol):
+    """A folder or address that is indexed with all that is below it."""
+
+    @property
+    def address(self) -> str:
+        """What is stored of it: an absolute path, or an address."""
+
+    @property
+    def name(self) -> str:
+        """What photos directly in it go by as a group."""
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no such place any more."""
+
+    def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:
+        """Go through its photos; see `photosieve.data.folders.walk`."""
+
+    def read(self, path: str, max_pixels: int) -> Bytes:
+        """Read a photo whole; raises `PhotoError`."""
+
+
+def open_root(address: str) -> Root:
+    """Find a folder, or a place in an object store such as ``s3://bucket/photos``.
+
+    Raises
+    ------
+    UsageError
+        If there is no such thing, or a table cannot hold its name.
+    """
+    if is_remote(address):
+        return Bucket.find(address)
+    path = os.path.abspath(address)  # noqa: PTH100  # links in it stay, ".." goes
+    if not is_text(path):
+        raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
+    return Folder(path)
+
+
+def is_text(path: str) -> bool:
+    """Whether the name of a file is text, rather than any bytes."""
+    if path.isascii():
+        return True
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(path: str) -> str:
+    """Return a name with a mark in the place of what is no text."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def place(root: str, path: str) -> Path:
+    """Return where a photo is; `photosieve.errors.shown` says it as people know it."""
+    return Path(root, path)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder of this machine."""
+
+    address: str
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return Path(self.address).name or self.address
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is nothing at its path."""
+        return not Path(self.address).exists()
+
+    def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:
+        """Go through its photos."""
+        return walk(Path(self.address), follow_links=follow_links)
+
+    def read(self, path: str, max_pixels: int) -> Bytes:
+        """Read a photo whole."""
+        return read(Path(self.address, path), max_pixels=max_pixels)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A place in an object store, as `pyarrow` reads it.
+
+    Parameters
+    ----------
+    address : str
+    files : pyarrow.fs.FileSystem
+    base : str
+        The place as the file system knows it.
+    """
+
+    address: str
+    files: Any
+    base: str
+
+    @classmethod
+    def find(cls, address: str) -> Bucket:
+        """Connect to it; `UsageError` if that is not possible."""
+        from pyarrow import fs
+
+        try:
+            files, base = fs.FileSystem.from_uri(address)
+            found = files.get_file_info(base)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{address} cannot be reached ({one_line(error)}).") from None
+        if found.type != fs.FileType.Directory:
+            raise UsageError(f"{address} does not exist: give a place that holds photos.")
+        return cls(address.rstrip("/"), files, base.rstrip("/"))
+
+    # An object store has no empty places: what is gone is not found in the first place.
+    gone = False
+
+    @property
+    def name(self) -> str:
+        """Its last part."""
+        return PurePosixPath(self.base).name
+
+    def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:  # noqa: ARG002
+        """Go through its photos; there are no links in an object store."""
+        from pyarrow import fs
+
+        for info in self.files.get_file_info(fs.FileSelector(self.base, recursive=True)):
+            path = info.path[len(self.base) + 1 :]
+            hidden = any(part.startswith(".") for part in path.split("/"))
+            if info.is_file and not hidden and os.path.splitext(path)[1].lower() in SUFFIXES:  # noqa: PTH122
+                yield Found(path, info.size, info.mtime_ns)
+
+    def read(self, path: str, max_pixels: int) -> Bytes:
+        """Read a photo whole."""
+        address, place = Path(self.address, path), f"{self.base}/{path}"
+        try:
+            info = self.files.get_file_info(place)
+            check_bytes(address, info.size or 0, max_pixels)
+            with self.files.open_input_stream(place) as file:
+                data = file.read()
+        except FileNotFoundError as error:
+            raise PhotoError(address, "there is no such file", "check its name") from error
+        except OSError as error:
+            reason = f"it cannot be read ({one_line(error)})"
+            raise PhotoError(address, reason, "check its name and the network") from error
+        if len(data) != info.size:
+            raise PhotoError(address, CHANGED, "run again once it is complete")
+        return Bytes(data, info.size, info.mtime_ns)

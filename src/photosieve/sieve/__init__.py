@@ -1,0 +1,1 @@
+"""The product: fit, save, load, search, compare."""

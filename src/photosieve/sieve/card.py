@@ -1,0 +1,186 @@
+"""The card of a sieve: its README, which says to whoever finds it what it is and how good.
+
+The Hugging Face hub shows it as the model's page. Labels and names in it come from others, so they
+are written such that no page takes them for markup. No file or folder of the maker is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from huggingface_hub import ModelCardData
+
+from photosieve.encoders.files import is_hub_id
+from photosieve.training.recipes import RECIPES, Recipe
+
+FIGURES = {
+    "f1": "macro F1",
+    "precision": "macro precision",
+    "recall": "macro recall",
+    "mean_average_precision": "mean average precision",
+    "accuracy": "accuracy with true negatives",
+}
+
+# What Markdown, HTML or a page that makes links of addresses could take for more than text.
+_MARKUP = re.compile(r"[\\`*_\[\]{}<>#!|~:@&$^/]|\.(?!\d)")
+
+
+def card(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    """Write the card from the fields of a `photosieve.sieve.sieve.Sieve`, by name.
+
+    Parameters
+    ----------
+    fields : mapping
+    versions : mapping of str
+        Of the packages that made it.
+    """
+    encoder, labels = fields["encoder"], fields["labels"]
+    head = ModelCardData(
+        license=encoder.license or "unknown",
+        base_model=encoder.name if is_hub_id(encoder.name) else None,
+        library_name="photosieve",
+        pipeline_tag="zero-shot-image-classification",
+        tags=["photosieve", "image-search", "few-shot"],
+    )
+    parts = [
+        f"---\n{head.to_yaml()}\n---",
+        f"# Photo search with {_count(len(labels), 'label')}" if labels else "# Photo search",
+        "Ask for photos in words; get the photos that match, all of them and no others. This is a "
+        "pretrained model of photos and text, and the rule that decides what matches"
+        f"{', both learned from labeled photos' if labels else ''}.",
+        _usage(labels),
+        _training(fields, versions),
+        _quality(fields),
+        _LIMITS,
+        _license(encoder.name, encoder.license),
+    ]
+    if labels:
+        rows = sorted(labels.items(), key=lambda item: -item[1])
+        table = "\n".join(f"| {_plain(label)} | {count} |" for label, count in rows)
+        parts.append(f"## Labels\n\n| label | photos |\n| --- | ---: |\n{table}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _usage(labels: Mapping[str, int]) -> str:
+    word = next((label for label in labels if re.fullmatch(r"\w[\w ]*", label)), "kitchen")
+    return f"""## How to use it
+
+With photosieve installed, this folder as `my-sieve`, and photos in `my-photos`:
+
+```sh
+photosieve search "{word}" my-photos --sieve my-sieve
+```
+
+```python
+from photosieve import Sieve
+
+for hit in Sieve.load("my-sieve").search("{word}", "my-photos"):
+    print(hit.path, hit.probability)
+```"""
+
+
+def _training(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
+    evidence, labels = fields["evidence"], fields["labels"]
+    buildings, _ = evidence.buildings
+    text = (
+        f"{_count(len(evidence.names), 'photo')} of {_count(buildings, 'building')}, with "
+        f"{_count(len(labels), 'label')}; a building is a folder of photos that belong together."
+        if labels
+        else "Nothing: it is the pretrained model as it was, and the rule is a guess."
+    )
+    if fields["skipped"]:
+        text += f" Left out as unreadable: {_count(len(fields['skipped']), 'photo')}."
+    rows = {
+        "pretrained model": _base(fields["encoder"].name),
+        "recipe": _recipe(fields["recipe"]),
+        "seed": str(fields["seed"]),
+        "made with": ", ".join(f"{name} {number}" for name, number in versions.items()),
+    }
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
+    return f"## What it learned from\n\n{text}\n\n| | |\n| --- | --- |\n{table}"
+
+
+def _recipe(recipe: Recipe) -> str:
+    text = f"{_plain(recipe.name)}: {_plain(recipe.summary)}"
+    named = RECIPES.get(recipe.name, recipe).to_dict()
+    changed = [f"{key} = {value}" for key, value in recipe.to_dict().items() if value != named[key]]
+    if changed:
+        text += f"; changed: `{', '.join(changed)}`"
+    if recipe.caveat:
+        text += f"; known to be wrong with it: {_plain(recipe.caveat)}"
+    return text
+
+
+def _quality(fields: Mapping[str, Any]) -> str:
+    tuning, evidence, promised = fields["tuning"], fields["evidence"], fields["guarantee"]
+    cut = f"The rule: {tuning.cut.describe()}."
+    if not fields["labels"]:
+        return f"## How good it is\n\nNobody knows: there were no labels to test it with. {cut}"
+    buildings, held_out = evidence.buildings
+    if promised:
+        basis = "On the photos that the promise below was checked on:"
+    elif len(evidence.names) == 1:
+        basis = "On the one photo that it learned from, as there was no other:"
+    elif buildings == 1:
+        basis = "On photos held out of training, all of one building; others may be harder:"
+    else:
+        basis = "On photos of buildings held out of training:"
+    if held_out < buildings:
+        basis = f"Rough figures, from {held_out} of {buildings} buildings. {basis}"
+    rows = "\n".join(
+        f"| {name} | {tuning.figures[key]:.3f} |".replace("nan", "undefined")
+        for key, name in FIGURES.items()
+    )
+    text = (
+        f"## How good it is\n\n{basis}\n\n| | |\n| --- | ---: |\n{rows}\n\n"
+        f"{cut} It was tuned for {_plain(tuning.objective)}."
+    )
+    return f"{text} The promise: {promised.describe()}." if promised else text
+
+
+_LIMITS = """## Limits
+
+- The figures are for these labels on photos like those that it learned from. On other photos it has
+  not been tested: `photosieve evaluate my-sieve BUILDING...` does so with photos that you label.
+- Labels on few photos are the least sure: the last table tells which.
+- Other words get answers too, but less good ones, and no figure here is about them.
+- Probabilities were fitted to the same held-out photos; how well they hold elsewhere is not known.
+- It repeats the mistakes of the labels and of the pretrained model, and has not been tested for
+  anything that decides about people.
+- The rule is valid for these very weights: photosieve refuses a folder where they were changed."""
+
+
+def _license(name: str, license: str) -> str:
+    if name == "starter":
+        text = "Both parts of the pretrained model are under Apache-2.0."
+    elif license:
+        text = f"The pretrained model is under {_plain(license)}, as its own card says."
+    else:
+        place = "at its page" if is_hub_id(name) else "where it came from"
+        text = (
+            f"The license of the pretrained model is not known here: look {place} before you pass "
+            "this on."
+        )
+    return (
+        f"## License\n\n{text} The header of this card says the same; who made this sieve may "
+        "choose another license for it, if the two go together."
+    )
+
+
+def _base(name: str) -> str:
+    if name == "starter":
+        return "the starter of photosieve: EfficientNet-Lite2 and all-MiniLM-L6-v2"
+    if is_hub_id(name):
+        return f"[{name}](https://huggingface.co/{name})"
+    return "a folder of the maker"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _plain(text: str) -> str:
+    """A text from elsewhere, for Markdown: each sign that could be markup is written by number."""
+    return _MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", text)

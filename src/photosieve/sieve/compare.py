@@ -1,0 +1,194 @@
+"""Compare recipes: trained on the same photos, tested on the same buildings, over several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from photosieve.data.dataset import Dataset
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.decision.cut import NOTEBOOK, Cut
+from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.leaderboard import ComparisonRow, best_first
+from photosieve.encoders.protocol import Encoder
+from photosieve.errors import EncoderError, Skipped
+from photosieve.progress import Progress, silent
+from photosieve.sieve.evidence import opened
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import Prepared, prepare
+from photosieve.training.recipes import DEFAULT, RECIPES, Recipe, get_recipe
+
+DEFAULT_RECIPES = ("zero-shot", "notebook", DEFAULT)
+
+STAGE = "comparing recipes"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A leaderboard, and the evaluations behind it.
+
+    Parameters
+    ----------
+    rows : tuple of ComparisonRow
+        Best first.
+    evaluations : mapping of str to tuple of Evaluation
+        For each row's name one per seed.
+    left_out : mapping of str to str
+        Recipes that this encoder cannot run, and why.
+    skipped : tuple of Skipped
+        Photos that could not be read.
+    """
+
+    rows: tuple[ComparisonRow, ...]
+    evaluations: Mapping[str, tuple[Evaluation, ...]]
+    left_out: Mapping[str, str]
+    skipped: tuple[Skipped, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return rows and what was left out, for JSON."""
+        return {
+            "rows": [row.to_dict() for row in self.rows],
+            "left_out": dict(self.left_out),
+        }
+
+
+def compare(
+    encoder: Encoder,
+    train: Dataset,
+    test: Dataset,
+    recipes: Sequence[str] | None = DEFAULT_RECIPES,
+    *,
+    seeds: int = 5,
+    objective: str = "f1",
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> Comparison:
+    """Train each recipe on the training photos and judge it on the test buildings.
+
+    Photos go through what is frozen once for all recipes that leave the same part of the encoder
+    open, whatever the number of recipes and seeds.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Pretrained.
+    train, test : Dataset
+        Of different buildings.
+    recipes : sequence of str or None
+        None for all that this encoder can run.
+    seeds : int
+        Trainings of each recipe, with the seeds 0, 1, ...
+    objective : str
+        What each cut is tuned for.
+    max_pixels : int
+        Larger photos are skipped.
+    progress : Progress
+
+    Raises
+    ------
+    EncoderError
+        If a recipe is named that this encoder cannot run.
+    """
+    chosen = [get_recipe(name) for name in dict.fromkeys(RECIPES if recipes is None else recipes)]
+    work: list[tuple[Encoder, list[Recipe]]] = []
+    left_out: dict[str, str] = {}
+    for group in _by_opening(chosen):
+        try:
+            work.append((opened(encoder, group[0]), group))
+        except EncoderError as error:
+            if recipes is not None:
+                raise
+            left_out |= {recipe.name: str(error) for recipe in group}
+
+    parts: list[Comparison] = []
+    runs, before = seeds * (len(chosen) - len(left_out)), 0
+
+    def among_all(stage: str, done: int, total: int) -> None:
+        progress(stage, *((before + done, runs) if stage == STAGE else (done, total)))
+
+    for model, group in work:
+        views = any(recipe.more_views for recipe in group)
+        seen = prepare(model, train, more_views=views, max_pixels=max_pixels, progress=progress)
+        unseen = prepare(
+            model, test, labels=seen.labels, words=False, max_pixels=max_pixels, progress=progress
+        )
+        names = [recipe.name for recipe in group]
+        parts.append(
+            compare_prepared(
+                model, seen, unseen, names, seeds=seeds, objective=objective, progress=among_all
+            )
+        )
+        before += seeds * len(group)
+    return Comparison(
+        best_first([row for part in parts for row in part.rows]),
+        {name: found for part in parts for name, found in part.evaluations.items()},
+        left_out,
+        parts[0].skipped,
+    )
+
+
+def compare_prepared(
+    encoder: Encoder,
+    train: Prepared,
+    test: Prepared,
+    recipes: Sequence[str] = DEFAULT_RECIPES,
+    *,
+    seeds: int = 5,
+    objective: str = "f1",
+    progress: Progress = silent,
+) -> Comparison:
+    """Do what `compare` does on features that are there already; no photo is opened.
+
+    Every recipe gets a cut that is learned on its own out-of-fold scores. The recipe `notebook`
+    stands there twice: also with the cut that the notebooks had typed in by hand.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Pretrained, and opened as the recipes need it.
+    train, test : Prepared
+        `test` with the labels of `train`.
+    """
+    evaluations: dict[str, list[Evaluation]] = {}
+    notes: dict[str, tuple[str, str]] = {}
+    for number, recipe in enumerate(map(get_recipe, recipes)):
+        for seed in range(seeds):
+            sieve = Sieve.fit_prepared(
+                encoder, train, recipe=recipe, objective=objective, seed=seed, words=False,
+                progress=progress,
+            )  # fmt: skip
+            for name, note, cut in _ways_to_cut(recipe):
+                notes[name] = note, recipe.caveat
+                evaluations.setdefault(name, []).append(sieve.evaluate_prepared(test, cut))
+            progress(STAGE, number * seeds + seed + 1, len(recipes) * seeds)
+    return Comparison(
+        best_first(
+            [ComparisonRow.over_seeds(name, *notes[name], e) for name, e in evaluations.items()]
+        ),
+        {name: tuple(found) for name, found in evaluations.items()},
+        {},
+        (*train.skipped, *test.skipped),
+    )
+
+
+def _by_opening(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Group the recipes that leave the same part of an encoder open."""
+    groups: dict[tuple[int, int, bool] | None, list[Recipe]] = {}
+    for recipe in recipes:
+        opening = (recipe.blocks, recipe.lora_rank, recipe.trains_text) if recipe.opens else None
+        groups.setdefault(opening, []).append(recipe)
+    return list(groups.values())
+
+
+def _ways_to_cut(recipe: Recipe) -> list[tuple[str, str, Cut | None]]:
+    """Rows that a recipe gives: name, note and cut, None being the learned one."""
+    learned = (recipe.name, recipe.summary, None)
+    if recipe.name != "notebook":
+        return [learned]
+    by_hand = (
+        "notebook, cut by hand",
+        f"{recipe.summary}; gate {NOTEBOOK.gate}, floor {NOTEBOOK.floor}, drop {NOTEBOOK.drop:.0%}",
+        NOTEBOOK,
+    )
+    return [by_hand, learned]

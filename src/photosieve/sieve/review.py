@@ -1,0 +1,151 @@
+"""A sieve before and after it learned more, judged on the same photos that it had not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.data.label_files import label_key
+from photosieve.decision import metrics
+from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.metrics import Interval, defined
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.features import Prepared
+
+SAME = 0.9995
+"""Cosine from which on two photos count as one: their features differ by rounding only."""
+
+FIGURES = ("macro_f1", "macro_precision", "macro_recall", "accuracy")
+
+
+@dataclass(frozen=True)
+class Review:
+    """Two sieves on the same photos and labels.
+
+    Parameters
+    ----------
+    before, after : Evaluation
+    tested : bool
+        Whether the photos are kept for testing; otherwise each was scored by a model that was not
+        trained on its building.
+    """
+
+    before: Evaluation
+    after: Evaluation
+    tested: bool
+
+    def difference(self, figure: str) -> Interval:
+        """After minus before, with a 95 % interval over the same draws of buildings for both."""
+        draws = self.after.draws[figure] - self.before.draws[figure]
+        value = self.after.totals[figure] - self.before.totals[figure]
+        return metrics.percentile_interval(value, draws)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures, in all and by label, for JSON; what is undefined is null."""
+        by_label = zip(
+            self.after.labels,
+            self.before.per_label.f1.tolist(),
+            self.after.per_label.f1.tolist(),
+            self.after.per_label.support.tolist(),
+            strict=True,
+        )
+        figures = {}
+        for name in FIGURES:
+            change = self.difference(name)
+            figures[name] = {
+                "before": defined(self.before.totals[name]),
+                "after": defined(self.after.totals[name]),
+                "difference": defined(change.value),
+                "interval": [defined(change.low), defined(change.high)],
+            }
+        return {
+            "tested": self.tested,
+            "photos": len(self.after.photos),
+            "buildings": len(self.after.buildings),
+            "figures": figures,
+            "labels": [
+                {
+                    "label": label,
+                    "before": defined(old),
+                    "after": defined(new),
+                    "photos": int(count),
+                }
+                for label, old, new, count in by_label
+            ],
+        }
+
+
+def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -> Review:
+    """Judge two sieves that share a trunk.
+
+    Parameters
+    ----------
+    before, after : Sieve
+    data : Prepared
+        What `after` was trained on.
+    test : Prepared or None
+        Photos that neither was trained on, with the labels of `after`; without them the photos of
+        `data` are taken, with what held-out trainings say of them. A photo that `before` has not
+        been trained on it may judge as it is.
+    """
+    if test is not None:
+        return Review(
+            _judged(before, test, _scores(before, test)),
+            _judged(after, test, _scores(after, test)),
+            tested=True,
+        )
+    old = _scores(before, data)
+    seen = _seen(before, data)
+    columns = {label_key(label): column for column, label in enumerate(before.labels)}
+    for column, label in enumerate(data.labels):
+        if label_key(label) in columns and len(before.evidence.scores):
+            held_out = before.evidence.scores[seen, columns[label_key(label)]]
+            old[:, column] = np.where((seen < 0) | np.isnan(held_out), old[:, column], held_out)
+    rows = np.flatnonzero(~np.isnan(after.evidence.scores).any(1))
+    held = data.rows(rows)
+    return Review(
+        _judged(before, held, old[rows]),
+        _judged(after, held, after.evidence.scores[rows]),
+        tested=False,
+    )
+
+
+def _seen(sieve: Sieve, data: Prepared) -> NDArray[np.intp]:
+    """Which of its training photos each photo is, -1 for none: what looks the same is the same."""
+    if not sieve.labels:
+        return np.full(len(data.photos), -1)
+    likeness = sieve.encoder.head.project_photos(data.photos) @ sieve.background.T
+    return np.where(likeness.max(1) > SAME, likeness.argmax(1), -1)
+
+
+def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
+    """Cosines of photos and labels, (n, labels)."""
+    photos = sieve.encoder.head.project_photos(data.photos)
+    texts = np.array([sieve.scorer.read_word(label).vector for label in data.labels])
+    return np.asarray(photos @ texts.T, np.float64)
+
+
+def _judged(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:
+    """Let a sieve decide, whether it knows a label or takes it for any other word."""
+    probabilities, kept = np.zeros(scores.shape), np.zeros(scores.shape, bool)
+    groups = data.dataset.groups
+    for column, label in enumerate(data.labels):
+        reading = sieve.scorer.read_word(label)
+        values = sieve.scorer.probability(reading, np.asarray(scores[:, column], np.float32))
+        probabilities[:, column] = values
+        rule = sieve.scorer.cut((reading,), sieve.cut)
+        kept[:, column] = rule.keep_by_group(values[:, None], groups)[:, 0]
+    return Evaluation(
+        photos=data.dataset.photos,
+        groups=groups,
+        labels=data.labels,
+        scores=scores,
+        probabilities=probabilities,
+        relevant=data.targets,
+        kept=kept,
+        trained=dict(sieve.labels),
+        cut=sieve.cut,
+    )

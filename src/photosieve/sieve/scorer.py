@@ -1,0 +1,181 @@
+"""What a query says about photos: its terms, understood, and the probability of each photo."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.data.label_files import label_key
+from photosieve.decision.calibration import Background, Calibration, background
+from photosieve.decision.cut import Cut
+from photosieve.encoders.protocol import Encoder, Float32Array, embed_texts, unit
+from photosieve.sieve.query import Term, parse
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How one term of a query is understood.
+
+    Parameters
+    ----------
+    term : Term
+    vector : array (d,)
+        Of length 1.
+    label : str or None
+        The label that it is; None for any other word.
+    nearest : str
+        The label that is nearest in meaning; empty where there are no labels.
+    affinity : float
+        Cosine to that label, or 0.
+    background : Background
+        Its scores over the background photos.
+    """
+
+    term: Term
+    vector: Float32Array = field(compare=False)
+    label: str | None
+    nearest: str
+    affinity: float
+    background: Background
+
+    def describe(self) -> str:
+        """Say how the term is understood."""
+        if self.label is not None:
+            known = "a label"
+        elif not self.nearest:
+            known = "a word; there are no labels yet"
+        else:
+            known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
+        behind = self.background
+        return f"{known}; background score {behind.mean:z.3f} +- {behind.deviation:.3f}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a form for JSON, without the vector."""
+        return {
+            "term": str(self.term),
+            "negative": self.term.negative,
+            "label": self.label,
+            "nearest": self.nearest,
+            "affinity": self.affinity,
+            "background": asdict(self.background),
+        }
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Turns queries and embedded photos into probabilities.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Trained.
+    labels : tuple of str
+        What it was trained on.
+    calibration : Calibration
+    background : array (n, d)
+        Embedded background photos.
+    average : Background
+        Of general words over them.
+    """
+
+    encoder: Encoder
+    labels: tuple[str, ...]
+    calibration: Calibration
+    background: Float32Array
+    average: Background
+
+    @functools.cached_property
+    def _label_vectors(self) -> Float32Array:
+        return embed_texts(self.encoder, self.labels)
+
+    def read(self, query: str) -> tuple[Reading, ...]:
+        """Understand a query: a label as it is written, or what `photosieve.sieve.query` describes.
+
+        Raises
+        ------
+        UsageError
+            If it has nothing to look for.
+        """
+        whole = " ".join(query.split())
+        terms = (Term((whole,)),) if label_key(whole) in self._known else parse(query)
+        return tuple(self._read(term) for term in terms)
+
+    def read_word(self, word: str) -> Reading:
+        """Understand a label, or any other word or phrase, as it stands."""
+        return self._read(Term((word,)))
+
+    @functools.cached_property
+    def _known(self) -> dict[str, str]:
+        return {label_key(label): label for label in self.labels}
+
+    def _read(self, term: Term) -> Reading:
+        known = self._known
+        # A label is embedded as it was in training, however a user writes it.
+        texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
+        vector = unit(embed_texts(self.encoder, texts).mean(0))  # (d,)
+        cosines = self._label_vectors @ vector  # (labels,)
+        nearest = int(cosines.argmax()) if self.labels else None
+        return Reading(
+            term=term,
+            vector=vector,
+            label=known.get(label_key(texts[0])) if len(texts) == 1 else None,
+            nearest="" if nearest is None else self.labels[nearest],
+            affinity=0.0 if nearest is None else float(cosines[nearest]),
+            background=background(self.background @ vector, self.average),
+        )
+
+    def scores(self, readings: tuple[Reading, ...], photos: Float32Array) -> Float32Array:
+        """Cosines of photos, (n, d), and a query: its terms added, the negative ones taken away."""
+        signed = [-r.vector if r.term.negative else r.vector for r in readings]
+        return np.asarray(photos @ unit(np.sum(signed, axis=0)), np.float32)
+
+    def probabilities(
+        self, readings: tuple[Reading, ...], photos: Float32Array
+    ) -> NDArray[np.float64]:
+        """Probability that each photo, (n, d), matches each term, (n, terms)."""
+        return np.stack(
+            [self.probability(reading, photos @ reading.vector) for reading in readings], axis=1
+        )
+
+    def probability(self, reading: Reading, scores: Float32Array) -> NDArray[np.float64]:
+        """Probability that photos of these scores, (n,), match a term as far as it is positive."""
+        if reading.label is not None:
+            return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
+        return self.calibration.words(reading.background.normalize(scores), reading.affinity)
+
+    def embed(self, texts: Sequence[str]) -> Float32Array:
+        """Embed texts as unit vectors, (m, d)."""
+        return embed_texts(self.encoder, texts)
+
+    def least_score(self, reading: Reading, probability: float) -> float:
+        """Return a score below which no photo reaches a probability, to a millionth.
+
+        That is above 1 or below -1 where no photo reaches it, or each does.
+        """
+        low, high = -1.001, 1.001
+        while high - low > 1e-6:
+            middle = (low + high) / 2
+            reached = self.probability(reading, np.array([middle], np.float32))[0] >= probability
+            low, high = (low, middle) if reached else (middle, high)
+        return low
+
+    def cut(self, readings: tuple[Reading, ...], learned: Cut) -> Cut:
+        """Return the rule for a query: the learned one, or for words that are no labels theirs."""
+        wanted = [reading for reading in readings if not reading.term.negative]
+        if all(reading.label is not None for reading in wanted):
+            return learned
+        words = self.calibration.word_threshold
+        if any(reading.label is not None for reading in wanted):
+            return replace(learned, gate=max(learned.gate, words), floor=max(learned.floor, words))
+        return Cut.threshold(words)
+
+
+def matches(terms: tuple[Term, ...], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability that photos match a query, (n,), from that of each term, (n, terms)."""
+    negative = np.array([term.negative for term in terms])
+    return np.asarray(np.where(negative, 1 - probabilities, probabilities).min(1))

@@ -1,0 +1,63 @@
+"""A sieve for photos that nobody has labeled yet: the pretrained model with a usual cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from photosieve.decision.calibration import Calibration, average_background
+from photosieve.decision.cut import Cut
+from photosieve.decision.tuning import Tuning
+from photosieve.encoders import load_encoder
+from photosieve.encoders.protocol import embed_photos, embed_texts
+from photosieve.errors import TrainingError
+from photosieve.progress import Progress, silent
+from photosieve.sieve.evidence import Evidence, History
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.recipes import get_recipe
+
+BEHIND = 100
+"""Photos that words are normalized against, spread over all."""
+
+
+def untrained(photos: Sequence[Path], *, progress: Progress = silent) -> Sieve:
+    """Make a sieve without labels: every query is a word to it, and its cut is a rough guess.
+
+    Parameters
+    ----------
+    photos : sequence of Path
+        What it will search in; some of them say what scores are usual.
+    progress : Progress
+
+    Raises
+    ------
+    TrainingError
+        If none of the photos can be read.
+    """
+    model = load_encoder("starter")
+    some = [
+        photos[row] for row in np.linspace(0, len(photos) - 1, min(BEHIND, len(photos)), dtype=int)
+    ]
+    found = embed_photos(model, some, progress=progress)
+    if not len(found.kept):
+        raise TrainingError(
+            f"none of {len(some)} photos can be read; the first: {found.skipped[0]}"
+        )
+    nothing = np.zeros((0, 0))
+    # Words are as good as labels here: none is held back for being remote from all labels.
+    calibration = Calibration(slope=1.0, intercept=0.0, remoteness=0.0)
+    return Sieve(
+        encoder=model,
+        labels={},
+        recipe=get_recipe("zero-shot"),
+        seed=0,
+        tuning=Tuning(calibration, Cut.threshold(0.5), "f1", "untrained", {}, {}),
+        evidence=Evidence(nothing, nothing.astype(bool), (), (), None, None),
+        background=found.features,
+        average=average_background(found.features, embed_texts(model, model.general_words())),
+        seconds=0.0,
+        history=History((), (), 0, 1.0),
+        skipped=found.skipped,
+    )

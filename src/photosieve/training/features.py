@@ -1,0 +1,154 @@
+"""What is frozen is computed once: the features that every epoch, fold and recipe starts from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.data.dataset import Dataset
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.encoders.protocol import Encoder, Float32Array, Head, PhotoFeatures
+from photosieve.errors import Skipped, TrainingError
+from photosieve.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A labeled dataset as features: all that training, tuning and evaluation look at.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The photos that could be read, in the order of the rows below.
+    photos : array (n, p)
+        Features of the photos.
+    more_views : array (n, v, p)
+        Features of further views of them, for training; v may be 0.
+    targets : array of bool (n, labels)
+    labels : tuple of str (labels,)
+    texts : array (labels, q)
+        Features of the labels.
+    words : array (words, q)
+        Features of general words, for the anchors.
+    skipped : tuple of Skipped
+        Photos that could not be read.
+    """
+
+    dataset: Dataset
+    photos: Float32Array
+    more_views: Float32Array
+    targets: NDArray[np.bool_]
+    labels: tuple[str, ...]
+    texts: Float32Array
+    words: Float32Array
+    skipped: tuple[Skipped, ...]
+
+    def rows(self, index: NDArray[np.intp]) -> Prepared:
+        """Return some of the photos with all of the labels."""
+        return replace(
+            self,
+            dataset=self.dataset.select(index),
+            photos=self.photos[index],
+            more_views=self.more_views[index],
+            targets=self.targets[index],
+        )
+
+    def columns(self, index: NDArray[np.intp]) -> Prepared:
+        """Return all of the photos with some of the labels."""
+        return replace(
+            self,
+            targets=self.targets[:, index],
+            labels=tuple(self.labels[column] for column in index),
+            texts=self.texts[index],
+        )
+
+    def scores(self, head: Head) -> Float32Array:
+        """Cosine of each photo and each label, (n, labels)."""
+        return head.project_photos(self.photos) @ head.project_texts(self.texts).T
+
+    def fingerprint(self) -> str:
+        """Hash of all features and targets."""
+        digest = hashlib.sha256()
+        arrays: tuple[NDArray[Any], ...] = (self.photos, self.more_views, self.targets)
+        for array in (*arrays, self.texts, self.words):
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def prepare(
+    encoder: Encoder,
+    dataset: Dataset,
+    *,
+    labels: Sequence[str] | None = None,
+    more_views: bool = False,
+    words: bool = True,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> Prepared:
+    """Run the encoder's trunk over a dataset: every photo, label and general word once.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    dataset : Dataset
+    labels : sequence of str, optional
+        What is asked; the dataset's own vocabulary by default.
+    more_views : bool
+        Whether to train on the photos, with a recipe that uses further views of them.
+    words : bool
+        Whether to train, which general words are for; to judge a sieve it takes none.
+    max_pixels : int
+        Larger photos are skipped.
+    progress : Progress
+
+    Raises
+    ------
+    TrainingError
+        If no photo can be read, or there is no label.
+    """
+    if labels is not None and not labels:
+        raise TrainingError(
+            "this sieve was made without labels; make one with: photosieve train PHOTOS --out SIEVE"
+        )
+    labels = tuple(labels or dataset.vocabulary)
+    if not labels:
+        raise TrainingError(
+            f"{dataset.root}: no photo has a label; list at least one label in the labels file"
+        )
+    found = encoder.photo_features(
+        dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
+    )
+    if not len(found.kept):
+        raise TrainingError(
+            f"{dataset.root}: none of the {len(dataset)} photos can be read; "
+            f"the first: {found.skipped[0]}"
+        )
+    return assemble(encoder, dataset, found, labels, words=words)
+
+
+def assemble(
+    encoder: Encoder,
+    dataset: Dataset,
+    found: PhotoFeatures,
+    labels: Sequence[str],
+    *,
+    words: bool = True,
+) -> Prepared:
+    """Put features of a dataset's photos together with its labels and their texts."""
+    dataset = dataset.select(found.kept)
+    return Prepared(
+        dataset=dataset,
+        photos=found.features,
+        more_views=found.more_views,
+        targets=dataset.matrix(labels),
+        labels=tuple(labels),
+        texts=encoder.text_features(labels),
+        words=encoder.text_features(encoder.general_words() if words else ()),
+        skipped=tuple(found.skipped),
+    )

@@ -1,0 +1,271 @@
+"""Labels can be changed: whole, with a way back, and whoever is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from photosieve.data.dataset import Dataset
+from photosieve.data.label_book import LabelBook
+from photosieve.data.label_files import Entry, write
+from photosieve.errors import LabelsError
+
+KILLED = """
+import sys, itertools
+from pathlib import Path
+from photosieve.data.label_book import LabelBook
+root = Path(sys.argv[1])
+book = LabelBook(root / ".state" / "history.jsonl", {root / h: root for h in ("a", "b")})
+for number in itertools.count():
+    book.change({root / h / f"{p}.jpg": [f"step {number}"] for h in ("a", "b") for p in range(20)})
+    print(number, flush=True)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for house in ("a", "b"):
+        for number in range(20):
+            (tmp_path / house).mkdir(exist_ok=True)
+            (tmp_path / house / f"{number}.jpg").touch()
+    return tmp_path
+
+
+def book_of(root: Path, *houses: str) -> LabelBook:
+    return LabelBook(root / ".state" / "history.jsonl", {root / h: root for h in houses})
+
+
+def test_a_folder_without_labels_gets_a_file(root: Path) -> None:
+    book = book_of(root, "a", "b")
+    photo = root / "a" / "0.jpg"
+    assert book.labels(photo) is None
+    book.change({photo: ["sofa ", "sofa", "view"], root / "b" / "1.jpg": []})
+    assert json.loads((root / "a" / "labels.json").read_text()) == {"0.jpg": ["sofa", "view"]}
+    assert book.labels(photo) == ("sofa", "view")
+    assert book.labels(root / "b" / "1.jpg") == ()
+    assert book.counts() == {"sofa": 1, "view": 1}
+    found = Dataset.load(root)
+    assert found.counts() == {"sofa": 1, "view": 1}
+    assert len(found) == 2
+
+
+def test_an_existing_file_keeps_its_form_its_order_and_its_other_entries(root: Path) -> None:
+    file = root / "train_labels.json"
+    file.write_text('{"b/3.jpg": "sofa, view", "gone.jpg": ["x"], "a/0.jpg": ["Küche"]}')
+    book = book_of(root, "a", "b")
+    assert book.labels(root / "b" / "3.jpg") == ("sofa", "view")
+    book.change({root / "a" / "0.jpg": ["bath"], root / "a" / "1.jpg": ["bath"]})
+    assert file.read_text() == (
+        '{\n  "b/3.jpg": "sofa, view",\n  "gone.jpg": ["x"],\n'
+        '  "a/0.jpg": ["bath"],\n  "a/1.jpg": ["bath"]\n}\n'
+    )
+    book.change({root / "a" / "0.jpg": None})
+    assert "a/0.jpg" not in file.read_text()
+    assert not (root / "a" / "labels.json").exists()
+
+
+def test_a_csv_file_stays_one(root: Path) -> None:
+    (root / "a" / "labels.csv").write_text('photo,labels\n0.jpg,"sofa, view"\n')
+    book = book_of(root, "a")
+    book.change({root / "a" / "1.jpg": ["bath", "tub"]})
+    assert (root / "a" / "labels.csv").read_text() == (
+        'photo,labels\n0.jpg,"sofa, view"\n1.jpg,"bath, tub"\n'
+    )
+    assert Dataset.load(root / "a").labels == (("sofa", "view"), ("bath", "tub"))
+
+
+def test_steps_are_taken_back_one_by_one_in_another_process_too(root: Path) -> None:
+    photo = root / "a" / "0.jpg"
+    book = book_of(root, "a")
+    for labels in (["one"], ["two"], []):
+        book.change({photo: labels})
+    for expected in (("two",), ("one",), None):
+        step = book_of(root, "a").undo()
+        assert step is not None
+        assert book.labels(photo) == expected
+    assert book.undo() is None
+    book.change({photo: ["three"]})
+    book.undo()
+    assert book.labels(photo) is None
+
+
+def test_what_somebody_else_wrote_is_seen_and_not_taken_back(root: Path) -> None:
+    photo, file = root / "a" / "0.jpg", root / "a" / "labels.json"
+    book = book_of(root, "a")
+    book.change({photo: ["one"]})
+    file.write_text('{"0.jpg": ["other"], "1.jpg": []}')
+    assert book.labels(photo) == ("other",)
+    with pytest.raises(LabelsError, match=r"0\.jpg: its labels were changed elsewhere"):
+        book.undo()
+    book.change({root / "a" / "1.jpg": ["x"]})
+    assert json.loads(file.read_text()) == {"0.jpg": ["other"], "1.jpg": ["x"]}
+
+
+def test_labels_and_places_that_cannot_be(root: Path) -> None:
+    book = book_of(root, "a")
+    with pytest.raises(LabelsError, match="empty label"):
+        book.change({root / "a" / "0.jpg": ["sofa", " "], root / "a" / "1.jpg": ["sofa"]})
+    with pytest.raises(LabelsError, match="unprintable"):
+        book.change({root / "a" / "0.jpg": ["so\0fa"]})
+    with pytest.raises(LabelsError, match="in no folder of this collection"):
+        book.change({root / "b" / "0.jpg": ["sofa"]})
+    assert not (root / "a" / "labels.json").exists()
+
+
+def test_a_file_that_would_hide_others_is_not_made(root: Path) -> None:
+    (root / "photo.jpg").touch()
+    (root / "a" / "labels.json").write_text('{"0.jpg": ["sofa"]}')
+    book = LabelBook(root / "h.jsonl", {root / "a": root, root: root})
+    with pytest.raises(LabelsError, match="would hide"):
+        book.change({root / "photo.jpg": ["sofa"]})
+    assert not (root / "labels.json").exists()
+
+
+def test_photos_for_testing_are_apart(root: Path) -> None:
+    (root / "b" / "test_labels.json").write_text('{"0.jpg": ["sofa"]}')
+    book = book_of(root, "a", "b")
+    book.change({root / "a" / "0.jpg": ["Sofa"], root / "a" / "1.jpg": ["sofa"]})
+    assert book.is_test(root / "b" / "5.jpg")
+    assert not book.is_test(root / "a" / "5.jpg")
+    groups = {root / h / f"{n}.jpg": h for h in ("a", "b") for n in range(20)}
+    test, train = book.dataset(test=True, groups=groups), book.dataset(test=False, groups=groups)
+    assert test is not None
+    assert train is not None
+    assert test.photos == (root / "b" / "0.jpg",)
+    assert train.counts() == {"Sofa": 2}
+    assert set(train.groups) == {"a"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written(root: Path) -> None:
+    (root / "a").chmod(0o500)
+    with pytest.raises(LabelsError, match="cannot be written"):
+        book_of(root, "a").change({root / "a" / "0.jpg": ["x"]})
+
+
+def test_a_step_that_was_noted_is_carried_out_by_the_next(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two files one is written when the power goes."""
+    photos = [root / house / "0.jpg" for house in ("a", "b")]
+    book = book_of(root, "a", "b")
+    book.change(dict.fromkeys(photos, ("one",)))
+    with monkeypatch.context() as patch:
+        written: list[Path] = []
+
+        def once(file: Path, entries: Sequence[Entry]) -> None:
+            if written:
+                raise KeyboardInterrupt
+            written.append(file)
+            write(file, entries)
+
+        patch.setattr("photosieve.data.label_book.write", once)
+        with pytest.raises(KeyboardInterrupt):
+            book.change(dict.fromkeys(photos, ("two",)))
+    read = [json.loads((root / house / "labels.json").read_text())["0.jpg"] for house in "ab"]
+    assert sorted(read) == [["one"], ["two"]]
+    again = book_of(root, "a", "b")
+    assert [again.labels(photo) for photo in photos] == [("two",)] * 2
+    assert again.undo() is not None
+    assert [again.labels(photo) for photo in photos] == [("one",)] * 2
+
+
+def test_a_photo_that_is_listed_twice_is_listed_once_when_it_changes(root: Path) -> None:
+    file = root / "a" / "labels.json"
+    file.write_text('{"0.jpg": ["one"], "1.jpg": ["x"], "0.jpg": ["two"]}')
+    book = book_of(root, "a")
+    assert book.labels(root / "a" / "0.jpg") == ("one", "two")
+    book.change({root / "a" / "0.jpg": ["three"]})
+    assert file.read_text() == '{\n  "0.jpg": ["three"],\n  "1.jpg": ["x"]\n}\n'
+
+
+def test_entries_that_no_text_can_hold_stay(root: Path) -> None:
+    """JSON may name half of a character, which cannot be written as UTF-8."""
+    file = root / "a" / "labels.json"
+    file.write_text('{"\\ud800.jpg": ["x"], "k\u00fcche.jpg": ["y"]}', "utf-8")
+    book_of(root, "a").change({root / "a" / "0.jpg": ["one"]})
+    assert file.read_text("utf-8") == (
+        '{\n  "\\ud800.jpg": ["x"],\n  "k\u00fcche.jpg": ["y"],\n  "0.jpg": ["one"]\n}\n'
+    )
+
+
+def test_a_labels_file_keeps_its_permissions(root: Path) -> None:
+    file = root / "a" / "labels.json"
+    file.write_text("{}")
+    file.chmod(0o640)
+    book_of(root, "a", "b").change({root / h / "0.jpg": ["one"] for h in ("a", "b")})
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert (root / "b" / "labels.json").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / "a" / "labels.json").write_text('{"0.jpg": ["one"]}')
+    book = book_of(root, "a")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("photosieve.data.label_files.os.fsync", full)
+        with pytest.raises(LabelsError, match=r"cannot be written \(No space left on device\)"):
+            write(root / "a" / "labels.json", [("0.jpg", ["two"])])
+        with pytest.raises(LabelsError, match=r"cannot be written .* nothing was changed"):
+            book.change({root / "a" / "0.jpg": ["two"]})
+    assert book.labels(root / "a" / "0.jpg") == ("one",)
+    assert [p.name for p in (root / "a").iterdir() if p.suffix != ".jpg"] == ["labels.json"]
+
+
+def test_a_step_that_fails_is_as_if_it_had_never_been(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of two folders may not be written: neither changes, and all goes on without it."""
+    photos = [root / house / "0.jpg" for house in ("a", "b")]
+    book = book_of(root, "a", "b")
+    book.change(dict.fromkeys(photos, ("one",)))
+
+    def refuse(file: Path, entries: Sequence[Entry]) -> None:
+        if file.parent.name == "b":
+            raise LabelsError(f"{file} cannot be written.")
+        write(file, entries)
+
+    monkeypatch.setattr("photosieve.data.label_book.write", refuse)
+    with pytest.raises(LabelsError, match="cannot be written"):
+        book.change(dict.fromkeys(photos, ("two",)))
+    again = book_of(root, "a", "b")
+    assert [again.labels(photo) for photo in photos] == [("one",)] * 2
+    again.change({photos[0]: ["three"]})
+    assert again.labels(photos[0]) == ("three",)
+    monkeypatch.undo()
+    for expected in (("one",), None):
+        assert again.undo() is not None
+        assert again.labels(photos[0]) == expected
+    assert again.undo() is None
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_who_is_killed_leaves_whole_steps(root: Path, steps: int) -> None:
+    command = [sys.executable, "-c", KILLED, str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(steps):
+            process.stdout.readline()
+        time.sleep(0.003 * steps)
+        os.kill(process.pid, signal.SIGKILL)
+    book = book_of(root, "a", "b")  # this finishes what was begun
+    found = {book.labels(root / h / f"{p}.jpg") for h in ("a", "b") for p in range(20)}
+    assert len(found) == 1, found
+    (labels,) = found
+    assert labels is not None
+    assert int(labels[0].split()[1]) >= steps - 1
+    for house in ("a", "b"):  # nothing but the file is left
+        assert [p.name for p in (root / house).iterdir() if p.suffix != ".jpg"] == ["labels.json"]
+    book.change({root / "a" / "0.jpg": ["after"]})
+    assert book_of(root, "a", "b").labels(root / "a" / "0.jpg") == ("after",)

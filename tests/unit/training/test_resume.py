@@ -1,0 +1,332 @@
+"""A training that is killed goes on, and ends as if nothing had happened."""
+
+import multiprocessing
+import os
+import pickle
+import random
+import resource
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from photosieve.data.dataset import Dataset
+from photosieve.encoders.protocol import Encoder, Head
+from photosieve.errors import TrainingError
+from photosieve.sieve.evidence import learn
+from photosieve.sieve.sieve import Sieve
+from photosieve.training import checkpoints
+from photosieve.training.checkpoints import Checkpoint, Checkpoints
+from photosieve.training.features import Prepared
+from photosieve.training.fit import fit
+from photosieve.training.recipes import Recipe
+
+SMALL = Recipe("small", "", batch_size=10, epochs=6, learning_rate=1e-3, scale=5.0)
+RECIPE = replace(
+    SMALL,
+    epochs=10,
+    more_views=True,
+    trains_text=True,
+    schedule="plateau",
+    anchor_weight=10.0,
+    picks_epoch=True,
+    interpolates=True,
+)
+PAIRS = replace(RECIPE, loss="diagonal_softmax", distinct=True)
+OPENED = replace(RECIPE, blocks=1, micro_batch=8)  # one training after another, batches in parts
+
+# Imports once, the parts of torch that its optimizers bring too, and then starts quickly.
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(
+    ["photosieve.sieve.sieve", "photosieve.training.held_out", "torch._dynamo"]
+)
+
+
+@pytest.fixture(scope="module")
+def data(prepared: Prepared) -> Prepared:
+    views = np.stack([prepared.photos[:, ::-1], prepared.photos * 0.9], axis=1)
+    wrong = np.random.default_rng(3).random(prepared.targets.shape) < 0.3
+    return replace(prepared, more_views=views, targets=prepared.targets ^ wrong)
+
+
+@pytest.fixture
+def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a checkpoint of each epoch, however short."""
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+
+
+def train(data: Prepared, start: Head, recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Learn all that a sieve needs, and leave it beside the folder of checkpoints."""
+    checkpoints.SECONDS = 0.0
+    learned = learn(data, start, recipe, checkpoints=Checkpoints(folder, resume=resume))
+    folder.with_suffix(".done").write_bytes(pickle.dumps(learned))
+
+
+def arrays(folder: Path) -> tuple[dict[str, Any], object]:
+    """All numbers of what `train` left."""
+    learned = pickle.loads(folder.with_suffix(".done").read_bytes())
+    numbers = {**learned.head.arrays(), **learned.evidence.tables()["hidden_words"]}
+    return {**numbers, "scores": learned.evidence.scores}, learned.history
+
+
+# --- kill -9 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("recipe", [PAIRS, OPENED], ids=["side by side", "in turn"])
+def test_a_killed_training_ends_as_if_it_had_not_been(
+    recipe: Recipe, data: Prepared, encoder: Encoder, tmp_path: Path
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    started = time.monotonic()
+    process = CONTEXT.Process(target=train, args=(data, encoder.head, recipe, whole, False))
+    process.start()
+    process.join(60)
+    seconds = time.monotonic() - started
+    assert process.exitcode == 0
+
+    moments, killed = random.Random(7), 0
+    for attempt in range(20):
+        process = CONTEXT.Process(
+            target=train, args=(data, encoder.head, recipe, broken, attempt > 0)
+        )
+        before = _latest(broken)
+        process.start()
+        if killed < 4:
+            while process.is_alive() and _latest(broken) <= before:
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, seconds / 10))
+            process.kill()
+        process.join(60)
+        if process.exitcode == 0:
+            break
+        assert process.exitcode == -signal.SIGKILL
+        killed += 1
+    assert killed >= 2
+    (found, history), (expected, same) = arrays(broken), arrays(whole)
+    assert history == same
+    assert found.keys() == expected.keys()
+    for name, array in found.items():
+        assert_array_equal(array, expected[name], err_msg=name)
+
+
+def _latest(folder: Path) -> int:
+    """When the last checkpoint was written."""
+    times = [0]
+    for path in folder.glob("*.checkpoint"):
+        with suppress(FileNotFoundError):  # removed in this moment
+            times.append(path.stat().st_mtime_ns)
+    return max(times)
+
+
+@pytest.mark.usefixtures("every_epoch")
+@pytest.mark.parametrize("epoch", [1, 3, 5])
+def test_a_training_goes_on_from_any_epoch(
+    epoch: int, data: Prepared, encoder: Encoder, tmp_path: Path
+) -> None:
+    """What is done is not done again."""
+    recipe = replace(RECIPE, epochs=6)
+    whole = fit(data, encoder.head, recipe)
+    told: list[int] = []
+
+    def interrupting(_: str, done: int, __: int) -> None:
+        told.append(done)
+        if done == epoch + 1 and len(told) == epoch + 1:
+            raise KeyboardInterrupt
+
+    kept = Checkpoint(tmp_path / "it")
+    with pytest.raises(KeyboardInterrupt):
+        fit(data, encoder.head, recipe, checkpoint=kept, progress=interrupting)
+    head = fit(data, encoder.head, recipe, checkpoint=kept, progress=interrupting)
+    assert head.fingerprint() == whole.fingerprint()
+    assert told == [*range(1, epoch + 2), *range(epoch + 1, 7)]
+    del told[:]
+    again = fit(data, encoder.head, recipe, checkpoint=kept, progress=interrupting)
+    assert again.fingerprint() == whole.fingerprint()
+    assert not told
+
+
+def test_fast_epochs_share_a_checkpoint(
+    data: Prepared, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    save = Checkpoint.save
+
+    def counted(self: Checkpoint, key: str, state: dict[str, Any]) -> None:
+        written.append(state["epoch"])
+        save(self, key, state)
+
+    monkeypatch.setattr(Checkpoint, "save", counted)
+    monkeypatch.setattr(checkpoints, "SECONDS", 1e6)
+    fit(data, encoder.head, SMALL, checkpoint=Checkpoint(tmp_path / "one"))
+    assert written == [6]
+    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+    fit(data, encoder.head, SMALL, checkpoint=Checkpoint(tmp_path / "two"))
+    assert written == [6, 1, 2, 3, 4, 5, 6]
+
+
+def test_sieve_fit_goes_on_too(listings: Path, encoder: Encoder, tmp_path: Path) -> None:
+    dataset = Dataset.load(listings / "train")
+    plain = Sieve.fit(dataset, encoder, recipe=SMALL)
+    told: list[str] = []
+    for resume in (False, True):
+        told.clear()
+        sieve = Sieve.fit(
+            dataset,
+            encoder,
+            recipe=SMALL,
+            checkpoints=Checkpoints(tmp_path / "kept", resume=resume),
+            progress=lambda stage, *_: told.append(stage),
+        )
+        assert sieve.encoder.fingerprint == plain.encoder.fingerprint
+        assert sieve.tuning.cut == plain.tuning.cut
+        assert any(stage.startswith("training:") for stage in told) != resume
+    names = {path.name for path in (tmp_path / "kept").iterdir()}
+    expected = {f"{kind}-{n}.checkpoint" for kind in ("fold", "hidden") for n in range(1, 5)}
+    assert names == {"final.checkpoint", *expected}
+
+
+# --- what cannot be gone on from ------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(data: Prepared, encoder: Encoder, tmp_path: Path) -> Checkpoint:
+    """A finished training."""
+    checkpoint = Checkpoints(tmp_path / "kept").of("final")
+    fit(data, encoder.head, SMALL, checkpoint=checkpoint)
+    return checkpoint
+
+
+def test_a_checkpoint_of_another_training_is_refused(
+    kept: Checkpoint, data: Prepared, encoder: Encoder
+) -> None:
+    targets, photos = data.targets.copy(), data.photos.copy()
+    targets[0, 0] ^= True
+    photos[5, 5] += 1e-3
+    other_head = fit(data, encoder.head, replace(SMALL, epochs=1))
+    attempts: list[Callable[[], Head]] = [
+        lambda: fit(data, encoder.head, SMALL, seed=1, checkpoint=kept),
+        lambda: fit(data, encoder.head, replace(SMALL, epochs=7), checkpoint=kept),
+        lambda: fit(data, other_head, SMALL, checkpoint=kept),
+        lambda: fit(replace(data, targets=targets), encoder.head, SMALL, checkpoint=kept),
+        lambda: fit(replace(data, photos=photos), encoder.head, SMALL, checkpoint=kept),
+        lambda: fit(data.rows(np.arange(20)), encoder.head, SMALL, checkpoint=kept),
+    ]
+    for attempt in attempts:
+        with pytest.raises(TrainingError, match=r"final\.checkpoint belongs to a training with"):
+            attempt()
+    fit(data, encoder.head, SMALL, checkpoint=kept)
+
+
+def test_other_held_out_photos_are_refused(
+    data: Prepared, encoder: Encoder, tmp_path: Path
+) -> None:
+    """Those that no fold trains on count as well: their scores are in the checkpoint."""
+    recipe = replace(SMALL, picks_epoch=True)
+    photos = data.photos.copy()
+    photos[data.dataset.folds(3)[0][0]] += 0.1
+    other = replace(data, photos=photos)
+    for resume, here in ((False, data), (True, data)):
+        kept = Checkpoints(tmp_path / "kept", resume=resume)
+        learn(here, encoder.head, recipe, folds=1, words=False, checkpoints=kept)
+    with pytest.raises(TrainingError, match=r"fold-1\.checkpoint belongs to a training with"):
+        learn(other, encoder.head, recipe, folds=1, words=False, checkpoints=kept)
+
+
+class Explosive:
+    """What runs code where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "text", "list", "pickle", "zip"])
+def test_a_damaged_checkpoint_is_refused(
+    damage: str, kept: Checkpoint, data: Prepared, encoder: Encoder, tmp_path: Path
+) -> None:
+    trap = tmp_path / "trap"
+    content = kept.path.read_bytes()
+    if damage == "list":
+        torch.save([1, 2], kept.path)
+    elif damage == "zip":
+        torch.save({"key": "it", "state": Explosive(trap)}, kept.path)
+    else:
+        kept.path.write_bytes(
+            {
+                "short": content[: len(content) // 2],
+                "empty": b"",
+                "text": b"no checkpoint at all",
+                "pickle": pickle.dumps(Explosive(trap)),
+            }[damage]
+        )
+    with pytest.raises(TrainingError, match=r"final\.checkpoint is damaged .*without --resume"):
+        fit(data, encoder.head, SMALL, checkpoint=kept)
+    assert not trap.exists()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_folder_that_cannot_be_made(inside: bool, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(TrainingError, match=r"checkpoints cannot be kept here .*another place"):
+        Checkpoints(tmp_path / "file" / "kept" if inside else tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_went_away(data: Prepared, encoder: Encoder, tmp_path: Path) -> None:
+    kept = Checkpoints(tmp_path / "kept")
+    (tmp_path / "kept").rmdir()
+    with pytest.raises(TrainingError, match=r"cannot be written \(No such file or directory\)"):
+        fit(data, encoder.head, SMALL, checkpoint=kept.of("final"))
+
+
+def _save_on_a_full_disk(kept: Checkpoint, room: int) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+    state = {"epoch": 1, "run": torch.zeros(100_000)}
+    try:
+        kept.save("it", state)
+    except TrainingError as error:
+        os._exit(7 if "cannot be written (" in str(error) and "make room" in str(error) else 8)
+
+
+@pytest.mark.parametrize("room", [0, 100, 5000, 399_000])
+def test_a_full_disk_leaves_the_checkpoint_before(room: int, kept: Checkpoint) -> None:
+    before = kept.path.read_bytes()
+    process = CONTEXT.Process(target=_save_on_a_full_disk, args=(kept, room))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 7
+    assert kept.path.read_bytes() == before
+    assert [path.name for path in kept.path.parent.iterdir()] == ["final.checkpoint"]
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_only_what_is_its_own_is_removed(kept: Checkpoint) -> None:
+    folder = kept.path.parent
+    (folder / "final.checkpoint.new").write_bytes(b"half of one")
+    for name in ("notes.txt", "labels.new"):
+        (folder / name).write_text("mine")
+    Checkpoints(folder, resume=True).remove()
+    assert sorted(path.name for path in folder.iterdir()) == ["labels.new", "notes.txt"]
+    shutil.rmtree(folder)
+    Checkpoints(folder).remove()
+    assert not folder.exists()
+
+
+def test_old_checkpoints_are_removed_unless_they_are_gone_on_from(kept: Checkpoint) -> None:
+    folder = kept.path.parent
+    assert Checkpoints(folder, resume=True).of("final").path.exists()
+    assert not Checkpoints(folder).of("final").path.exists()
+    assert folder.is_dir()
