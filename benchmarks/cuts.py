@@ -34,8 +34,9 @@ from photosieve.encoders.protocol import Encoder, Float32Array, Head
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
-from photosieve.training.held_out import out_of_fold
+from photosieve.training.folds import out_of_fold
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 FAR_WORDS = (
@@ -88,7 +89,7 @@ def main() -> None:
     for name, splits in sets.items():
         rules[name], figures[name] = {}, {}
         for split in splits:
-            sieve = Sieve.fit_prepared(encoder, split.train, seed=split.seed)
+            sieve = Sieve.fit_prepared(encoder, split.train, Run(seed=split.seed))
             for key, value in judge_rules(sieve, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_normalizations(encoder.head, split).items():
@@ -258,10 +259,10 @@ def judge_normalizations(start: Head, split: Split) -> dict[str, float]:
     out_of_fold = {name: np.zeros(train.targets.shape) for name in ways}
     for held_out in folds:
         seen = train.rows(np.setdiff1d(everything, held_out))
-        head = fit(seen, start, recipe, seed=split.seed)
+        head = fit(seen, start, Run(recipe, split.seed))[0]
         for name, way in ways.items():
             out_of_fold[name][held_out] = normalized(way, head, train.rows(held_out), seen)
-    head = fit(train, start, recipe, seed=split.seed)
+    head = fit(train, start, Run(recipe, split.seed))[0]
     found = {}
     for name, way in ways.items():
         values = normalized(way, head, test, train)
@@ -284,9 +285,9 @@ def judge_template(encoder: Encoder, split: Split) -> dict[str, float]:
 
     train, test, recipe = prompted(split.train), prompted(split.test), get_recipe()
     folds = train.dataset.folds(seed=split.seed)
-    held_out, _ = out_of_fold(train, encoder.head, recipe, folds, seed=split.seed)
+    held_out, _ = out_of_fold(train, encoder.head, Run(recipe, split.seed), folds)
     pairs = Pairs.of(held_out, train.targets, train.dataset.groups)
-    values = test.scores(fit(train, encoder.head, recipe, seed=split.seed))
+    values = test.scores(fit(train, encoder.head, Run(recipe, split.seed))[0])
     return {
         f'one threshold, texts as "{TEMPLATE}"': f1_of(
             values > search(pairs, "threshold", F1).floor, test.targets
@@ -376,7 +377,7 @@ def judge_anchors(start: Head, split: Split) -> dict[str, float]:
     }
     found = {}
     for name, way in ways.items():
-        head = fit(split.train, start, way, seed=split.seed)
+        head = fit(split.train, start, Run(way, split.seed))[0]
         scores = head.project_photos(split.test.photos) @ head.project_texts(texts).T
         columns = zip(scores.T, relevant.T, strict=True)
         found[f"unlabeled words: mAP, {name}"] = float(

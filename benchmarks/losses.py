@@ -26,6 +26,7 @@ from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
+from photosieve.training.run import Run
 from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 LOSSES = ("balanced", "multi-positive", "notebook")
@@ -52,7 +53,7 @@ def main() -> None:
     if options.houses.is_dir():
         tasks.append(houses(encoder, options.houses, options.seeds))
     print("## Recipes\n")
-    print_table(encoder, tasks, [recipe for recipe in RECIPES.values() if not recipe.opens])
+    print_table(encoder, tasks, [recipe for recipe in RECIPES.values() if not recipe.trains_blocks])
     print("\n## Anchors and interpolation\n")
     print_table(encoder, tasks, variants())
 
@@ -128,7 +129,7 @@ def judge(
     seed: int,
 ) -> tuple[float, float, float]:
     """Macro F1 and mean average precision of labels, mean average precision of other words."""
-    sieve = Sieve.fit_prepared(encoder, train, recipe=recipe, seed=seed, words=False)
+    sieve = Sieve.fit_prepared(encoder, train, Run(recipe, seed), words=False)
     totals = sieve.evaluate_prepared(test).totals
     head = sieve.encoder.head
     scores = (

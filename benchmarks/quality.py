@@ -29,6 +29,7 @@ from photosieve.sieve.compare import compare_prepared
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUSES = ROOT.parent / "shared" / "data" / "houses"
@@ -168,7 +169,7 @@ def print_words(
         found = []
         for train, test in splits:
             relevant = test.targets[:, [test.labels.index(label) for label in words.values()]]
-            head = fit(train, encoder.head, get_recipe(recipe))
+            head, _ = fit(train, encoder.head, Run(get_recipe(recipe)))
             scores = head.project_photos(test.photos) @ head.project_texts(texts).T
             columns = zip(scores.T, relevant.T, strict=True)
             found.append([metrics.average_precision(*column) for column in columns])

@@ -34,11 +34,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Head, Student, embed_photos
+from photosieve.encoders.protocol import Head, embed_photos
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipe import ALL, Recipe
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 
 transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -132,11 +133,12 @@ def train_ours(folder: str, recipe: str) -> dict[str, float]:
     before = time.perf_counter() - started
     if chosen.blocks == ALL and not torch.cuda.is_available():  # some photos will do: it is slow
         data = data.rows(np.arange(12))
-    clock = Clock()
-    fit(data, head, replace(chosen, epochs=EPOCHS + 1), watch=clock)
+    times: list[float] = []
+    run = Run(chosen, progress=lambda *_: times.append(time.perf_counter())).lasting(EPOCHS + 1)
+    fit(data, head, run)
     steps = -(-int(data.targets.sum()) // BATCH)
     return {
-        "step": float(np.median(np.diff(clock.times))) / steps,
+        "step": float(np.median(np.diff(times))) / steps,
         "before": before,
         "memory": peak(),
     }
@@ -147,29 +149,6 @@ def prepared(folder: str, recipe: Recipe) -> tuple[Prepared, Head]:
     dataset, kept = samples()
     encoder = load_encoder(folder).opened(recipe.blocks, recipe.lora_rank, trains_text=True)
     return replace(prepare(encoder, dataset), targets=kept), encoder.head
-
-
-class Clock:
-    """Notes when each epoch ends."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def __call__(self, loss: float, student: Student) -> bool:  # noqa: ARG002
-        """Take note."""
-        self.times.append(time.perf_counter())
-        return True
-
-    def key(self) -> str:
-        """Nothing decides what it notes."""
-        return ""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing is kept."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing is taken back."""
 
 
 def train_plainly(folder: str, recipe: str) -> dict[str, float]:
@@ -218,7 +197,7 @@ def train_long(folder: str, recipe: str) -> dict[str, float]:
     """Seconds of a whole training, from files to weights."""
     started = time.perf_counter()
     chosen = get_recipe(recipe)
-    fit(*prepared(folder, chosen), chosen)
+    fit(*prepared(folder, chosen), Run(chosen))
     return {"seconds": time.perf_counter() - started}
 
 

@@ -31,7 +31,8 @@ def cache_folder() -> Path:
 def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open a draft of a file, which replaces the file when the block ends without an error.
 
-    Missing folders are made. A file that is replaced keeps its permissions.
+    A file that is replaced keeps its permissions. The folder has to exist: where a disk was
+    unmounted, a new folder would be on the wrong one.
 
     Parameters
     ----------
@@ -44,7 +45,6 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     OSError
         If it cannot be written; the old file is still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = _beside(path)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
@@ -65,14 +65,13 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
 def draft_folder(folder: Path) -> Iterator[Path]:
     """Make a draft of a folder, which replaces the folder when the block ends without an error.
 
-    Missing folders above are made.
+    The folder above has to exist, as for `draft_file`.
 
     Raises
     ------
     OSError
         If it cannot be written; the old folder is still there.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
     draft = _beside(folder)
     draft.mkdir()
     try:

@@ -19,6 +19,7 @@ from photosieve.sieve.folder import check_target
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
 from photosieve.training.recipes import DEFAULT
+from photosieve.training.run import Run
 
 BUILDING = "fountain-square-3"
 QUERIES = ("sofa", "kitchen", "swimming pool")
@@ -82,7 +83,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     train = prepare(encoder, Dataset.load(samples / "train"), more_views=True, progress=progress)
     test_set = Dataset.load(samples / "test")
     test = prepare(encoder, test_set, labels=train.labels, words=False, progress=progress)
-    sieve = Sieve.fit_prepared(encoder, train, progress=progress)
+    sieve = Sieve.fit_prepared(encoder, train, Run(progress=progress))
     sieve.save(out / "sieve")
     comparison = compare_prepared(encoder, train, test, seeds=seeds, progress=progress)
     building = samples / "test" / BUILDING

@@ -190,7 +190,7 @@ def train(
     dataset = Dataset.load(*train, training=True)
     print_kept_for_testing(dataset)
     kept = None
-    if chosen.opens or resume:
+    if chosen.trains_blocks or resume:
         from photosieve.training.checkpoints import Checkpoints  # brings torch
 
         kept = Checkpoints(Path(f"{out}.training"), resume=resume)
@@ -212,7 +212,7 @@ def train(
         kept.remove()
     print_skipped(sieve.skipped)
     if promise is not None:  # if it cannot be made, the sieve without it is there
-        sieve = sieve.promise(dataset, promise, confidence)
+        sieve = sieve.with_guarantee(dataset, promise, confidence)
         sieve.save(out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
     if as_json:
@@ -244,7 +244,9 @@ def tune(
     print_kept_for_testing(dataset)
     with progress_bars() as progress:
         if promise is not None:
-            tuned = loaded.promise(dataset, promise, confidence, max_pixels=cap, progress=progress)
+            tuned = loaded.with_guarantee(
+                dataset, promise, confidence, max_pixels=cap, progress=progress
+            )
         else:
             tuned = loaded.retune(dataset, objective, max_pixels=cap, progress=progress)
         tuned.save(sieve)

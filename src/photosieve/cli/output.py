@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from photosieve.sieve.answer import SearchResult
     from photosieve.sieve.compare import Comparison
     from photosieve.sieve.sieve import Sieve
-    from photosieve.training.recipes import Recipe
+    from photosieve.training.recipe import Recipe
 
 
 @contextmanager
@@ -243,8 +243,12 @@ def print_recipes(recipes: Iterable[Recipe]) -> None:
     chosen = list(recipes)
     caveats = list(dict.fromkeys(recipe.caveat for recipe in chosen if recipe.caveat))
     parts = {
-        "For every encoder; the projections are trained:": [r for r in chosen if not r.opens],
-        "For CLIP, ALIGN, SigLIP and relatives; the towers too:": [r for r in chosen if r.opens],
+        "For every encoder; the projections are trained:": [
+            r for r in chosen if not r.trains_blocks
+        ],
+        "For CLIP, ALIGN, SigLIP and relatives; the towers too:": [
+            r for r in chosen if r.trains_blocks
+        ],
     }
     console = Console(file=sys.stdout, highlight=False)
     widest = max(len(recipe.name) for recipe in chosen)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from photosieve.report import plots
 from photosieve.report.files import write_whole
-from photosieve.sieve.evidence import History
+from photosieve.training.run import History
 
 
 def write_training(history: History, folder: Path) -> None:

@@ -25,7 +25,9 @@ from photosieve.sieve.evidence import opened
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, assemble, prepare
-from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import DEFAULT, get_recipe
+from photosieve.training.run import Run
 
 
 def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
@@ -56,18 +58,12 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
     before = view.sieve
     recipe = before.recipe if before.labels else get_recipe(DEFAULT)
     data, start = _prepared(library, view, dataset, recipe, progress)
-    after = Sieve.fit_prepared(
-        start,
-        data,
-        recipe=recipe,
-        seed=before.seed,
-        objective=_objective(before),
-        progress=progress,
-    )
+    run = Run(recipe, before.seed, progress=progress)
+    after = Sieve.fit_prepared(start, data, run, objective=_objective(before))
     after.save(out)
     test_set = view.book.dataset(test=True, groups=groups)
     figures = None
-    if not recipe.opens:  # otherwise the features are those of an opened model
+    if not recipe.trains_blocks:  # otherwise the features are those of an opened model
         test = None if test_set is None else library.prepared(view, test_set, data.labels)
         if test is not None or len(data.photos) > 1:
             figures = review(before, after, data, test).to_dict()
@@ -94,7 +90,7 @@ def _prepared(
 ) -> tuple[Prepared, Encoder]:
     """Features to train on, and the pretrained encoder that they come from."""
     start = opened(load_encoder(view.sieve.encoder.name), recipe)
-    if recipe.opens:
+    if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
     if not recipe.more_views:
         return assemble(

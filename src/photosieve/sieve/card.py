@@ -1,21 +1,22 @@
-"""The card of a sieve: its README, which says to whoever finds it what it is and how good.
+"""The model card of a sieve: a README that says what the sieve does, and how well.
 
-The Hugging Face hub shows it as the model's page. Labels and names in it come from others, so they
-are written such that no page takes them for markup. No file or folder of the maker is named.
+The Hugging Face hub shows it as the model's page. Labels and names come from others, so they are
+escaped: no page takes them for markup. The card names no file or folder of the maker.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from huggingface_hub import ModelCardData
 
 from photosieve.encoders.files import is_hub_id
-from photosieve.training.recipes import RECIPES, Recipe
+from photosieve.sieve.record import Record
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import RECIPES
 
-FIGURES = {
+FIGURE_NAMES = {
     "f1": "macro F1",
     "precision": "macro precision",
     "recall": "macro recall",
@@ -27,16 +28,16 @@ FIGURES = {
 _MARKUP = re.compile(r"[\\`*_\[\]{}<>#!|~:@&$^/]|\.(?!\d)")
 
 
-def card(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    """Write the card from the fields of a `photosieve.sieve.sieve.Sieve`, by name.
+def card(record: Record, versions: Mapping[str, str]) -> str:
+    """Write the card of a sieve.
 
     Parameters
     ----------
-    fields : mapping
+    record : Record
     versions : mapping of str
         Of the packages that made it.
     """
-    encoder, labels = fields["encoder"], fields["labels"]
+    encoder, labels = record.encoder, record.labels
     head = ModelCardData(
         license=encoder.license or "unknown",
         base_model=encoder.name if is_hub_id(encoder.name) else None,
@@ -51,8 +52,8 @@ def card(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
         "pretrained model of photos and text, and the rule that decides what matches"
         f"{', both learned from labeled photos' if labels else ''}.",
         _usage(labels),
-        _training(fields, versions),
-        _quality(fields),
+        _training(record, versions),
+        _quality(record),
         _LIMITS,
         _license(encoder.name, encoder.license),
     ]
@@ -81,8 +82,8 @@ for hit in Sieve.load("my-sieve").search("{word}", "my-photos"):
 ```"""
 
 
-def _training(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
-    evidence, labels = fields["evidence"], fields["labels"]
+def _training(record: Record, versions: Mapping[str, str]) -> str:
+    evidence, labels = record.evidence, record.labels
     buildings, _ = evidence.buildings
     text = (
         f"{_count(len(evidence.names), 'photo')} of {_count(buildings, 'building')}, with "
@@ -90,12 +91,12 @@ def _training(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
         if labels
         else "Nothing: it is the pretrained model as it was, and the rule is a guess."
     )
-    if fields["skipped"]:
-        text += f" Left out as unreadable: {_count(len(fields['skipped']), 'photo')}."
+    if record.skipped:
+        text += f" Left out as unreadable: {_count(len(record.skipped), 'photo')}."
     rows = {
-        "pretrained model": _base(fields["encoder"].name),
-        "recipe": _recipe(fields["recipe"]),
-        "seed": str(fields["seed"]),
+        "pretrained model": _base(record.encoder.name),
+        "recipe": _recipe(record.recipe),
+        "seed": str(record.seed),
         "made with": ", ".join(f"{name} {number}" for name, number in versions.items()),
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
@@ -113,14 +114,14 @@ def _recipe(recipe: Recipe) -> str:
     return text
 
 
-def _quality(fields: Mapping[str, Any]) -> str:
-    tuning, evidence, promised = fields["tuning"], fields["evidence"], fields["guarantee"]
+def _quality(record: Record) -> str:
+    tuning, evidence, guarantee = record.tuning, record.evidence, record.guarantee
     cut = f"The rule: {tuning.cut.describe()}."
-    if not fields["labels"]:
+    if not record.labels:
         return f"## How good it is\n\nNobody knows: there were no labels to test it with. {cut}"
     buildings, held_out = evidence.buildings
-    if promised:
-        basis = "On the photos that the promise below was checked on:"
+    if guarantee:
+        basis = "On the photos that the guarantee below was checked on:"
     elif len(evidence.names) == 1:
         basis = "On the one photo that it learned from, as there was no other:"
     elif buildings == 1:
@@ -131,13 +132,13 @@ def _quality(fields: Mapping[str, Any]) -> str:
         basis = f"Rough figures, from {held_out} of {buildings} buildings. {basis}"
     rows = "\n".join(
         f"| {name} | {tuning.figures[key]:.3f} |".replace("nan", "undefined")
-        for key, name in FIGURES.items()
+        for key, name in FIGURE_NAMES.items()
     )
     text = (
         f"## How good it is\n\n{basis}\n\n| | |\n| --- | ---: |\n{rows}\n\n"
         f"{cut} It was tuned for {_plain(tuning.objective)}."
     )
-    return f"{text} The promise: {promised.describe()}." if promised else text
+    return f"{text} The guarantee: {guarantee.describe()}." if guarantee else text
 
 
 _LIMITS = """## Limits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,9 @@ from photosieve.progress import Progress, silent
 from photosieve.sieve.evidence import opened
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, prepare
-from photosieve.training.recipes import DEFAULT, RECIPES, Recipe, get_recipe
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import DEFAULT, RECIPES, get_recipe
+from photosieve.training.run import Run
 
 DEFAULT_RECIPES = ("zero-shot", "notebook", DEFAULT)
 
@@ -57,7 +59,7 @@ def compare(
     encoder: Encoder,
     train: Dataset,
     test: Dataset,
-    recipes: Sequence[str] | None = DEFAULT_RECIPES,
+    recipes: Sequence[str | Recipe] | None = DEFAULT_RECIPES,
     *,
     seeds: int = 5,
     objective: str = "f1",
@@ -75,8 +77,8 @@ def compare(
         Pretrained.
     train, test : Dataset
         Of different buildings.
-    recipes : sequence of str or None
-        None for all that this encoder can run.
+    recipes : sequence of str or Recipe, or None
+        Names or recipes; None for all named recipes that this encoder can run.
     seeds : int
         Trainings of each recipe, with the seeds 0, 1, ...
     objective : str
@@ -90,7 +92,7 @@ def compare(
     EncoderError
         If a recipe is named that this encoder cannot run.
     """
-    chosen = [get_recipe(name) for name in dict.fromkeys(RECIPES if recipes is None else recipes)]
+    chosen = _recipes(RECIPES if recipes is None else recipes)
     work: list[tuple[Encoder, list[Recipe]]] = []
     left_out: dict[str, str] = {}
     for group in _by_opening(chosen):
@@ -102,10 +104,10 @@ def compare(
             left_out |= {recipe.name: str(error) for recipe in group}
 
     parts: list[Comparison] = []
-    runs, before = seeds * (len(chosen) - len(left_out)), 0
+    trainings, before = seeds * (len(chosen) - len(left_out)), 0
 
     def among_all(stage: str, done: int, total: int) -> None:
-        progress(stage, *((before + done, runs) if stage == STAGE else (done, total)))
+        progress(stage, *((before + done, trainings) if stage == STAGE else (done, total)))
 
     for model, group in work:
         views = any(recipe.more_views for recipe in group)
@@ -113,10 +115,9 @@ def compare(
         unseen = prepare(
             model, test, labels=seen.labels, words=False, max_pixels=max_pixels, progress=progress
         )
-        names = [recipe.name for recipe in group]
         parts.append(
             compare_prepared(
-                model, seen, unseen, names, seeds=seeds, objective=objective, progress=among_all
+                model, seen, unseen, group, seeds=seeds, objective=objective, progress=among_all
             )
         )
         before += seeds * len(group)
@@ -132,16 +133,16 @@ def compare_prepared(
     encoder: Encoder,
     train: Prepared,
     test: Prepared,
-    recipes: Sequence[str] = DEFAULT_RECIPES,
+    recipes: Sequence[str | Recipe] = DEFAULT_RECIPES,
     *,
     seeds: int = 5,
     objective: str = "f1",
     progress: Progress = silent,
 ) -> Comparison:
-    """Do what `compare` does on features that are there already; no photo is opened.
+    """Compare on features that were computed before; no photo is opened.
 
-    Every recipe gets a cut that is learned on its own out-of-fold scores. The recipe `notebook`
-    stands there twice: also with the cut that the notebooks had typed in by hand.
+    Every recipe gets a cut that is learned on its own out-of-fold scores. The recipe `notebook` has
+    a second row, with the fixed cut of the notebooks.
 
     Parameters
     ----------
@@ -152,12 +153,10 @@ def compare_prepared(
     """
     evaluations: dict[str, list[Evaluation]] = {}
     notes: dict[str, tuple[str, str]] = {}
-    for number, recipe in enumerate(map(get_recipe, recipes)):
+    for number, recipe in enumerate(_recipes(recipes)):
         for seed in range(seeds):
-            sieve = Sieve.fit_prepared(
-                encoder, train, recipe=recipe, objective=objective, seed=seed, words=False,
-                progress=progress,
-            )  # fmt: skip
+            run = Run(recipe, seed, progress=progress)
+            sieve = Sieve.fit_prepared(encoder, train, run, objective=objective, words=False)
             for name, note, cut in _ways_to_cut(recipe):
                 notes[name] = note, recipe.caveat
                 evaluations.setdefault(name, []).append(sieve.evaluate_prepared(test, cut))
@@ -172,11 +171,19 @@ def compare_prepared(
     )
 
 
+def _recipes(recipes: Iterable[str | Recipe]) -> list[Recipe]:
+    """Return each recipe once."""
+    found = (recipe if isinstance(recipe, Recipe) else get_recipe(recipe) for recipe in recipes)
+    return list(dict.fromkeys(found))
+
+
 def _by_opening(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
     """Group the recipes that leave the same part of an encoder open."""
     groups: dict[tuple[int, int, bool] | None, list[Recipe]] = {}
     for recipe in recipes:
-        opening = (recipe.blocks, recipe.lora_rank, recipe.trains_text) if recipe.opens else None
+        opening = (
+            (recipe.blocks, recipe.lora_rank, recipe.trains_text) if recipe.trains_blocks else None
+        )
         groups.setdefault(opening, []).append(recipe)
     return list(groups.values())
 

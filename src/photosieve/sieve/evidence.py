@@ -1,12 +1,11 @@
-"""What calibration and cut are learned from: scores by models that had not seen the photo."""
+"""Out-of-fold scores, from which calibration and cut are learned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +13,10 @@ from numpy.typing import NDArray
 from photosieve.data.dataset import Dataset
 from photosieve.decision.calibration import Calibration, HiddenWords
 from photosieve.decision.tuning import Tuning, tune
-from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder, Head
-from photosieve.progress import Progress, silent
-from photosieve.training.features import Prepared, prepare
-from photosieve.training.recipes import Recipe
-
-if TYPE_CHECKING:  # they bring torch, which only training needs
-    from photosieve.training.checkpoints import Checkpoints
-    from photosieve.training.held_out import Choice
+from photosieve.training.features import Prepared
+from photosieve.training.recipe import Recipe
+from photosieve.training.run import History, Run
 
 
 @dataclass(frozen=True)
@@ -34,10 +28,10 @@ class Evidence:
     scores : array (photos, labels)
         NaN for photos that were not held out.
     relevant : array of bool (photos, labels)
-        The labels at the time.
+        The labels when the scores were taken.
     groups : tuple of str (photos,)
     names : tuple of str (photos,)
-        Path of each photo inside the training folder, to recognize the same photos again.
+        Building and file name of each photo, to recognize the same photos again.
     usual : Calibration or None
         The recipe's usual curve, for when there is too little to learn one from.
     hidden : HiddenWords or None
@@ -53,71 +47,45 @@ class Evidence:
 
     @classmethod
     def collect(
-        cls,
-        data: Prepared,
-        start: Head,
-        recipe: Recipe,
-        *,
-        seed: int = 0,
-        folds: int | None = None,
-        words: bool = True,
-        checkpoints: Checkpoints | None = None,
-        progress: Progress = silent,
-    ) -> tuple[Evidence, Choice]:
-        """Train without each building in turn, and score what was left out.
+        cls, data: Prepared, start: Head, run: Run, *, words: bool = True
+    ) -> tuple[Evidence, History]:
+        """Train without each building in turn, and score the photos that were left out.
 
         Parameters
         ----------
         data : Prepared
         start : Head
             Pretrained.
-        recipe : Recipe
-        seed : int
-        folds : int, optional
-            How many; 1 holds out a third of the buildings and leaves it at that.
+        run : Run
         words : bool
             Whether to hide labels too, which takes as long again.
-        checkpoints : Checkpoints, optional
-            Where the trainings go on from.
-        progress : Progress
 
         Returns
         -------
         evidence : Evidence
-        choice : Choice
-            How long to train.
+        history : History
+            How long to train, and how far to go.
         """
-        from photosieve.training.held_out import Choice, hidden_words, out_of_fold
+        from photosieve.training.folds import hidden_words, out_of_fold
 
         # A single photo cannot be held out: its own score is all there is.
         scores, hidden = data.scores(start).astype(np.float64), None
-        choice = Choice(recipe.epochs)
-        once = folds == 1
-        parts = data.dataset.folds(3 if once else folds, seed=seed)[: 1 if once else None]
-        if parts:
-            scores, choice = out_of_fold(
-                data, start, recipe, parts, seed=seed, checkpoints=checkpoints, progress=progress
-            )
-        if parts and words:
-            hidden = hidden_words(
-                data,
-                start,
-                recipe,
-                parts,
-                choice,
-                seed=seed,
-                checkpoints=checkpoints,
-                progress=progress,
-            )
+        history = History(run.recipe.epochs)
+        once = run.folds == 1
+        folds = data.dataset.folds(3 if once else run.folds, seed=run.seed)[: 1 if once else None]
+        if folds:
+            scores, history = out_of_fold(data, start, run, folds)
+            if words:
+                hidden = hidden_words(data, start, run, folds, history)
         evidence = cls(
             scores=scores,
             relevant=data.targets,
             groups=data.dataset.groups,
             names=_names(data.dataset),
-            usual=_usual(recipe),
+            usual=_usual(run.recipe),
             hidden=hidden,
         )
-        return evidence, choice
+        return evidence, history
 
     def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[str, ...]]:
         """Return scores, labels and groups of the photos that were held out."""
@@ -130,12 +98,12 @@ class Evidence:
         return len(set(self.groups)), len(set(self.held_out()[2]))
 
     def seen(self, photos: Sequence[Path]) -> int:
-        """Count photos that are called as photos of the training are, folder and file."""
+        """Count photos that share folder and file name with photos of the training."""
         known = {tuple(name.split("/")[-2:]) for name in self.names}
         return sum((photo.parent.name, photo.name) in known for photo in photos)
 
     def relabeled(self, dataset: Dataset, labels: Sequence[str]) -> Evidence | None:
-        """Return the same with a dataset's labels; None if these are not the same photos."""
+        """Return the same scores with the labels of a dataset; None if its photos are others."""
         names = _names(dataset)
         if sorted(self.names) != sorted(names):
             return None
@@ -163,7 +131,7 @@ class Evidence:
         """Return the arrays in two tables, for saving."""
         return {
             "out_of_fold": {"scores": self.scores, "relevant": self.relevant},
-            "hidden_words": vars(self.hidden) if self.hidden else {},
+            "hidden_words": asdict(self.hidden) if self.hidden else {},
         }
 
     @classmethod
@@ -174,7 +142,7 @@ class Evidence:
         groups: Sequence[str],
         names: Sequence[str],
     ) -> Evidence:
-        """Put together what `tables` and a description hold."""
+        """Read the output of `tables`, with groups and names from the description."""
         held_out, hidden = tables["out_of_fold"], tables["hidden_words"]
         return cls(
             held_out["scores"],
@@ -187,114 +155,10 @@ class Evidence:
 
 
 def opened(encoder: Encoder, recipe: Recipe) -> Encoder:
-    """Open an encoder as far as a recipe trains it."""
-    if not recipe.opens:
+    """Move the blocks that a recipe trains from the encoder's trunk to its head."""
+    if not recipe.trains_blocks:
         return encoder
     return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
-
-
-def collect_anew(
-    encoder: str,
-    recipe: Recipe,
-    dataset: Dataset,
-    labels: Sequence[str],
-    *,
-    seed: int,
-    max_pixels: int,
-    progress: Progress = silent,
-) -> Evidence:
-    """Collect evidence on photos from the start: load the encoder, read the photos, train."""
-    start = opened(load_encoder(encoder), recipe)
-    data = prepare(
-        start,
-        dataset,
-        labels=labels,
-        more_views=recipe.more_views,
-        max_pixels=max_pixels,
-        progress=progress,
-    )
-    return Evidence.collect(data, start.head, recipe, seed=seed, progress=progress)[0]
-
-
-@dataclass(frozen=True)
-class History:
-    """How a training went.
-
-    Parameters
-    ----------
-    losses : tuple of float (epochs,)
-        Mean loss of each epoch of the final training.
-    held_out_f1 : tuple of tuples of float (epochs, mixes)
-        What the choice of epoch and mix was made from; see `photosieve.training.held_out.Choice`.
-    epochs : int
-        How many were chosen.
-    mix : float
-        Share of the trained weights in the result.
-    """
-
-    losses: tuple[float, ...]
-    held_out_f1: tuple[tuple[float, ...], ...]
-    epochs: int
-    mix: float
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, Any]) -> History:
-        """Read what `dataclasses.asdict` wrote."""
-        return cls(
-            losses=tuple(map(float, saved["losses"])),
-            held_out_f1=tuple(tuple(map(float, row)) for row in saved["held_out_f1"]),
-            epochs=int(saved["epochs"]),
-            mix=float(saved["mix"]),
-        )
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What came of training: the head, the evidence for the cut, and how it went."""
-
-    head: Head
-    evidence: Evidence
-    history: History
-
-
-def learn(
-    data: Prepared,
-    start: Head,
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    folds: int | None = None,
-    words: bool = True,
-    checkpoints: Checkpoints | None = None,
-    progress: Progress = silent,
-) -> Learned:
-    """Collect the evidence, then train on everything; parameters as in `Evidence.collect`."""
-    from photosieve.training.held_out import Losses
-    from photosieve.training.parallel import one_thread_each
-
-    evidence, choice = Evidence.collect(
-        data,
-        start,
-        recipe,
-        seed=seed,
-        folds=folds,
-        words=words,
-        checkpoints=checkpoints,
-        progress=progress,
-    )
-    watch = Losses()
-    with nullcontext() if recipe.opens else one_thread_each():
-        head = choice.fit(
-            data,
-            start,
-            recipe,
-            seed=seed,
-            watch=watch,
-            checkpoints=checkpoints,
-            progress=progress,
-        )
-    history = History(tuple(watch.losses), choice.f1, choice.epochs, choice.mix)
-    return Learned(head, evidence, history)
 
 
 def _usual(recipe: Recipe) -> Calibration | None:

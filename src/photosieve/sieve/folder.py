@@ -1,11 +1,11 @@
 """The folder that a sieve is saved as: written whole or not at all, and verified when read.
 
-``sieve.json`` describes it, ``head.safetensors`` holds the trained head,
-``background.safetensors`` the embedded photos that words are normalized against, and
-``out_of_fold.safetensors`` and ``hidden_words.safetensors`` what calibration and cut were learned
-from; beside them stand the model, if the product does not bring it along, and a ``README.md`` for
-people. The description names the hash of each file but that, so that a cut is never used with other
-weights than its own.
+``sieve.json`` describes the sieve, ``head.safetensors`` holds the trained head,
+``background.safetensors`` the embedded photos that scores of words are normalized against, and
+``out_of_fold.safetensors`` and ``hidden_words.safetensors`` the scores that calibration and cut
+were learned from. Beside them are the model, if the product does not bring it along, and a
+``README.md`` for people. The description names the hash of each file but that one, so that a cut is
+never used with other weights than its own.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from photosieve.errors import SieveError, UsageError
+from photosieve.storage import draft_folder
 
 MANIFEST = "sieve.json"
 CARD = "README.md"
-FORMAT = 3
-"""Version of the saved form; a newer one is refused."""
+VERSION = 3
+"""Of the saved form; a newer one is refused."""
 
 TABLES = ("head", "background", "out_of_fold", "hidden_words")
 
@@ -38,15 +39,27 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Saved:
-    """What is in the folder: a description in plain JSON values, and tables of arrays by name.
+class Contents:
+    """A description in plain JSON values, and tables of arrays by name.
 
-    The card is for people: it is written, and not read.
+    Parameters
+    ----------
+    manifest : mapping
+    tables : mapping of str to mapping of str to array
+    card : str
+        For people; it is written, and not read.
     """
 
     manifest: Mapping[str, Any]
     tables: Mapping[str, Arrays]
     card: str = ""
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """The files of a model, which `read` leaves to `verify`, and the hash of each."""
+        tables = {f"{name}.safetensors" for name in TABLES}
+        listed: dict[str, str] = self.manifest["files"]
+        return {n: h for n, h in listed.items() if n.endswith(".safetensors") and n not in tables}
 
 
 def check_target(folder: Path) -> None:
@@ -55,7 +68,7 @@ def check_target(folder: Path) -> None:
     Raises
     ------
     UsageError
-        If something is there that is not a sieve, or nothing may be put there.
+        If something is there that is not a sieve, or the place cannot be written.
     """
     if not folder.exists():
         parent = next(place for place in folder.absolute().parents if place.exists())
@@ -68,14 +81,9 @@ def check_target(folder: Path) -> None:
         )
 
 
-def write(folder: Path, fill: Callable[[Path], Saved]) -> None:
-    """Write the folder; a sieve that stands there is replaced only when the new one is complete.
-
-    Parameters
-    ----------
-    folder : Path
-    fill : callable
-        Takes the folder in the making, may write files into it, and returns the rest.
+@contextmanager
+def draft(folder: Path) -> Iterator[Path]:
+    """Make a draft of the folder, which replaces a sieve there when the block ends without error.
 
     Raises
     ------
@@ -85,54 +93,37 @@ def write(folder: Path, fill: Callable[[Path], Saved]) -> None:
     try:
         check_target(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sieve-") as scratch:
-            draft = Path(scratch) / "new"
-            draft.mkdir()
-            saved = fill(draft)
-            for name, arrays in saved.tables.items():
-                file = draft / f"{name}.safetensors"
-                save_file({key: np.ascontiguousarray(arrays[key]) for key in arrays}, file)
-            files = {file.name: _hash(file) for file in sorted(draft.iterdir())}
-            manifest = {"format": FORMAT, **saved.manifest, "files": files}
-            text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
-            (draft / MANIFEST).write_text(text + "\n", "utf-8")
-            (draft / CARD).write_text(saved.card, "utf-8")  # has no hash: it may be edited
-            for name in files:  # safetensors lets nobody else read what it writes
-                (draft / name).chmod((draft / MANIFEST).stat().st_mode)
-            _swap(folder, draft, Path(scratch) / "old")
-    except (OSError, SafetensorError) as error:
+        with draft_folder(folder) as new:
+            yield new
+    except (OSError, SafetensorError, shutil.Error) as error:
         raise _unwritable(folder, error) from None
 
 
+def write(folder: Path, contents: Contents) -> None:
+    """Write into a draft, beside the files of a model if there are some."""
+    for name, arrays in contents.tables.items():
+        file = folder / f"{name}.safetensors"
+        save_file({key: np.ascontiguousarray(arrays[key]) for key in arrays}, file)
+    files = {file.name: _hash(file) for file in sorted(folder.iterdir())}
+    manifest = {"format": VERSION, **contents.manifest, "files": files}
+    text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    (folder / CARD).write_text(contents.card, "utf-8")  # has no hash: it may be edited
+    for name in files:  # safetensors makes files that only this user may read
+        (folder / name).chmod((folder / MANIFEST).stat().st_mode)
+
+
 def replace(folder: Path, new: Path) -> None:
-    """Put a saved sieve in the place of another; it is gone from its own place then.
+    """Move a saved sieve into the place of another.
 
     Raises
     ------
     UsageError
         If the folder cannot be written, or holds something else than a sieve.
     """
-    try:
-        check_target(folder)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sieve-") as scratch:
-            draft = Path(scratch) / "new"
-            shutil.copytree(new, draft)  # it may come from another disk
-            _swap(folder, draft, Path(scratch) / "old")
-    except (OSError, shutil.Error) as error:
-        raise _unwritable(folder, error) from None
+    with draft(folder) as copy:  # the new one may be on another disk
+        shutil.copytree(new, copy, dirs_exist_ok=True)
     shutil.rmtree(new, ignore_errors=True)
-
-
-def _swap(folder: Path, draft: Path, old: Path) -> None:
-    """Rename a complete folder into place; the one there goes to `old`, or stays if that fails."""
-    if folder.exists():
-        folder.rename(old)
-    try:
-        draft.rename(folder)
-    except BaseException:  # the old sieve must not go with the scratch folder
-        if old.exists():
-            old.rename(folder)
-        raise
 
 
 def _unwritable(folder: Path, error: Exception | str) -> UsageError:
@@ -143,7 +134,7 @@ def _unwritable(folder: Path, error: Exception | str) -> UsageError:
     )
 
 
-def read(folder: Path) -> Saved:
+def read(folder: Path) -> Contents:
     """Read and verify the folder, but for the weights of a model: see `verify`.
 
     Raises
@@ -169,14 +160,7 @@ def read(folder: Path) -> Saved:
                 tables[files[name]] = load_file(path)
         except (OSError, SafetensorError) as error:
             raise SieveError(f"{path}: cannot be read ({error}); train again") from None
-    return Saved(manifest, tables)
-
-
-def weights(saved: Saved) -> dict[str, str]:
-    """Return the files that `read` leaves to `verify`, and the hash of each."""
-    tables = {f"{name}.safetensors" for name in TABLES}
-    listed: dict[str, str] = saved.manifest["files"]
-    return {n: h for n, h in listed.items() if n.endswith(".safetensors") and n not in tables}
+    return Contents(manifest, tables)
 
 
 def verify(path: Path, digest: str) -> None:
@@ -211,12 +195,12 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise SieveError(f"{path}: the file is damaged ({error}); train again") from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
         raise SieveError(f"{path}: this is not the description of a sieve; train again")
-    if manifest["format"] > FORMAT:
+    if manifest["format"] > VERSION:
         raise SieveError(
             f"{folder}: this sieve was saved by a newer photosieve; "
             "update with: pip install --upgrade photosieve"
         )
-    if manifest["format"] < FORMAT:
+    if manifest["format"] < VERSION:
         raise SieveError(
             f"{folder}: this sieve was saved by an older photosieve, in another form; train again"
         )

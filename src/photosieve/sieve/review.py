@@ -1,4 +1,4 @@
-"""A sieve before and after it learned more, judged on the same photos that it had not seen."""
+"""Two sieves, before and after learning more, compared on photos that neither was trained on."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from photosieve.decision.metrics import Interval, defined
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
 
-SAME = 0.9995
-"""Cosine from which on two photos count as one: their features differ by rounding only."""
+SAME_PHOTO = 0.9995
+"""Least cosine of two embeddings of one photo: they differ by rounding only."""
 
-FIGURES = ("macro_f1", "macro_precision", "macro_recall", "accuracy")
+COMPARED = ("macro_f1", "macro_precision", "macro_recall", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Review:
             strict=True,
         )
         figures = {}
-        for name in FIGURES:
+        for name in COMPARED:
             change = self.difference(name)
             figures[name] = {
                 "before": defined(self.before.totals[name]),
@@ -85,11 +85,11 @@ def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -
     ----------
     before, after : Sieve
     data : Prepared
-        What `after` was trained on.
+        The training photos of `after`.
     test : Prepared or None
-        Photos that neither was trained on, with the labels of `after`; without them the photos of
-        `data` are taken, with what held-out trainings say of them. A photo that `before` has not
-        been trained on it may judge as it is.
+        Photos that neither was trained on, with the labels of `after`. Without them the photos of
+        `data` are taken, with their out-of-fold scores. `before` scores a photo itself if it was
+        not trained on it.
     """
     if test is not None:
         return Review(
@@ -114,11 +114,11 @@ def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -
 
 
 def _seen(sieve: Sieve, data: Prepared) -> NDArray[np.intp]:
-    """Which of its training photos each photo is, -1 for none: what looks the same is the same."""
+    """Find each photo among the training photos of a sieve by its embedding: row, or -1."""
     if not sieve.labels:
         return np.full(len(data.photos), -1)
     likeness = sieve.encoder.head.project_photos(data.photos) @ sieve.background.T
-    return np.where(likeness.max(1) > SAME, likeness.argmax(1), -1)
+    return np.where(likeness.max(1) > SAME_PHOTO, likeness.argmax(1), -1)
 
 
 def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
 
 
 def _judged(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:
-    """Let a sieve decide, whether it knows a label or takes it for any other word."""
+    """Evaluate a sieve on labels, some of which may be other words to it."""
     probabilities, kept = np.zeros(scores.shape), np.zeros(scores.shape, bool)
     groups = data.dataset.groups
     for column, label in enumerate(data.labels):

@@ -1,102 +1,110 @@
-"""A sieve's fields as a folder, and back."""
+"""A sieve as a folder, and back: each field of its record, checked when read."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from photosieve.decision.calibration import Background
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
-from photosieve.encoders import files as checkpoint
+from photosieve.encoders import files as model_files
 from photosieve.encoders import load_encoder
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.stored import Stored
 from photosieve.errors import EncoderError, SieveError, UsageError
-from photosieve.sieve import folder as sievefile
+from photosieve.sieve import folder as sieve_folder
 from photosieve.sieve.card import card
-from photosieve.sieve.evidence import Evidence, History
-from photosieve.training.recipes import Recipe
+from photosieve.sieve.evidence import Evidence
+from photosieve.sieve.folder import MANIFEST, Contents, verify
+from photosieve.sieve.record import Record
+from photosieve.training.recipe import Recipe
+from photosieve.training.run import History
 
 CONVERTERS = ("photosieve", "transformers", "tokenizers", "openvino")
-"""Packages that decide what becomes of a text tower."""
+"""Packages that decide how a text tower is converted."""
+
+Kind = TypeVar("Kind", bound=Record)
 
 
-def write(folder: Path, fields: Mapping[str, Any], *, public: bool = False) -> None:
-    """Write the fields of a `photosieve.sieve.sieve.Sieve`, by name: all of it or nothing.
+def write(record: Record, folder: Path, *, public: bool = False) -> None:
+    """Write a record: all of it or nothing.
 
     Parameters
     ----------
+    record : Record
     folder : Path
-    fields : mapping
     public : bool
-        Whether others will read it, who need not know where a model was on this machine.
+        Whether others will read it: they need not know where a model is on this machine.
 
     Raises
     ------
     UsageError
         If the folder cannot be written, or holds something else than a sieve.
     """
-    encoder, evidence, promised = fields["encoder"], fields["evidence"], fields["guarantee"]
-    if Path(encoder.name).is_dir() and Path(encoder.name).resolve() == folder.resolve():
+    name = Path(record.encoder.name)
+    if name.is_dir() and name.resolve() == folder.resolve():
         raise UsageError(
             f"{folder}: the sieve was trained from the model in this folder, and would replace it; "
             "choose another place"
         )
-
-    def fill(draft: Path) -> sievefile.Saved:
-        saved = encoder.export(draft)
-        versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
+    versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
+    with sieve_folder.draft(folder) as draft:
+        encoder = record.encoder.export(draft)
+        base = Path(encoder.name)
         manifest = {
-            "encoder": Path(saved.name).name
-            if public and Path(saved.name).is_dir()
-            else saved.name,
-            "license": encoder.license,
-            "fingerprint": saved.fingerprint,
-            "trunk_fingerprint": saved.trunk_fingerprint,
-            "labels": dict(fields["labels"]),
-            "recipe": fields["recipe"].to_dict(),
-            "seed": fields["seed"],
-            "seconds": round(fields["seconds"], 3),
-            "tuning": fields["tuning"].to_dict(),
-            "evidence": {"groups": evidence.groups, "names": evidence.names},
-            "training": asdict(fields["history"]),
-            "guarantee": promised.to_dict() if promised else None,
-            "average_background": asdict(fields["average"]),
+            "encoder": base.name if public and base.is_dir() else encoder.name,
+            "license": record.encoder.license,
+            "fingerprint": encoder.fingerprint,
+            "trunk_fingerprint": encoder.trunk_fingerprint,
+            "labels": dict(record.labels),
+            "recipe": record.recipe.to_dict(),
+            "seed": record.seed,
+            "seconds": round(record.seconds, 3),
+            "tuning": record.tuning.to_dict(),
+            "evidence": {"groups": record.evidence.groups, "names": record.evidence.names},
+            "training": asdict(record.history),
+            "guarantee": record.guarantee.to_dict() if record.guarantee else None,
+            "average_background": asdict(record.average),
             "versions": versions,
         }
-        tables: dict[str, sievefile.Arrays] = {
-            "head": saved.head.arrays(),
-            "background": {"photos": fields["background"]},
-            **evidence.tables(),
+        tables: dict[str, sieve_folder.Arrays] = {
+            "head": encoder.head.arrays(),
+            "background": {"photos": record.background},
+            **record.evidence.tables(),
         }
-        return sievefile.Saved(manifest, tables, card(fields, versions))
-
-    sievefile.write(folder, fill)
+        sieve_folder.write(draft, Contents(manifest, tables, card(record, versions)))
 
 
-def publish(name: str, fields: Mapping[str, Any]) -> str:
-    """Write the fields of a sieve to the Hugging Face hub, and return the address.
+def publish(record: Record, name: str) -> str:
+    """Write a record to the Hugging Face hub, and return its address.
 
     Raises
     ------
     UsageError
-        If the hub does not take them.
+        If the hub does not take it.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        write(Path(scratch) / "sieve", fields, public=True)
-        return checkpoint.publish(Path(scratch) / "sieve", name)
+        write(record, Path(scratch) / "sieve", public=True)
+        return model_files.publish(Path(scratch) / "sieve", name)
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """Read the fields again, each checked.
+def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind:
+    """Read a record.
+
+    Parameters
+    ----------
+    kind : type
+        Of record.
+    folder : Path
+    encoder : Encoder, optional
+        Pretrained, to use instead of the one that the folder names.
 
     Raises
     ------
@@ -104,59 +112,58 @@ def read(folder: Path) -> dict[str, Any]:
         If the folder is missing, damaged, altered, made by another version, or its cut was tuned
         for other weights than those found.
     """
-    saved = sievefile.read(folder)
-    manifest = saved.manifest
+    contents = sieve_folder.read(folder)
+    manifest = contents.manifest
     try:
-        recipe, promised = Recipe(**manifest["recipe"]), manifest["guarantee"]
-        fields: dict[str, Any] = {
-            "encoder": _encoder(folder.resolve(), saved),
-            "labels": {str(label): int(count) for label, count in manifest["labels"].items()},
-            "recipe": recipe,
-            "seed": int(manifest["seed"]),
-            "tuning": Tuning.from_dict(manifest["tuning"]),
-            "evidence": Evidence.from_tables(saved.tables, recipe, **manifest["evidence"]),
-            "background": saved.tables["background"]["photos"],
-            "average": Background(
-                **{k: float(v) for k, v in manifest["average_background"].items()}
-            ),
-            "seconds": float(manifest["seconds"]),
-            "history": History.from_dict(manifest["training"]),
-            "guarantee": Guarantee.from_dict(promised) if promised else None,
-        }
+        recipe, guarantee = Recipe.from_dict(manifest["recipe"]), manifest["guarantee"]
+        background = {name: float(x) for name, x in manifest["average_background"].items()}
+        found = kind(
+            encoder=_encoder(folder.resolve(), contents, encoder),
+            labels={str(label): int(count) for label, count in manifest["labels"].items()},
+            recipe=recipe,
+            seed=int(manifest["seed"]),
+            tuning=Tuning.from_dict(manifest["tuning"]),
+            evidence=Evidence.from_tables(contents.tables, recipe, **manifest["evidence"]),
+            background=contents.tables["background"]["photos"],
+            average=Background(**background),
+            seconds=float(manifest["seconds"]),
+            history=History.from_dict(manifest["training"]),
+            guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
+        )
         fingerprint = manifest["fingerprint"]
     except (
         KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
     ) as error:  # fmt: skip
         raise SieveError(
-            f"{folder / sievefile.MANIFEST}: the file is damaged ({error!r}); train again"
+            f"{folder / MANIFEST}: the file is damaged ({error!r}); train again"
         ) from None
-    if fields["encoder"].fingerprint != fingerprint:
+    if found.encoder.fingerprint != fingerprint:
         raise SieveError(
             f"{folder}: the cut was tuned for other weights than those found here "
             "(another version of the encoder's packages?); train again"
         )
-    return fields
+    return found
 
 
-def _encoder(folder: Path, saved: sievefile.Saved) -> Encoder:
-    """The encoder: the starter comes with the product, any other model stands in the folder."""
-    manifest, head = saved.manifest, LinearHead(**saved.tables["head"])
-    if "config.json" not in manifest["files"]:
-        return load_encoder(manifest["encoder"]).with_head(head)
+def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> Encoder:
+    """Return the trained encoder: the folder has its head and, of hub models, its towers."""
+    manifest, head = contents.manifest, LinearHead(**contents.tables["head"])
+    if pretrained is not None or "config.json" not in manifest["files"]:
+        return (pretrained or load_encoder(manifest["encoder"])).with_head(head)
 
-    def verify() -> None:
-        for name, digest in sievefile.weights(saved).items():
-            sievefile.verify(folder / name, digest)
+    def verify_weights() -> None:
+        for name, digest in contents.weights.items():
+            verify(folder / name, digest)
 
-    # The code that converts a text tower is part of its file's name, which is kept with the rest.
+    # The code that converts a text tower decides its output, too.
     parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
     return Stored(
         name=manifest["encoder"],
-        license=str(manifest.get("license", manifest.get("licence", ""))),  # as written before
+        license=str(manifest.get("license", manifest.get("licence", ""))),  # as 0.1 spells it
         folder=folder,
         head=head,
         fingerprint=manifest["fingerprint"],
         trunk_fingerprint=manifest["trunk_fingerprint"],
         key=hashlib.sha256("/".join(parts).encode()).hexdigest(),
-        verify=verify,
+        verify=verify_weights,
     )

@@ -1,78 +1,43 @@
-"""The sieve: a fitted encoder with its calibration and its cut: what all edges go through."""
+"""The sieve: a fitted encoder with its calibration and its cut, behind every command and page."""
 
 from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.decision.calibration import Background, average_background
+from photosieve.decision.calibration import average_background
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
-from photosieve.decision.guarantee import Guarantee, guarantee
-from photosieve.decision.tuning import Tuning, with_cut
+from photosieve.decision.guarantee import guarantee
+from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, Float32Array, embed_photos
-from photosieve.errors import SieveError, Skipped, UsageError
+from photosieve.encoders.protocol import Encoder, embed_photos
+from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
-from photosieve.sieve import saved as storage
+from photosieve.sieve import saved
 from photosieve.sieve.answer import SearchResult, answer
-from photosieve.sieve.evidence import Evidence, History, collect_anew, learn, opened
+from photosieve.sieve.evidence import Evidence, opened
+from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
 from photosieve.training.features import Prepared, prepare
-from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import DEFAULT, get_recipe
+from photosieve.training.run import Run
 
 if TYPE_CHECKING:  # it brings torch, which only training needs
     from photosieve.training.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)
-class Sieve:
-    """A fitted encoder, and the calibration and the cut that were learned for it.
-
-    Parameters
-    ----------
-    encoder : Encoder
-    labels : mapping of str to int
-        What it was trained on, and on how many photos each.
-    recipe : Recipe
-    seed : int
-    tuning : Tuning
-        The calibration, the cut and the evidence for them.
-    evidence : Evidence
-        What they were learned from.
-    background : array (n, d)
-        The training photos as the trained encoder embeds them: what words are normalized against.
-    average : Background
-        Of general words over them.
-    seconds : float
-        How long training took.
-    history : History
-        What training and its choices looked like.
-    guarantee : Guarantee or None
-        What is promised of the cut.
-    skipped : tuple of Skipped
-        Training photos that could not be read.
-    """
-
-    encoder: Encoder
-    labels: Mapping[str, int]
-    recipe: Recipe
-    seed: int
-    tuning: Tuning
-    evidence: Evidence
-    background: Float32Array = field(repr=False)
-    average: Background
-    seconds: float
-    history: History
-    guarantee: Guarantee | None = None
-    skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+class Sieve(Record):
+    """A fitted encoder with its calibration and its cut; `fit` makes one, `load` reads one."""
 
     @property
     def cut(self) -> Cut:
@@ -81,7 +46,7 @@ class Sieve:
 
     @functools.cached_property
     def scorer(self) -> Scorer:
-        """What turns queries and embedded photos into probabilities."""
+        """The part that turns queries and embedded photos into probabilities."""
         return Scorer(
             self.encoder, tuple(self.labels), self.tuning.calibration, self.background, self.average
         )
@@ -108,16 +73,16 @@ class Sieve:
             Photos with labels, best from several buildings: the cut is learned by holding whole
             buildings out. With one building its photos are held out instead.
         encoder : str or Encoder
-            What `load_encoder` takes, or a loaded one.
+            A name as for `load_encoder`, or a loaded encoder.
         recipe : str or Recipe
         objective : str
-            What the cut is tuned for, see `photosieve.decision.objective.Objective`.
+            Of the cut, see `photosieve.decision.objective.Objective`.
         seed : int
         folds : int, optional
-            How many times a part of the buildings is held out; by default each once, at most ten.
-            1 holds out a third and leaves it at that: faster, with a rougher cut and figures.
+            How many times a part of the buildings is held out; by default each building once, at
+            most ten times. 1 holds out a third, once: faster, with a rougher cut and figures.
         checkpoints : Checkpoints, optional
-            Where the state of the training is kept after each epoch, and gone on from.
+            Where the state of each training is kept, to resume from.
         max_pixels : int
             Larger photos are skipped.
         progress : Progress
@@ -125,72 +90,60 @@ class Sieve:
         Raises
         ------
         PhotosieveError
-            With one sentence on what cannot be used and what to do.
+            If something cannot be used; the sentence says what to do.
         """
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        model = opened(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
+        run = Run(chosen, seed, folds, checkpoints, progress)
+        pretrained = load_encoder(encoder) if isinstance(encoder, str) else encoder
+        model = opened(pretrained, chosen)
         data = prepare(
             model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
         )
-        return cls.fit_prepared(
-            model,
-            data,
-            recipe=chosen,
-            objective=objective,
-            seed=seed,
-            folds=folds,
-            checkpoints=checkpoints,
-            progress=progress,
-        )
+        return cls.fit_prepared(model, data, run, objective=objective)
 
     @classmethod
     def fit_prepared(
         cls,
         encoder: Encoder,
         data: Prepared,
+        run: Run | None = None,
         *,
-        recipe: str | Recipe = DEFAULT,
         objective: str = "f1",
-        seed: int = 0,
-        folds: int | None = None,
         words: bool = True,
-        checkpoints: Checkpoints | None = None,
-        progress: Progress = silent,
     ) -> Sieve:
-        """Do what `fit` does on features that are there already; no photo is opened.
+        """Fit on features that were computed before; no photo is opened.
 
         Parameters
         ----------
         encoder : Encoder
-            Opened as far as the recipe trains it.
+            Pretrained, with the blocks that the recipe trains in its head.
+        data : Prepared
+        run : Run, optional
+            By default the default recipe with seed 0.
+        objective : str
         words : bool
-            Whether to calibrate words that are no labels, which takes as long as all the rest.
+            Whether to calibrate words that are not labels, which takes as long as all the rest.
         """
+        from photosieve.training.fit import fit_as
+        from photosieve.training.parallel import one_thread_each
+
         started = time.monotonic()
-        chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        learned = learn(
-            data,
-            encoder.head,
-            chosen,
-            seed=seed,
-            folds=folds,
-            words=words,
-            checkpoints=checkpoints,
-            progress=progress,
-        )
-        head = learned.head
+        run = run or Run()
+        evidence, history = Evidence.collect(data, encoder.head, run, words=words)
+        with nullcontext() if run.recipe.trains_blocks else one_thread_each():
+            head, losses = fit_as(history, data, encoder.head, run)
         background = head.project_photos(data.photos)
         return cls(
             encoder=encoder.with_head(head),
             labels=data.dataset.counts(),
-            recipe=chosen,
-            seed=seed,
-            tuning=learned.evidence.tune(data.labels, objective),
-            evidence=learned.evidence,
+            recipe=run.recipe,
+            seed=run.seed,
+            tuning=evidence.tune(data.labels, objective),
+            evidence=evidence,
             background=background,
             average=average_background(background, head.project_texts(data.words)),
             seconds=time.monotonic() - started,
-            history=learned.history,
+            history=replace(history, losses=tuple(losses)),
             skipped=data.skipped,
         )
 
@@ -199,13 +152,25 @@ class Sieve:
         dataset: Dataset,
         objective: str = "f1",
         *,
+        encoder: Encoder | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> Sieve:
-        """Learn the cut anew, for another objective; the model stays as it is.
+        """Learn the cut again, for another objective; the model stays as it is.
 
-        The stored out-of-fold scores are used when the dataset has the photos and labels that this
-        sieve was trained on. Otherwise they are computed again, which reads the photos.
+        The stored out-of-fold scores are used when the dataset has the photos that this sieve was
+        trained on. Otherwise they are computed again, which reads the photos.
+
+        Parameters
+        ----------
+        dataset : Dataset
+        objective : str
+            See `photosieve.decision.objective.Objective`.
+        encoder : Encoder, optional
+            The pretrained encoder; by default it is loaded by its name.
+        max_pixels : int
+            Larger photos are skipped.
+        progress : Progress
 
         Raises
         ------
@@ -218,48 +183,48 @@ class Sieve:
                 f'this sieve was not trained on the label "{unknown[0]}" '
                 f"({len(unknown)} such labels); train again on {dataset.root}"
             )
-        evidence = self.evidence.relabeled(dataset, labels) or collect_anew(
-            self.encoder.name,
-            self.recipe,
-            dataset,
-            labels,
-            seed=self.seed,
-            max_pixels=max_pixels,
-            progress=progress,
-        )
+        evidence = self.evidence.relabeled(dataset, labels)
+        if evidence is None:
+            start = opened(encoder or load_encoder(self.encoder.name), self.recipe)
+            data = prepare(
+                start, dataset, labels=labels, more_views=self.recipe.more_views,
+                max_pixels=max_pixels, progress=progress,
+            )  # fmt: skip
+            run = Run(self.recipe, self.seed, progress=progress)
+            evidence, _ = Evidence.collect(data, start.head, run)
         return replace(
             self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
         )
 
-    def promise(
+    def with_guarantee(
         self,
         dataset: Dataset,
-        wanted: str,
+        target: str,
         confidence: float = 0.9,
         *,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         progress: Progress = silent,
     ) -> Sieve:
-        """Choose the threshold of which a recall or precision of labels can be promised.
+        """Choose the threshold for which a recall or precision of labels is guaranteed.
 
-        With photos that the sieve was not trained on the promise is about this very sieve. With
-        its training photos it is about sieves trained without one fold of the buildings, which
+        With photos that the sieve was not trained on, the guarantee is about this very sieve. With
+        its training photos, it is about sieves trained without one fold of the buildings, which
         their out-of-fold scores come from; this one has seen more.
 
         Parameters
         ----------
         dataset : Dataset
             The training photos, or others with the same labels, of 22 buildings or more for 0.9.
-        wanted : str
+        target : str
             Such as ``recall>=0.9`` or ``precision>=0.8``.
         confidence : float
 
         Raises
         ------
         GuaranteeError
-            If the buildings are too few, or no threshold allows the promise.
+            If the buildings are too few, or no threshold allows the guarantee.
         UsageError
-            If the wish or the confidence makes no sense.
+            If the target or the confidence makes no sense.
         """
         labels = tuple(self.labels)
         if evidence := self.evidence.relabeled(dataset, labels):
@@ -269,9 +234,9 @@ class Sieve:
             scores = data.scores(self.encoder.head).astype(float)
             relevant, groups = data.targets, data.dataset.groups
         values = self.tuning.calibration.labels(scores, labels)
-        found = guarantee(values, relevant, groups, wanted, confidence)
+        found = guarantee(values, relevant, groups, target, confidence)
         cut = Cut.threshold(found.threshold)
-        tuning = with_cut(self.tuning, cut, wanted, scores, relevant, groups, labels)
+        tuning = with_cut(self.tuning, cut, target, scores, relevant, groups, labels)
         return replace(self, tuning=tuning, guarantee=found)
 
     def evaluate(
@@ -285,7 +250,7 @@ class Sieve:
         Parameters
         ----------
         buildings : str, Path or Dataset
-            Labeled photos that the sieve was not trained on: what `Dataset.load` takes.
+            Labeled photos that the sieve was not trained on; paths as for `Dataset.load`.
         """
         return self.evaluate_prepared(self._unseen(Dataset.of(*buildings), max_pixels, progress))
 
@@ -296,14 +261,14 @@ class Sieve:
         )  # fmt: skip
 
     def evaluate_prepared(self, data: Prepared, cut: Cut | None = None) -> Evaluation:
-        """Do what `evaluate` does on features that are there already.
+        """Evaluate on features that were computed before; no photo is opened.
 
         Parameters
         ----------
         data : Prepared
             With the labels of this sieve.
         cut : Cut, optional
-            A rule for plain scores, to judge instead of calibration and cut.
+            A rule for plain scores, instead of calibration and cut.
         """
         scores = data.scores(self.encoder.head)
         calibrated = self.tuning.calibration.labels(scores, data.labels)
@@ -371,7 +336,7 @@ class Sieve:
         UsageError
             If the folder cannot be written, or holds something else than a sieve.
         """
-        storage.write(Path(folder), vars(self))
+        saved.write(self, Path(folder))
 
     def push_to_hub(self, name: str) -> str:
         """Save the sieve as a private model on the Hugging Face hub, and return its address.
@@ -383,11 +348,17 @@ class Sieve:
         name : str
             The model's id there, such as ``"someone/listing-sieve"``; one that exists is replaced.
         """
-        return storage.publish(name, vars(self))
+        return saved.publish(self, name)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Sieve:
+    def load(cls, folder: str | Path, encoder: Encoder | None = None) -> Sieve:
         """Read a saved sieve.
+
+        Parameters
+        ----------
+        folder : str or Path
+        encoder : Encoder, optional
+            The pretrained encoder; by default it is loaded by its name, or from the folder.
 
         Raises
         ------
@@ -395,4 +366,4 @@ class Sieve:
             If it is missing, damaged, altered, made by a newer version, or its cut was tuned for
             other weights than those found.
         """
-        return cls(**storage.read(Path(folder)))
+        return saved.read(cls, Path(folder), encoder)

@@ -1,4 +1,4 @@
-"""A sieve for photos that nobody has labeled yet: the pretrained model with a usual cut."""
+"""A sieve without labels: the pretrained model, with a rough cut that was not learned."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from photosieve.decision.calibration import Calibration, average_background
 from photosieve.decision.cut import Cut
 from photosieve.decision.tuning import Tuning
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import embed_photos, embed_texts
+from photosieve.encoders.protocol import Encoder, embed_photos, embed_texts
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
-from photosieve.sieve.evidence import Evidence, History
+from photosieve.sieve.evidence import Evidence
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import History
 
-BEHIND = 100
-"""Photos that words are normalized against, spread over all."""
+BACKGROUND_PHOTOS = 100
+"""Photos that scores of words are normalized against, spread over all."""
 
 
-def untrained(photos: Sequence[Path], *, progress: Progress = silent) -> Sieve:
-    """Make a sieve without labels: every query is a word to it, and its cut is a rough guess.
+def untrained(
+    photos: Sequence[Path], encoder: str | Encoder = "starter", *, progress: Progress = silent
+) -> Sieve:
+    """Make a sieve without labels: every query is a word to it, and its cut is a guess.
 
     Parameters
     ----------
     photos : sequence of Path
-        What it will search in; some of them say what scores are usual.
+        The photos to search in; some of them show which scores are usual.
+    encoder : str or Encoder
+        A name as for `load_encoder`, or a loaded encoder.
     progress : Progress
 
     Raises
@@ -36,9 +41,10 @@ def untrained(photos: Sequence[Path], *, progress: Progress = silent) -> Sieve:
     TrainingError
         If none of the photos can be read.
     """
-    model = load_encoder("starter")
+    model = load_encoder(encoder) if isinstance(encoder, str) else encoder
     some = [
-        photos[row] for row in np.linspace(0, len(photos) - 1, min(BEHIND, len(photos)), dtype=int)
+        photos[row]
+        for row in np.linspace(0, len(photos) - 1, min(BACKGROUND_PHOTOS, len(photos)), dtype=int)
     ]
     found = embed_photos(model, some, progress=progress)
     if not len(found.kept):
@@ -58,6 +64,6 @@ def untrained(photos: Sequence[Path], *, progress: Progress = silent) -> Sieve:
         background=found.features,
         average=average_background(found.features, embed_texts(model, model.general_words())),
         seconds=0.0,
-        history=History((), (), 0, 1.0),
+        history=History(epochs=0),
         skipped=found.skipped,
     )

@@ -1,8 +1,7 @@
-"""Checkpoints: what an interrupted training goes on from."""
+"""Checkpoints: the saved states that an interrupted training resumes from."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import Any
 import torch
 
 from photosieve.errors import TrainingError
+from photosieve.storage import draft_file
 
 SECONDS = 2.0
-"""Epochs that are faster share a checkpoint: writing must not take longer than training."""
+"""Least time between two checkpoints of one training: writing must not take longer than that."""
 
 
 class Checkpoint:
@@ -22,11 +22,13 @@ class Checkpoint:
     Parameters
     ----------
     path : Path
+    seconds : float
+        Least time between two saves.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._written = time.monotonic()
+    def __init__(self, path: Path, seconds: float = SECONDS) -> None:
+        self.path, self.seconds = path, seconds
+        self._saved = time.monotonic()
 
     def load(self, key: str) -> dict[str, Any] | None:
         """Read the state; None if there is none.
@@ -34,7 +36,7 @@ class Checkpoint:
         Parameters
         ----------
         key : str
-            Of the data, recipe and seed. A state that was saved under another one is refused.
+            Hash of data, recipe and seed. A state that was saved under another key is refused.
 
         Raises
         ------
@@ -58,43 +60,40 @@ class Checkpoint:
 
     def due(self, last: bool) -> bool:
         """Whether it is time to save again; always so after the last epoch."""
-        return last or time.monotonic() - self._written >= SECONDS
+        return last or time.monotonic() - self._saved >= self.seconds
 
     def save(self, key: str, state: Mapping[str, Any]) -> None:
-        """Replace the state; whatever happens, either the old one or the new one is there.
+        """Replace the state; a failure leaves the old one.
 
         Raises
         ------
         TrainingError
-            If it cannot be written, for want of room perhaps.
+            If it cannot be written, because the disk is full for example.
         """
-        draft = self.path.with_name(f"{self.path.name}.new")
         try:
-            with draft.open("wb") as file:
+            with draft_file(self.path) as file:
                 torch.save({"key": key, "state": dict(state)}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.path)
         except (OSError, RuntimeError) as error:
-            draft.unlink(missing_ok=True)
-            # What torch says of a full disk is about its own code.
+            # The message of torch about a full disk speaks of its own code.
             reason = error.strerror if isinstance(error, OSError) else "not all of it fits"
             raise TrainingError(
                 f"{self.path}: the checkpoint cannot be written ({reason}); make room there, "
                 "then go on with --resume"
             ) from None
-        self._written = time.monotonic()
+        self._saved = time.monotonic()
 
 
 class Checkpoints:
-    """A folder with a checkpoint for each training of one run: of the folds and the final one.
+    """A folder with the checkpoints of one run: one for each fold, and one for the final training.
 
     Parameters
     ----------
     folder : Path
         Made if it is not there.
     resume : bool
-        Whether to go on from what is there; otherwise it is removed first.
+        Whether to resume from the checkpoints there; otherwise they are removed first.
+    seconds : float
+        Least time between two saves of one training.
 
     Raises
     ------
@@ -102,8 +101,8 @@ class Checkpoints:
         If the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, *, resume: bool = False) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, resume: bool = False, seconds: float = SECONDS) -> None:
+        self.folder, self.seconds = folder, seconds
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if not resume:
@@ -116,7 +115,7 @@ class Checkpoints:
 
     def of(self, training: str) -> Checkpoint:
         """Return the checkpoint of a training, by a name that makes a file name."""
-        return Checkpoint(self.folder / f"{training}.checkpoint")
+        return Checkpoint(self.folder / f"{training}.checkpoint", self.seconds)
 
     def remove(self) -> None:
         """Remove all of them, and the folder if nothing else is in it."""
@@ -125,5 +124,5 @@ class Checkpoints:
             self.folder.rmdir()
 
     def _clear(self) -> None:
-        for path in [*self.folder.glob("*.checkpoint"), *self.folder.glob("*.checkpoint.new")]:
+        for path in [*self.folder.glob("*.checkpoint"), *self.folder.glob(".*.checkpoint-*")]:
             path.unlink()

@@ -4,60 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch.nn import functional
 
-from photosieve.encoders.protocol import Float32Array, Head, Student
+from photosieve.encoders.protocol import Head
 from photosieve.errors import TrainingError
-from photosieve.progress import Progress, silent
-from photosieve.training import losses
-from photosieve.training.batches import distinct, shuffled
 from photosieve.training.checkpoints import Checkpoint
 from photosieve.training.features import Prepared
-from photosieve.training.recipes import OF_PAIRS, Recipe
-
-SCALAR_LEARNING_RATE = 1e-2
-"""Of the scale and the bias, which have further to go than the weights."""
-
-ANCHORS_A_STEP = 64
-"""General words that are held in a step where the text tower itself is trained."""
-
-Embed = Callable[[torch.Tensor], torch.Tensor]
-Index = slice | torch.Tensor
-
-
-class Watch(Protocol):
-    """Looks at a training after each epoch."""
-
-    def key(self) -> str:
-        """Hash of what it looks at beside the training, for a checkpoint."""
-
-    def __call__(self, loss: float, student: Student) -> bool:
-        """Take note; return whether to go on."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what it has noted, for a checkpoint."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it back."""
+from photosieve.training.held_out import HeldOut, mixed
+from photosieve.training.recipe import Recipe
+from photosieve.training.run import History, Run
+from photosieve.training.steps import Steps
 
 
 def fit(
-    data: Prepared,
-    start: Head,
-    recipe: Recipe,
-    *,
-    seed: int = 0,
-    watch: Watch | None = None,
-    checkpoint: Checkpoint | None = None,
-    progress: Progress = silent,
-) -> Head:
+    data: Prepared, start: Head, run: Run, *, name: str = "final", held_out: HeldOut | None = None
+) -> tuple[Head, list[float]]:
     """Train a head.
 
     The same data, start, recipe and seed give the same head on the same machine, in one go or
@@ -67,43 +31,44 @@ def fit(
     ----------
     data : Prepared
     start : Head
-        The pretrained head: where training starts and where the anchors hold.
-    recipe : Recipe
-    seed : int
-        Decides the order of batches and which of its views each photo shows first.
-    watch : Watch, optional
-        Called after each epoch.
-    checkpoint : Checkpoint, optional
-        Where to keep what is needed to go on, and to go on from if something is there.
-    progress : Progress
-        Told of each epoch.
+        The pretrained head: training starts from it, and the anchors hold words where it has them.
+    run : Run
+        Its folds play no part.
+    name : str
+        Of the training in the run's checkpoints.
+    held_out : HeldOut, optional
+        Photos to score after each epoch; they decide when to stop.
 
     Returns
     -------
-    Head
+    head : Head
+    losses : list of float
+        Mean loss of each epoch.
 
     Raises
     ------
     TrainingError
         If the loss stops being a number, the weights grow out of all bounds, or memory runs out.
     """
+    recipe, losses = run.recipe, list[float]()
     if recipe.epochs == 0 or not data.targets.any():  # nothing to do, or nothing to learn from
-        return start
+        return start, losses
     student = start.student(trains_text=recipe.trains_text)
-    run = _Run(data, start, recipe, student, seed)
-    key = _key(data, start, recipe, seed, watch) if checkpoint is not None else ""
-    for epoch in range(_resumed(run, watch, checkpoint, key), recipe.epochs):
+    steps = Steps(data, start, recipe, student, run.seed)
+    checkpoint = run.checkpoints.of(name) if run.checkpoints is not None else None
+    key = _key(data, start, run, held_out) if checkpoint is not None else ""
+    for epoch in range(_resume(steps, losses, held_out, checkpoint, key), recipe.epochs):
         total = count = 0.0
-        for number, batch in enumerate(run.batches(), start=1):
+        for number, batch in enumerate(steps.batches(), start=1):
             with _memory_explained(recipe):
-                run.optimizer.zero_grad()
-                loss = run.backward(batch, epoch)
+                steps.optimizer.zero_grad()
+                loss = steps.backward(batch, epoch)
                 if not math.isfinite(loss):
                     raise TrainingError(
                         f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
                         f"lower the learning rate (now {recipe.learning_rate:g})"
                     )
-                run.optimizer.step()
+                steps.optimizer.step()
             total, count = total + loss * len(batch), count + len(batch)
         # The length of an embedding would overflow; no such weights are scored or kept.
         if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
@@ -112,207 +77,55 @@ def fit(
                 f"lower the learning rate (now {recipe.learning_rate:g})"
             )
         if recipe.schedule == "plateau":
-            run.plateau.step(total / count)
-        progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
-        go_on = watch is None or watch(total / count, student)
+            steps.plateau.step(total / count)
+        run.progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
+        losses.append(total / count)
+        go_on = held_out is None or held_out.look(start.with_arrays(student.arrays()))
         last = not go_on or epoch + 1 == recipe.epochs
         if checkpoint is not None and checkpoint.due(last):
-            seen = watch.state_dict() if watch is not None else {}
-            done = recipe.epochs if last else epoch + 1
-            checkpoint.save(key, {"epoch": done, "run": run.state_dict(), "watch": seen})
+            state = {
+                "epoch": recipe.epochs if last else epoch + 1,
+                "steps": steps.state_dict(),
+                "losses": losses,
+                "held_out": held_out.state_dict() if held_out is not None else {},
+            }
+            checkpoint.save(key, state)
         if last:
             break
-    return start.with_arrays(student.arrays())
+    return start.with_arrays(student.arrays()), losses
 
 
-class _Run:
-    """A training under way: which items a step sees, their embeddings, the loss, its gradients."""
-
-    def __init__(
-        self,
-        data: Prepared,
-        start: Head,
-        recipe: Recipe,
-        student: Student,
-        seed: int,
-    ) -> None:
-        self.data, self.recipe, self.student = data, recipe, student
-        self.generator = torch.Generator().manual_seed(seed)
-        self.device = student.parameters()[0].device
-        self.views = 1 + data.more_views.shape[1] * recipe.more_views
-        self.targets = torch.from_numpy(data.targets).float()  # (n, labels)
-        self.pairs = self.targets.nonzero()  # (pairs, 2): row, label
-        self.positives = self.targets.sum(0).to(self.device)  # (labels,)
-        self.texts = torch.from_numpy(data.texts).to(self.device)  # (labels, q)
-        self.log_scale = torch.tensor(math.log(recipe.scale), device=self.device)
-        self.log_scale.requires_grad_(recipe.learns_scale)
-        self.bias = torch.tensor(-1.0, device=self.device, requires_grad=True)
-        scalars = [self.log_scale, self.bias] if recipe.learns_scale else [self.bias]
-        self.trained = [*student.parameters(), *scalars]
-        self.optimizer = torch.optim.AdamW(
-            [
-                # Decay pulls to zero; what should hold weights is where they came from.
-                {"params": student.parameters(), "weight_decay": recipe.weight_decay},
-                {"params": scalars, "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
-            ],
-            lr=recipe.learning_rate,
-            fused=self.device.type != "mps",
-        )
-        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            self.optimizer, factor=0.1, patience=5
-        )
-
-        held = _held_words(data, start, recipe)  # (words, q)
-        self.words = torch.from_numpy(held).to(self.device)
-        anchors = start.project_texts(held)
-        seen = [data.photos, *(data.more_views[:, v] for v in range(self.views - 1))]
-        self.pretrained = torch.from_numpy(  # (views, n, words)
-            np.stack([start.project_photos(view) @ anchors.T for view in seen])
-            if len(held)
-            else np.zeros((self.views, len(data.photos), 0), np.float32)
-        )
-        if not recipe.trains_text:
-            with torch.no_grad():
-                self.labels, self.anchors = student.texts(self.texts), student.texts(self.words)
-        # Each photo shows its views in turn, all equally often, and not all photos the same one.
-        size = (len(data.photos),)
-        self.first_view = torch.randint(self.views, size, generator=self.generator)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return all that changes while it goes on."""
-        return {
-            "weights": [tensor.detach() for tensor in self.trained],
-            "optimizer": self.optimizer.state_dict(),
-            "plateau": self.plateau.state_dict(),
-            "generator": self.generator.get_state(),
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take it back."""
-        with torch.no_grad():
-            for tensor, value in zip(self.trained, state["weights"], strict=True):
-                tensor.copy_(value)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.plateau.load_state_dict(state["plateau"])
-        self.generator.set_state(state["generator"])
-
-    def batches(self) -> Iterator[torch.Tensor]:
-        """Items of one epoch: rows of the table of pairs, or photos."""
-        size = self.recipe.batch_size
-        if self.recipe.loss not in OF_PAIRS:
-            return shuffled(len(self.data.photos), size, self.generator)
-        if self.recipe.distinct:
-            return distinct(self.pairs, self.targets, size, self.generator)
-        return shuffled(len(self.pairs), size, self.generator)
-
-    def backward(self, batch: torch.Tensor, epoch: int) -> float:
-        """Add the gradients of one batch to the weights; return its loss.
-
-        Where blocks are trained, no more than `micro_batch` photos or texts go through a tower at
-        once: all are embedded without gradients, the loss says how each embedding should move, and
-        each part is then embedded again to pass that on (Gao et al. 2021, arXiv:2101.06983). The
-        gradients are those of the whole batch, for any loss.
-        """
-        recipe = self.recipe
-        of_pairs = recipe.loss in OF_PAIRS
-        rows = self.pairs[batch, 0] if of_pairs else batch
-        columns: Index = slice(None)
-        place: Index = slice(None)
-        if of_pairs:  # only the labels of this batch are embedded, each once
-            columns, place = _unique(self.pairs[batch, 1])
-        view = (self.first_view[rows] + epoch) % self.views  # (batch,)
-        held: Index = slice(None)
-        inputs: list[tuple[Embed, torch.Tensor]] = [(self.student.photos, self._photos(rows, view))]
-        if recipe.trains_text:
-            if recipe.opens:
-                order = torch.randperm(len(self.words), generator=self.generator)
-                held = order[:ANCHORS_A_STEP]
-            inputs += [(self.student.texts, self.texts[columns])]
-            inputs += [(self.student.texts, self.words[held])] if len(self.words) else []
-
-        def loss_of(embedded: list[torch.Tensor]) -> torch.Tensor:
-            photos = embedded[0]  # (batch, d), of any length, as all of these
-            labels = embedded[1] if recipe.trains_text else self.labels[columns]
-            loss = self._loss(photos, labels, self.targets[rows].to(self.device), place)
-            if len(self.words):
-                words = embedded[2] if recipe.trains_text else self.anchors
-                scores = _unit(photos) @ _unit(words).T  # (batch, words)
-                before = self.pretrained[view, rows][:, held].to(self.device)
-                loss = loss + recipe.anchor_weight * losses.anchor_term(scores, before)
-            return loss
-
-        size = recipe.micro_batch
-        if not recipe.opens or max(len(features) for _, features in inputs) <= size:
-            loss = loss_of([embed(features) for embed, features in inputs])
-            loss.backward()  # type: ignore[no-untyped-call]
-            return float(loss.detach())
-        parts = [(embed, torch.split(features, size)) for embed, features in inputs]
-        with torch.no_grad():
-            embedded = [torch.cat([embed(chunk) for chunk in chunks]) for embed, chunks in parts]
-        loss = loss_of([vectors.requires_grad_() for vectors in embedded])
-        loss.backward()  # type: ignore[no-untyped-call]
-        for vectors, (embed, chunks) in zip(embedded, parts, strict=True):
-            if vectors.grad is not None:
-                for chunk, gradient in zip(chunks, torch.split(vectors.grad, size), strict=True):
-                    embed(chunk).backward(gradient)  # type: ignore[no-untyped-call]
-        return float(loss.detach())
-
-    def _loss(
-        self,
-        photos: torch.Tensor,
-        labels: torch.Tensor,
-        targets: torch.Tensor,
-        place: Index,
-    ) -> torch.Tensor:
-        """The recipe's loss of photos, (batch, d), and texts, (labels, d), of any length.
-
-        For losses of pairs `place`, (batch,), says which of the texts belongs to each photo;
-        otherwise the texts are all labels, and `targets`, (batch, labels), says it.
-        """
-        recipe = self.recipe
-        if recipe.normalizes:
-            photos, labels = _unit(photos), _unit(labels)
-        scores = photos @ labels.T  # (batch, labels)
-        logits = self.log_scale.exp() * scores
-        match recipe.loss:
-            case "balanced_sigmoid":
-                n = len(self.data.photos)
-                return losses.balanced_sigmoid(logits + self.bias, targets, self.positives, n)
-            case "multi_positive_softmax":
-                return losses.multi_positive_softmax(logits, targets)
-            case "diagonal_softmax":
-                return losses.diagonal_softmax(logits[:, place])  # (batch, batch)
-            case "margin_of_pairs":
-                return losses.margin(scores[:, place].diagonal(), recipe.margin)
-            case "margin_to_mean":
-                means = _unit(targets @ labels)  # (batch, d)
-                cosines = (photos * means).sum(1)[targets.any(1)]
-                return losses.margin(cosines, recipe.margin) if len(cosines) else scores.sum() * 0
-
-    def _photos(self, rows: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
-        """Features of photos, each in one of its views, (batch, p)."""
-        found = self.data.photos[rows.numpy()]
-        other = np.flatnonzero(view.numpy())
-        if len(other):
-            found[other] = self.data.more_views[rows.numpy()[other], view.numpy()[other] - 1]
-        return torch.from_numpy(found).to(self.device)
+def fit_as(
+    history: History, data: Prepared, start: Head, run: Run, *, name: str = "final"
+) -> tuple[Head, list[float]]:
+    """Train as long, and go as far from the pretrained weights, as a history says; see `fit`."""
+    head, losses = fit(data, start, run.lasting(history.epochs), name=name)
+    return mixed(start, head, history.mix), losses
 
 
-def _resumed(run: _Run, watch: Watch | None, checkpoint: Checkpoint | None, key: str) -> int:
-    """Bring a training to where its checkpoint stands; return how many epochs are done."""
-    kept = checkpoint.load(key) if checkpoint is not None else None
-    if kept is None:
+def _resume(
+    steps: Steps,
+    losses: list[float],
+    held_out: HeldOut | None,
+    checkpoint: Checkpoint | None,
+    key: str,
+) -> int:
+    """Bring a training to the state of its checkpoint; return how many epochs are done."""
+    state = checkpoint.load(key) if checkpoint is not None else None
+    if state is None:
         return 0
-    run.load_state_dict(kept["run"])
-    if watch is not None:
-        watch.load_state_dict(kept["watch"])
-    return int(kept["epoch"])
+    steps.load_state_dict(state["steps"])
+    losses += state["losses"]
+    if held_out is not None:
+        held_out.load_state_dict(state["held_out"])
+    return int(state["epoch"])
 
 
-def _key(data: Prepared, start: Head, recipe: Recipe, seed: int, watch: Watch | None) -> str:
-    """Hash of all that decides a training and what is noted of it."""
-    parts = (seed, recipe.to_dict(), start.fingerprint(), data.fingerprint())
-    return hashlib.sha256(f"{parts} {watch.key() if watch else None}".encode()).hexdigest()
+def _key(data: Prepared, start: Head, run: Run, held_out: HeldOut | None) -> str:
+    """Hash of all that decides a training and the scores taken on the way."""
+    parts = (run.seed, run.recipe.to_dict(), start.fingerprint(), data.fingerprint())
+    scored = held_out.fingerprint() if held_out is not None else None
+    return hashlib.sha256(f"{parts} {scored}".encode()).hexdigest()
 
 
 @contextmanager
@@ -323,28 +136,8 @@ def _memory_explained(recipe: Recipe) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-        name = "micro_batch" if recipe.opens else "batch_size"
+        name = "micro_batch" if recipe.trains_blocks else "batch_size"
         raise TrainingError(
             f"there is not enough memory for a training step; lower {name} "
             f"(now {getattr(recipe, name)}), as in: --set {name}={getattr(recipe, name) // 2 or 1}"
         ) from error
-
-
-def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Float32Array:
-    """Features of the general words that are to be held: those not close to any label."""
-    if not recipe.anchor_weight:
-        return data.words[:0]
-    cosines = start.project_texts(data.words) @ start.project_texts(data.texts).T
-    held: NDArray[np.bool_] = cosines.max(1) <= recipe.anchor_free_cosine
-    return np.asarray(data.words[held], np.float32)
-
-
-def _unique(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distinct values, ascending, and where each value stands among them."""
-    found: tuple[torch.Tensor, torch.Tensor]
-    found = torch.unique(values, return_inverse=True)
-    return found
-
-
-def _unit(vectors: torch.Tensor) -> torch.Tensor:
-    return functional.normalize(vectors, dim=-1)

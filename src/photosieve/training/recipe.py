@@ -13,6 +13,9 @@ from photosieve.errors import UsageError
 ALL = -1
 """Number of blocks that stands for all, with what comes before them."""
 
+_RENAMED = {"normalises": "normalizes"}
+"""Fields that had another name in sieves of version 0.1."""
+
 SHORT = {"lr": "learning_rate"}
 """Other names of numbers."""
 
@@ -112,13 +115,24 @@ class Recipe:
     usual_intercept: float = 0.0
 
     @property
-    def opens(self) -> bool:
-        """Whether it trains more than the projections."""
+    def trains_blocks(self) -> bool:
+        """Whether it trains blocks of the towers beside the projections."""
         return self.blocks != 0 or self.lora_rank > 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields by name."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Recipe:
+        """Read the output of `to_dict`, of older versions too.
+
+        Raises
+        ------
+        TypeError
+            If a field is missing or unknown.
+        """
+        return cls(**{_RENAMED.get(name, name): value for name, value in saved.items()})
 
     def changed(self, settings: Mapping[str, str]) -> Recipe:
         """Return the same with single numbers changed.

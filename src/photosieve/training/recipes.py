@@ -1,4 +1,4 @@
-"""The named recipes, as a table one can read: ours, and every variant of the notebooks."""
+"""The named recipes: ours, and those of the notebooks."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from photosieve.errors import UsageError
-from photosieve.training.recipe import ALL, OF_PAIRS, Recipe
-
-__all__ = ["ALL", "DEFAULT", "OF_PAIRS", "RECIPES", "Recipe", "get_recipe"]
+from photosieve.training.notebooks import FORGETS, NOTEBOOK, NOTEBOOKS
+from photosieve.training.recipe import Recipe
 
 DEFAULT = "balanced"
 
-_REPEATS = "repeated labels and a photo's other labels count as wrong"
-_FORGETS = "nothing holds words that no label mentions"
-_ALONE = "a softmax over one pair is always right, so that nothing is learned"
-_FLAT = "cosines differ too little for a softmax without temperature, which stays flat"
-_LENGTHS = "vectors can grow instead of turning, but search does not see their lengths"
-_COLLAPSES = "nothing is pushed apart: all photos and texts may end in one point"
-_GUESSED = "the margin of 0.2 is our guess"
 _UNTRIED = "tried on small models of random weights only"
 
 _OURS = Recipe(
@@ -41,32 +33,7 @@ _OURS_BELOW = replace(
     picks_epoch=True,
     interpolates=True,
 )
-_NOTEBOOK = Recipe(
-    name="notebook",
-    summary="the notebooks' softmax over pairs, diagonal targets",
-    caveat=f"{_REPEATS}; {_FORGETS}",
-    loss="diagonal_softmax",
-    learning_rate=1e-4,
-    scale=10.0,
-    trains_text=True,
-)
-# The notebooks trained CLIP's own factor of 100 too, but at their learning rate it moves by a
-# percent in two thousand steps: here it stays.
-_CLIP = Recipe(
-    name="clip-32",
-    summary="all of CLIP, the notebooks' softmax, 32 pairs a step",
-    caveat=f"{_REPEATS}; {_FORGETS}",
-    loss="diagonal_softmax",
-    batch_size=32,
-    weight_decay=0.01,
-    scale=100.0,
-    learns_scale=False,
-    trains_text=True,
-    blocks=ALL,
-)
-_ALIGN = replace(_CLIP, learning_rate=1e-5, scale=1.0)
-
-_TABLE = (
+OURS = (
     # Ours, on the projections. The usual curve is that of the starter: no other is known.
     replace(_OURS, usual_slope=23.0, usual_intercept=-3.5),
     replace(
@@ -84,10 +51,10 @@ _TABLE = (
         scale=10.0,
     ),
     replace(
-        _NOTEBOOK,
+        NOTEBOOK,
         name="distinct",
         summary="the notebooks' softmax, no label twice in a batch",
-        caveat=_FORGETS,
+        caveat=FORGETS,
         distinct=True,
     ),
     Recipe(
@@ -95,41 +62,6 @@ _TABLE = (
         summary="no training: the pretrained model as it is",
         caveat="knows nothing of your labels; only the cut is learned",
         epochs=0,
-    ),
-    # The notebooks' losses on the projections, for any encoder.
-    _NOTEBOOK,
-    replace(
-        _NOTEBOOK,
-        name="notebook-conservative",
-        summary="the notebooks' softmax without temperature",
-        caveat=f"{_FLAT}; {_REPEATS}",
-        scale=1.0,
-        learns_scale=False,
-    ),
-    replace(
-        _NOTEBOOK,
-        name="notebook-dot",
-        summary="the notebooks' softmax on dot products, not cosines",
-        caveat=f"{_LENGTHS}; {_REPEATS}",
-        scale=1.0,
-        learns_scale=False,
-        normalizes=False,
-    ),
-    replace(
-        _NOTEBOOK,
-        name="notebook-margin-mean",
-        summary="the notebooks' pull of photos to their labels' mean",
-        caveat=f"{_COLLAPSES}; {_GUESSED}",
-        loss="margin_to_mean",
-        margin=0.2,
-    ),
-    replace(
-        _NOTEBOOK,
-        name="notebook-margin-pairs",
-        summary="the notebooks' pull of photos to each of their labels",
-        caveat=f"{_COLLAPSES}; {_GUESSED}",
-        loss="margin_of_pairs",
-        margin=0.2,
     ),
     # Ours, below the projections.
     replace(
@@ -149,120 +81,9 @@ _TABLE = (
         trains_text=True,
         lora_rank=8,
     ),
-    # CLIP, as in the notebooks.
-    _CLIP,
-    replace(
-        _CLIP,
-        name="clip-16",
-        summary="all of CLIP, the notebooks' softmax, 16 pairs a step",
-        batch_size=16,
-    ),
-    replace(
-        _CLIP,
-        name="clip-8",
-        summary="all of CLIP, the notebooks' softmax, 8 pairs a step",
-        batch_size=8,
-    ),
-    replace(
-        _CLIP,
-        name="clip-2",
-        summary="all of CLIP, the notebooks' softmax, 2 pairs a step",
-        caveat=f"one wrong answer a step teaches little; {_REPEATS}",
-        batch_size=2,
-        epochs=50,
-    ),
-    replace(
-        _CLIP,
-        name="clip-1",
-        summary="all of CLIP, the notebooks' softmax, 1 pair a step",
-        caveat=_ALONE,
-        batch_size=1,
-        epochs=100,
-    ),
-    replace(
-        _CLIP,
-        name="clip-freeze-1",
-        summary="CLIP's last block of each tower, and projections",
-        batch_size=8,
-        epochs=100,
-        blocks=1,
-    ),
-    replace(
-        _CLIP,
-        name="clip-freeze-2",
-        summary="CLIP's last 2 blocks of each tower, and projections",
-        batch_size=8,
-        epochs=100,
-        blocks=2,
-    ),
-    replace(
-        _CLIP,
-        name="clip-freeze-10",
-        summary="CLIP's last 10 blocks of each tower, and projections",
-        batch_size=8,
-        epochs=100,
-        blocks=10,
-    ),
-    replace(
-        _CLIP,
-        name="clip-infonce",
-        summary="all of CLIP, softmax with a learned temperature",
-        batch_size=8,
-        epochs=100,
-        scale=1 / 0.07,
-        learns_scale=True,
-    ),
-    replace(
-        _CLIP,
-        name="clip-plateau",
-        summary="all of CLIP, learning rate / 10 where the loss stalls",
-        caveat=f"the loss of photos learned by heart decides; {_REPEATS}; {_FORGETS}",
-        batch_size=16,
-        epochs=100,
-        schedule="plateau",
-    ),
-    replace(
-        _CLIP,
-        name="clip-conservative",
-        summary="all of CLIP, softmax without temperature",
-        caveat=f"{_FLAT}; {_REPEATS}",
-        batch_size=16,
-        epochs=100,
-        scale=1.0,
-    ),
-    # ALIGN, as in the notebooks.
-    replace(
-        _ALIGN,
-        name="align-softmax",
-        summary="all of ALIGN, softmax over dot products",
-        caveat=f"{_LENGTHS}; {_REPEATS}",
-        batch_size=8,
-        epochs=20,
-        normalizes=False,
-    ),
-    replace(
-        _ALIGN,
-        name="align-margin-mean",
-        summary="all of ALIGN, pull of photos to their labels' mean",
-        caveat=f"{_COLLAPSES}; {_GUESSED}",
-        loss="margin_to_mean",
-        batch_size=16,
-        epochs=100,
-        margin=0.2,
-    ),
-    replace(
-        _ALIGN,
-        name="align-margin-pairs",
-        summary="all of ALIGN, pull of photos to each of their labels",
-        caveat=f"{_COLLAPSES}; {_GUESSED}",
-        loss="margin_of_pairs",
-        batch_size=2,
-        epochs=100,
-        margin=0.2,
-    ),
 )
 
-RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _TABLE}
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in (*OURS, *NOTEBOOKS)}
 
 
 def get_recipe(name: str = DEFAULT, settings: Mapping[str, str] | None = None) -> Recipe:

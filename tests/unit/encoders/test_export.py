@@ -29,6 +29,7 @@ from photosieve.errors import SieveError, UsageError
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 from tests.zoo import FAMILIES, QUERIES, Zoo, theirs
 
 pytestmark = pytest.mark.usefixtures("tower_cache")
@@ -141,7 +142,7 @@ def test_a_model_in_half_precision_is_written_in_full(zoo: Zoo, tmp_path: Path) 
 def fit(zoo: Zoo, listings: Path, family: str = "clip") -> Sieve:
     encoder = plain_model(zoo.path(family)).opened(1, 0, trains_text=False)
     data = prepare(encoder, Dataset.load(listings / "train"), more_views=True)
-    return Sieve.fit_prepared(encoder, data, recipe=TRAINED, words=False)
+    return Sieve.fit_prepared(encoder, data, Run(TRAINED), words=False)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,7 @@ def test_the_model_that_it_came_from_is_not_replaced(
     fitted.save(tmp_path / "sieve")
     encoder = open_hub(str(tmp_path / "sieve"))
     data = prepare(encoder, Dataset.load(listings / "train"))
-    second = Sieve.fit_prepared(encoder, data, recipe="zero-shot", words=False)
+    second = Sieve.fit_prepared(encoder, data, Run(get_recipe("zero-shot")), words=False)
     with pytest.raises(UsageError, match="trained from the model in this folder"):
         second.save(tmp_path / "sieve")
     second.save(tmp_path / "second")
@@ -228,6 +229,7 @@ def test_a_full_disk_leaves_the_old_sieve(fitted: Sieve, tmp_path: Path) -> None
 import resource, signal, sys
 from photosieve.errors import UsageError
 from photosieve.sieve.sieve import Sieve
+from photosieve.training.run import Run
 sieve = Sieve.load({str(tmp_path / "sieve")!r})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 for most in ({size - 4096}, 100):

@@ -18,6 +18,7 @@ from photosieve.errors import SieveError
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 from tests.zoo import Zoo
 
 pytestmark = pytest.mark.usefixtures("tower_cache")
@@ -38,7 +39,7 @@ def saved(
     encoder = open_hub(str(zoo.path(request.param)))
     data = prepare(encoder, Dataset.load(listings / "train"))
     recipe = get_recipe("projection", {"epochs": "2"})
-    fitted = Sieve.fit_prepared(encoder, data, recipe=recipe, words=False)
+    fitted = Sieve.fit_prepared(encoder, data, Run(recipe), words=False)
     fitted.save(folder)
     # What photos are made of is the same for every head.
     again = Sieve.load(folder)
@@ -55,6 +56,7 @@ from pathlib import Path
 from photosieve.encoders import runtime
 runtime.cache_folder = lambda: Path({str(runtime.cache_folder())!r})
 from photosieve.sieve.sieve import Sieve
+from photosieve.training.run import Run
 scorer = Sieve.load({str(folder)!r}).scorer
 found = [reading.vector.tolist() for word in {WORDS!r} for reading in scorer.read(word)]
 print(json.dumps([found, [name for name in ("torch", "transformers") if name in sys.modules]]))

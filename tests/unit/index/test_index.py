@@ -29,6 +29,8 @@ from photosieve.sieve.scorer import matches
 from photosieve.sieve.sieve import Sieve
 from photosieve.sieve.untrained import untrained
 from photosieve.training.features import Prepared
+from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 from tests.conftest import QUICK, FakeEncoder
 from tests.library import CountingEncoder, age, fake_by_name, photo, photos, rows
 
@@ -39,7 +41,7 @@ QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|bl
 def sieve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A saved sieve of the fake encoder."""
     folder = tmp_path_factory.mktemp("sieves") / "sieve"
-    Sieve.fit_prepared(FakeEncoder(), prepared, recipe=QUICK).save(folder)
+    Sieve.fit_prepared(FakeEncoder(), prepared, Run(QUICK)).save(folder)
     return folder
 
 
@@ -301,7 +303,7 @@ def test_a_retrained_sieve_costs_no_embedding(
     index: Index, prepared: Prepared, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
-    Sieve.fit_prepared(FakeEncoder(), prepared, recipe="notebook").save(other)
+    Sieve.fit_prepared(FakeEncoder(), prepared, Run(get_recipe("notebook"))).save(other)
     before = np.array(index.snapshot.vectors)
     shared = Index(index.address, other)
     assert [h.path for h in shared.search("red", top=40)]
@@ -491,6 +493,8 @@ import faiss, lancedb, pyarrow.compute
 from photosieve.sieve import saved as storage
 from photosieve.encoders import runtime
 from photosieve.index.index import Index
+from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 from tests.library import fake_by_name
 storage.load_encoder = fake_by_name
 public = Path({scratch!r})

@@ -20,6 +20,7 @@ from photosieve.sieve.card import card
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
 from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 from tests.conftest import FakeEncoder
 
 CARD = "README.md"
@@ -29,17 +30,11 @@ VERSIONS = {"photosieve": "0.1.0", "torch": "2.13.0+cpu"}
 
 @pytest.fixture(scope="module")
 def sieve(prepared: Prepared, encoder: Encoder) -> Sieve:
-    return Sieve.fit_prepared(encoder, prepared, recipe=RECIPE, words=False)
-
-
-@pytest.fixture
-def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the encoder be found by its name, as the starter model is."""
-    monkeypatch.setattr("photosieve.sieve.saved.load_encoder", lambda _: encoder)
+    return Sieve.fit_prepared(encoder, prepared, Run(RECIPE), words=False)
 
 
 def written(sieve: Sieve, **changes: Any) -> str:
-    return card(vars(replace(sieve, **changes)), VERSIONS)
+    return card(replace(sieve, **changes), VERSIONS)
 
 
 def header(text: str) -> dict[str, Any]:
@@ -71,12 +66,12 @@ def test_it_says_what_the_sieve_is(sieve: Sieve) -> None:
     assert ["made with", "photosieve 0.1.0, torch 2.13.0+cpu"] in found
     assert "changed: `epochs = 30`" in text
     assert 'search "red" my-photos' in text
-    assert "promise" not in text
+    assert "guarantee" not in text
 
 
-def test_a_promise_and_rough_figures_are_told(sieve: Sieve) -> None:
-    promised = Guarantee("recall", 0.9, 0.9, 0.2, 30, 0.95)
-    assert f"The promise: {promised.describe()}." in written(sieve, guarantee=promised)
+def test_a_guarantee_and_rough_figures_are_told(sieve: Sieve) -> None:
+    guaranteed = Guarantee("recall", 0.9, 0.9, 0.2, 30, 0.95)
+    assert f"The guarantee: {guaranteed.describe()}." in written(sieve, guarantee=guaranteed)
     scores = sieve.evidence.scores.copy()
     scores[6:] = float("nan")
     text = written(sieve, evidence=replace(sieve.evidence, scores=scores))
@@ -86,7 +81,7 @@ def test_a_promise_and_rough_figures_are_told(sieve: Sieve) -> None:
     assert ["macro F1", "undefined"] in rows(text)
 
 
-def test_a_sieve_without_labels_promises_nothing(sieve: Sieve) -> None:
+def test_a_sieve_without_labels_guarantees_nothing(sieve: Sieve) -> None:
     nothing = replace(sieve.evidence, scores=sieve.evidence.scores[:0], groups=(), names=())
     tuning = replace(sieve.tuning, figures={})
     text = written(sieve, labels={}, evidence=nothing, tuning=tuning)
@@ -137,23 +132,21 @@ def test_a_label_is_text_whatever_it_holds(sieve: Sieve, label: str) -> None:
 # In the folder.
 
 
-@pytest.mark.usefixtures("by_name")
-def test_the_card_may_be_edited_or_missing(sieve: Sieve, tmp_path: Path) -> None:
+def test_the_card_may_be_edited_or_missing(sieve: Sieve, encoder: Encoder, tmp_path: Path) -> None:
     sieve.save(tmp_path / "sieve")
     page = tmp_path / "sieve" / CARD
     assert "24 photos of 4 buildings" in page.read_text("utf-8")
     page.write_text("my own words")
-    assert Sieve.load(tmp_path / "sieve").tuning == sieve.tuning
+    assert Sieve.load(tmp_path / "sieve", encoder).tuning == sieve.tuning
     page.unlink()
-    assert Sieve.load(tmp_path / "sieve").tuning == sieve.tuning
+    assert Sieve.load(tmp_path / "sieve", encoder).tuning == sieve.tuning
 
 
-@pytest.mark.usefixtures("by_name")
 def test_a_sieve_that_is_tuned_again_has_a_new_card(
-    sieve: Sieve, listings: Path, tmp_path: Path
+    sieve: Sieve, encoder: Encoder, listings: Path, tmp_path: Path
 ) -> None:
     sieve.save(tmp_path / "sieve")
-    loaded = Sieve.load(tmp_path / "sieve")
+    loaded = Sieve.load(tmp_path / "sieve", encoder)
     loaded.retune(Dataset.load(listings / "train"), "recall>=0.9").save(tmp_path / "sieve")
     text = (tmp_path / "sieve" / CARD).read_text("utf-8")
     assert "tuned for recall&#62;=0.9" in text

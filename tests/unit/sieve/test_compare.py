@@ -14,7 +14,8 @@ from photosieve.encoders.protocol import Encoder, Head, PhotoFeatures
 from photosieve.errors import EncoderError, UsageError
 from photosieve.sieve.compare import compare, compare_prepared
 from photosieve.training.features import Prepared, prepare
-from photosieve.training.recipes import RECIPES, Recipe
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import RECIPES
 from tests.conftest import FakeEncoder
 
 
@@ -23,17 +24,11 @@ def test_data(listings: Path, encoder: Encoder, prepared: Prepared) -> Prepared:
     return prepare(encoder, Dataset.load(listings / "test"), labels=prepared.labels)
 
 
-@pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings of three epochs, for tests that do not look at what is learned."""
-
-    def get(name: str) -> Recipe:
-        return replace(RECIPES[name], epochs=min(RECIPES[name].epochs, 3))
-
-    monkeypatch.setattr("photosieve.sieve.compare.get_recipe", get)
+def brief(*names: str) -> list[Recipe]:
+    """Recipes of three epochs, for tests that do not look at what is learned."""
+    return [replace(RECIPES[name], epochs=min(RECIPES[name].epochs, 3)) for name in names]
 
 
-@pytest.mark.usefixtures("brief")
 def test_rows_are_the_recipes_and_the_cut_by_hand(
     encoder: Encoder, prepared: Prepared, test_data: Prepared
 ) -> None:
@@ -43,7 +38,8 @@ def test_rows_are_the_recipes_and_the_cut_by_hand(
         if stage == "comparing recipes":
             told.append((done, total))
 
-    found = compare_prepared(encoder, prepared, test_data, seeds=2, progress=progress)
+    recipes = brief("zero-shot", "notebook", "balanced")
+    found = compare_prepared(encoder, prepared, test_data, recipes, seeds=2, progress=progress)
     names = {"zero-shot", "notebook, cut by hand", "notebook", "balanced"}
     assert {row.name for row in found.rows} == found.evaluations.keys() == names
     assert told == [(done + 1, 6) for done in range(6)]
@@ -96,7 +92,6 @@ class Openable(FakeEncoder):
         return Openable(name=f"{blocks} open, {trains_text}", asked=self.asked)
 
 
-@pytest.mark.usefixtures("brief")
 def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: Path) -> None:
     encoder = Openable()
     train, test = Dataset.load(listings / "train"), Dataset.load(listings / "test")
@@ -107,7 +102,7 @@ def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: P
             told.append((done, total))
 
     names = ["clip-8", "zero-shot", "clip-2", "notebook", "clip-freeze-2", "last-2"]
-    found = compare(encoder, train, test, names, seeds=1, progress=progress)
+    found = compare(encoder, train, test, brief(*names), seeds=1, progress=progress)
     assert encoder.asked == [
         (model, len(part), False)
         for model in ("-1 open, True", "fake", "2 open, True", "2 open, False")
@@ -118,15 +113,13 @@ def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: P
     assert not found.left_out
 
 
-@pytest.mark.usefixtures("brief")
 def test_more_views_are_made_where_a_recipe_trains_on_them(listings: Path) -> None:
     encoder = Openable()
     train, test = Dataset.load(listings / "train"), Dataset.load(listings / "test")
-    compare(encoder, train, test, ["zero-shot", "balanced"], seeds=1)
+    compare(encoder, train, test, brief("zero-shot", "balanced"), seeds=1)
     assert encoder.asked == [("fake", len(train), True), ("fake", len(test), False)]
 
 
-@pytest.mark.usefixtures("brief")
 def test_all_is_what_the_encoder_can_run(listings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = ("zero-shot", "lora", "clip-freeze-1", "clip-freeze-10")
     monkeypatch.setattr("photosieve.sieve.compare.RECIPES", {name: RECIPES[name] for name in few})

@@ -11,8 +11,8 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 from photosieve.errors import SieveError, UsageError
-from photosieve.sieve import folder as sievefile
-from photosieve.sieve.folder import MANIFEST, TABLES, Saved, check_target, read
+from photosieve.sieve import folder as sieve_folder
+from photosieve.sieve.folder import MANIFEST, TABLES, Contents, check_target, read
 
 HEAD, OUT_OF_FOLD = "head.safetensors", "out_of_fold.safetensors"
 
@@ -22,16 +22,17 @@ ARRAYS: dict[str, NDArray[Any]] = {
 }
 
 
-def saved(note: str = "first") -> Saved:
+def saved(note: str = "first") -> Contents:
     head = {"photo": np.arange(6, dtype=np.float32).reshape(2, 3).T}
-    return Saved(
+    return Contents(
         {"note": note},
         {"head": head, "background": {}, "out_of_fold": ARRAYS, "hidden_words": {}},
     )
 
 
-def write(folder: Path, what: Saved) -> None:
-    sievefile.write(folder, lambda _: what)
+def write(folder: Path, what: Contents) -> None:
+    with sieve_folder.draft(folder) as draft:
+        sieve_folder.write(draft, what)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -106,9 +107,11 @@ def interrupted(*_: Any) -> None:
 def second_rename_fails(original: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
     """A rename that fails where the new folder is to take the old one's place."""
 
+    failures = [OSError(28, "No space left on device")]
+
     def rename(self: Path, target: Path) -> Path:
-        if self.name == "new":
-            full_disk()
+        if target.name == "sieve" and failures:
+            raise failures.pop()
         return original(self, target)
 
     return rename
@@ -122,11 +125,11 @@ def test_a_save_that_fails_leaves_the_old_sieve_and_no_litter(
     new = saved("second")
     match moment:
         case "arrays":
-            monkeypatch.setattr(sievefile, "save_file", full_disk)
+            monkeypatch.setattr(sieve_folder, "save_file", full_disk)
         case "interrupted":
-            monkeypatch.setattr(sievefile, "save_file", interrupted)
+            monkeypatch.setattr(sieve_folder, "save_file", interrupted)
         case "description":
-            new = Saved({"note": float("nan")}, new.tables)
+            new = Contents({"note": float("nan")}, new.tables)
         case "exchange":
             monkeypatch.setattr(Path, "rename", second_rename_fails(Path.rename))
     expected = {"interrupted": KeyboardInterrupt, "description": ValueError}
@@ -147,7 +150,7 @@ def with_matching_hash(path: Path, data: bytes) -> None:
     """Damage a file and its hash alike: what a careful vandal would do."""
     path.write_bytes(data)
     manifest = json.loads((path.parent / MANIFEST).read_text("utf-8"))
-    files = manifest["files"] | {path.name: sievefile._hash(path)}
+    files = manifest["files"] | {path.name: sieve_folder._hash(path)}
     change_manifest(path.parent, files=files)
 
 

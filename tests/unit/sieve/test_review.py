@@ -10,17 +10,17 @@ import pytest
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.protocol import Encoder
 from photosieve.sieve import review as review_module
-from photosieve.sieve import untrained as module
 from photosieve.sieve.review import Review, review
 from photosieve.sieve.sieve import Sieve
 from photosieve.sieve.untrained import untrained
 from photosieve.training.features import Prepared, prepare
+from photosieve.training.run import Run
 from tests.conftest import QUICK, FakeEncoder
 
 
 @pytest.fixture(scope="module")
 def sieve(encoder: Encoder, prepared: Prepared) -> Sieve:
-    return Sieve.fit_prepared(encoder, prepared, recipe=QUICK, words=False)
+    return Sieve.fit_prepared(encoder, prepared, Run(QUICK), words=False)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def fewer(encoder: Encoder, prepared: Prepared) -> Sieve:
     )
     known = [[label for label in labels if label != "garden"] for labels in few.labels]
     seen = prepare(encoder, replace(few, labels=tuple(map(tuple, known))))
-    return Sieve.fit_prepared(encoder, seen, recipe=QUICK, words=False)
+    return Sieve.fit_prepared(encoder, seen, Run(QUICK), words=False)
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,8 @@ def test(encoder: Encoder, listings: Path) -> Prepared:
     return prepare(encoder, data, labels=("blue", "garden", "red"))
 
 
-def blank(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> Sieve:
-    monkeypatch.setattr(module, "load_encoder", lambda _: FakeEncoder())
-    return untrained(prepared.dataset.photos)
+def blank(prepared: Prepared) -> Sieve:
+    return untrained(prepared.dataset.photos, FakeEncoder())
 
 
 def test_the_same_sieve_twice_differs_by_nothing(
@@ -81,7 +80,7 @@ def test_an_older_sieve_is_held_out_where_it_learned_and_asked_plainly_elsewhere
     fewer: Sieve, sieve: Sieve, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Plain colors look the same in every building here; what is told apart are the very photos.
-    monkeypatch.setattr(review_module, "SAME", 0.999999)
+    monkeypatch.setattr(review_module, "SAME_PHOTO", 0.999999)
     found = review(fewer, sieve, prepared, None)
     groups = np.array(found.before.groups)
     old = np.isin(groups, sorted(set(groups))[:2])
@@ -108,10 +107,8 @@ def test_learning_a_new_label_shows(fewer: Sieve, sieve: Sieve, test: Prepared) 
     assert figures["photos"] == len(test.dataset.photos)
 
 
-def test_from_no_labels_to_some(
-    sieve: Sieve, prepared: Prepared, test: Prepared, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = review(blank(prepared, monkeypatch), sieve, prepared, test)
+def test_from_no_labels_to_some(sieve: Sieve, prepared: Prepared, test: Prepared) -> None:
+    found = review(blank(prepared), sieve, prepared, test)
     assert found.difference("macro_f1").value > 0
 
 

@@ -14,32 +14,20 @@ from numpy.testing import assert_array_equal
 from photosieve.data.dataset import Dataset
 from photosieve.decision.cut import Cut
 from photosieve.encoders.protocol import Encoder
-from photosieve.errors import EncoderError, SieveError, TrainingError, UsageError
+from photosieve.errors import SieveError, TrainingError, UsageError
 from photosieve.sieve.answer import SearchResult
 from photosieve.sieve.folder import MANIFEST
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit
-from photosieve.training.held_out import out_of_fold
+from photosieve.training.folds import out_of_fold
+from photosieve.training.run import Run
 from tests.conftest import QUICK
 
 
 @pytest.fixture(scope="module")
 def sieve(listings: Path, encoder: Encoder) -> Sieve:
     return Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=QUICK)
-
-
-@pytest.fixture
-def by_name(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the encoder be found by its name, as the starter model is."""
-
-    def load(name: str, _: Path | None = None) -> Encoder:
-        if name == encoder.name:
-            return encoder
-        raise EncoderError(f'there is no encoder called "{name}"')
-
-    for module in ("sieve.sieve", "sieve.saved", "sieve.evidence"):
-        monkeypatch.setattr(f"photosieve.{module}.load_encoder", load)
 
 
 @pytest.fixture
@@ -81,11 +69,11 @@ def test_the_same_seed_gives_the_same_sieve(sieve: Sieve, listings: Path, encode
 
 def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -> None:
     small = replace(QUICK, epochs=2, batch_size=5)
-    sieve = Sieve.fit_prepared(encoder, prepared, recipe=small, seed=3, folds=2)
+    sieve = Sieve.fit_prepared(encoder, prepared, Run(small, 3, folds=2))
     folds = prepared.dataset.folds(2, seed=3)
     assert not np.array_equal(folds[0], prepared.dataset.folds(2, seed=0)[0])
-    held_out, _ = out_of_fold(prepared, encoder.head, small, folds, seed=3)
-    head = fit(prepared, encoder.head, small, seed=3)
+    held_out, _ = out_of_fold(prepared, encoder.head, Run(small, 3), folds)
+    head, _ = fit(prepared, encoder.head, Run(small, 3))
     assert sieve.seed == 3
     assert sieve.encoder.head.fingerprint() == head.fingerprint()
     assert_array_equal(sieve.evidence.scores, held_out)
@@ -127,9 +115,10 @@ def test_training_without_a_label_or_a_readable_photo(train: Path, encoder: Enco
 # --- save and load --------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("by_name")
-def test_saved_and_loaded_it_answers_the_same(sieve: Sieve, saved: Path, listings: Path) -> None:
-    loaded = Sieve.load(saved)
+def test_saved_and_loaded_it_answers_the_same(
+    sieve: Sieve, saved: Path, listings: Path, encoder: Encoder
+) -> None:
+    loaded = Sieve.load(saved, encoder)
     assert loaded.encoder.fingerprint == sieve.encoder.fingerprint
     assert (loaded.labels, loaded.recipe, loaded.seed) == (sieve.labels, sieve.recipe, sieve.seed)
     assert loaded.tuning == sieve.tuning
@@ -145,12 +134,10 @@ def edit(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     return lambda manifest: manifest | changes
 
 
-@pytest.mark.usefixtures("by_name")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (edit(fingerprint="fake-other"), "tuned for other weights than those found here"),
-        (edit(encoder="clip"), r'damaged .*no encoder called "clip"'),
         (edit(recipe={"name": "balanced"}), "damaged"),
         (edit(labels=["red"]), "damaged"),
         (edit(labels={"red": 1e400}), "damaged"),
@@ -161,17 +148,24 @@ def edit(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
     ],
 )
 def test_a_description_that_does_not_fit_is_refused(
-    change: Callable[[dict[str, Any]], dict[str, Any]], message: str, saved: Path
+    change: Callable[[dict[str, Any]], dict[str, Any]],
+    message: str,
+    saved: Path,
+    encoder: Encoder,
 ) -> None:
     manifest = json.loads((saved / MANIFEST).read_text("utf-8"))
     (saved / MANIFEST).write_text(json.dumps(change(manifest)), "utf-8")
     with pytest.raises(SieveError, match=message) as caught:
-        Sieve.load(saved)
+        Sieve.load(saved, encoder)
     assert "\n" not in str(caught.value)
     assert "train again" in str(caught.value) or "tune again" in str(caught.value)
 
 
-@pytest.mark.usefixtures("by_name")
+def test_an_encoder_that_is_not_there_is_refused(saved: Path) -> None:
+    with pytest.raises(SieveError, match=r'damaged .*there is no encoder "fake".*train again'):
+        Sieve.load(saved)
+
+
 def test_a_head_of_another_sieve_is_refused(sieve: Sieve, saved: Path, tmp_path: Path) -> None:
     """The cut of one and the weights of another would be a silent mistake."""
     start = sieve.encoder.head
@@ -379,13 +373,12 @@ def test_tuning_again_with_corrected_labels(sieve: Sieve, train: Path) -> None:
     assert again.tuning.figures != sieve.tuning.figures
 
 
-@pytest.mark.usefixtures("by_name")
 def test_tuning_again_on_other_photos_scores_them_anew(
     sieve: Sieve, train: Path, encoder: Encoder
 ) -> None:
     shutil.rmtree(train / "house-3")
     dataset = Dataset.load(train)
-    again = sieve.retune(dataset)
+    again = sieve.retune(dataset, encoder=encoder)
     fresh = Sieve.fit(dataset, encoder, recipe=QUICK)
     assert_array_equal(again.evidence.scores, fresh.evidence.scores)
     assert again.tuning == fresh.tuning

@@ -6,18 +6,9 @@ import pytest
 
 from photosieve.data.dataset import Dataset
 from photosieve.errors import SieveError, TrainingError
-from photosieve.sieve import saved as storage
-from photosieve.sieve import untrained as module
 from photosieve.sieve.sieve import Sieve
-from photosieve.sieve.untrained import untrained
+from photosieve.sieve.untrained import BACKGROUND_PHOTOS, untrained
 from tests.conftest import COLORS, FakeEncoder
-from tests.library import fake_by_name
-
-
-@pytest.fixture(autouse=True)
-def _by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "load_encoder", fake_by_name)
-    monkeypatch.setattr(module, "load_encoder", lambda _: FakeEncoder())
 
 
 @pytest.fixture
@@ -31,14 +22,14 @@ def found(sieve: Sieve, query: str, folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("color", COLORS)
 def test_a_word_of_the_model_is_found(photos: tuple[Path, ...], listings: Path, color: str) -> None:
-    sieve = untrained(photos)
+    sieve = untrained(photos, FakeEncoder())
     names = found(sieve, color, listings / "test" / "house-8")
     assert {"red": "red.png", "blue": "blue.png", "green": "green.png"}[color] in names
     assert "gray.png" not in names
 
 
 def test_it_says_that_it_knows_nothing(photos: tuple[Path, ...], listings: Path) -> None:
-    sieve = untrained(photos)
+    sieve = untrained(photos, FakeEncoder())
     assert not sieve.labels
     reading = sieve.scorer.read_word("red")
     assert reading.label is None
@@ -52,9 +43,9 @@ def test_it_says_that_it_knows_nothing(photos: tuple[Path, ...], listings: Path)
 def test_saved_and_loaded_it_answers_the_same(
     photos: tuple[Path, ...], listings: Path, tmp_path: Path
 ) -> None:
-    sieve = untrained(photos)
+    sieve = untrained(photos, FakeEncoder())
     sieve.save(tmp_path / "sieve")
-    again = Sieve.load(tmp_path / "sieve")
+    again = Sieve.load(tmp_path / "sieve", FakeEncoder())
     for query in ("red", "word 3", "red -blue"):
         one = sieve.search(query, listings / "test" / "house-8")
         two = again.search(query, listings / "test" / "house-8")
@@ -62,8 +53,8 @@ def test_saved_and_loaded_it_answers_the_same(
 
 
 def test_few_of_many_photos_are_read(photos: tuple[Path, ...]) -> None:
-    sieve = untrained(photos * 20)
-    assert len(sieve.background) == module.BEHIND < len(photos) * 20
+    sieve = untrained(photos * 20, FakeEncoder())
+    assert len(sieve.background) == BACKGROUND_PHOTOS < len(photos) * 20
 
 
 def test_no_photo_can_be_read(tmp_path: Path) -> None:
@@ -71,4 +62,4 @@ def test_no_photo_can_be_read(tmp_path: Path) -> None:
     for path in bad:
         path.write_bytes(b"no photo")
     with pytest.raises(TrainingError, match=r"none of 3 photos can be read; the first: .*0\.jpg"):
-        untrained(bad)
+        untrained(bad, FakeEncoder())

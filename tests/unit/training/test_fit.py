@@ -17,15 +17,22 @@ from photosieve.data.dataset import Dataset
 from photosieve.encoders.protocol import Encoder, Head, Student, unit
 from photosieve.errors import TrainingError
 from photosieve.training.batches import shuffled
-from photosieve.training.checkpoints import Checkpoint
+from photosieve.training.checkpoints import Checkpoints
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
-from photosieve.training.held_out import Losses, out_of_fold
-from photosieve.training.recipes import Recipe, get_recipe
+from photosieve.training.folds import out_of_fold
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import get_recipe
+from photosieve.training.run import Run
 
 BALANCED = get_recipe("balanced", {"epochs": "40"})
 BATCHES = get_recipe("balanced", {"epochs": "5", "batch_size": "5"})
 NOTEBOOK = get_recipe("notebook", {"epochs": "5"})
+
+
+def trained(data: Prepared, start: Head, recipe: Recipe, **options: Any) -> Head:
+    """Train a head; `options` are those of a run."""
+    return fit(data, start, Run(recipe, **options))[0]
 
 
 def moved(one: Head, other: Head) -> float:
@@ -51,7 +58,7 @@ def test_data(listings: Path, encoder: Encoder, prepared: Prepared) -> Prepared:
 
 @pytest.mark.parametrize("recipe", [BATCHES, NOTEBOOK], ids=lambda recipe: recipe.name)
 def test_a_seed_decides_the_result(recipe: Recipe, prepared: Prepared, encoder: Encoder) -> None:
-    one, same, other = (fit(prepared, encoder.head, recipe, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (trained(prepared, encoder.head, recipe, seed=seed) for seed in (1, 1, 2))
     assert one.fingerprint() == same.fingerprint()
     assert moved(one, other) > 1e-6
 
@@ -61,7 +68,7 @@ def test_learns_a_word_that_the_encoder_did_not_know(
     recipe: Recipe, prepared: Prepared, test_data: Prepared, encoder: Encoder
 ) -> None:
     assert margin(test_data, encoder.head, "garden") < 0
-    head = fit(prepared, encoder.head, recipe)
+    head = trained(prepared, encoder.head, recipe)
     assert margin(test_data, head, "garden") > 0.1
     assert margin(test_data, head, "red") > 0
 
@@ -69,17 +76,17 @@ def test_learns_a_word_that_the_encoder_did_not_know(
 def test_only_what_the_recipe_names_moves(prepared: Prepared, encoder: Encoder) -> None:
     start = encoder.head
     before = start.fingerprint()
-    head = fit(prepared, start, BATCHES)
+    head = trained(prepared, start, BATCHES)
     assert moved(head, start) > 1e-3
     assert_array_equal(head.arrays()["text"], start.arrays()["text"])
     assert not np.array_equal(
-        fit(prepared, start, NOTEBOOK).arrays()["text"], start.arrays()["text"]
+        trained(prepared, start, NOTEBOOK).arrays()["text"], start.arrays()["text"]
     )
     assert start.fingerprint() == before
 
 
 def test_zero_shot_is_the_start(prepared: Prepared, encoder: Encoder) -> None:
-    head = fit(prepared, encoder.head, get_recipe("zero-shot"))
+    head = trained(prepared, encoder.head, get_recipe("zero-shot"))
     assert head.fingerprint() == encoder.head.fingerprint()
 
 
@@ -90,7 +97,7 @@ def test_anchors_hold_the_words_that_no_label_mentions(
     before = words.scores(encoder.head)
     change = {
         weight: np.square(
-            words.scores(fit(prepared, encoder.head, replace(BALANCED, anchor_weight=weight)))
+            words.scores(trained(prepared, encoder.head, replace(BALANCED, anchor_weight=weight)))
             - before
         ).mean()
         for weight in (0.0, 30.0)
@@ -101,10 +108,10 @@ def test_anchors_hold_the_words_that_no_label_mentions(
 def test_words_close_to_a_label_are_free_to_move(prepared: Prepared, encoder: Encoder) -> None:
     """With the labels themselves as the only general words nothing is left to hold."""
     synonyms = replace(prepared, words=prepared.texts)
-    free = fit(prepared, encoder.head, replace(BATCHES, anchor_weight=0.0))
-    assert fit(synonyms, encoder.head, BATCHES).fingerprint() == free.fingerprint()
+    free = trained(prepared, encoder.head, replace(BATCHES, anchor_weight=0.0))
+    assert trained(synonyms, encoder.head, BATCHES).fingerprint() == free.fingerprint()
     held = replace(BATCHES, anchor_free_cosine=1.1)
-    assert moved(fit(synonyms, encoder.head, held), free) > 1e-4
+    assert moved(trained(synonyms, encoder.head, held), free) > 1e-4
 
 
 @pytest.mark.parametrize("recipe", [BALANCED, NOTEBOOK], ids=lambda recipe: recipe.name)
@@ -113,7 +120,7 @@ def test_fewer_photos_than_a_batch_train_all_the_same(
 ) -> None:
     few = prepared.rows(np.array([0, 2, 3]))
     assert len(few.photos) < recipe.batch_size
-    assert moved(fit(few, encoder.head, recipe), encoder.head) > 1e-4
+    assert moved(trained(few, encoder.head, recipe), encoder.head) > 1e-4
 
 
 def test_photos_in_an_incomplete_last_batch_count(prepared: Prepared, encoder: Encoder) -> None:
@@ -122,7 +129,7 @@ def test_photos_in_an_incomplete_last_batch_count(prepared: Prepared, encoder: E
     data = prepared.rows(np.arange(6))
     steps = []
     for size in (5, 6):
-        head = fit(data, encoder.head, replace(recipe, batch_size=size))
+        head = trained(data, encoder.head, replace(recipe, batch_size=size))
         steps.append(moved(head, encoder.head))
     assert steps[0] > 1.5 * steps[1]  # two steps of Adam, not one
 
@@ -134,10 +141,10 @@ def test_a_huge_learning_rate_is_refused_or_harmless(
 ) -> None:
     recipe = get_recipe(name, {"learning_rate": rate, "epochs": "2"})
     if rate == "1e3":
-        assert np.isfinite(prepared.scores(fit(prepared, encoder.head, recipe))).all()
+        assert np.isfinite(prepared.scores(trained(prepared, encoder.head, recipe))).all()
         return
     with pytest.raises(TrainingError, match=r"lower the learning rate \(now 1e\+"):
-        fit(prepared, encoder.head, recipe)
+        trained(prepared, encoder.head, recipe)
 
 
 @pytest.mark.parametrize("recipe", [BALANCED, NOTEBOOK], ids=lambda recipe: recipe.name)
@@ -149,7 +156,7 @@ def test_little_data_gives_a_sound_head(
     targets = np.full((rows, 3), label_on == "all photos")
     targets[0] |= label_on == "the first photo"
     data = with_targets(prepared.rows(np.arange(rows)), targets)
-    head = fit(data, encoder.head, recipe)
+    head = trained(data, encoder.head, recipe)
     assert np.isfinite(prepared.scores(head)).all()
     if label_on == "no photo":
         assert head.fingerprint() == encoder.head.fingerprint()
@@ -164,7 +171,7 @@ def test_a_held_out_score_does_not_depend_on_the_labels_of_its_building(
     other = prepared.targets.copy()
     other[held_out] = ~other[held_out]
     before, after = (
-        out_of_fold(with_targets(prepared, targets), encoder.head, BATCHES, folds)[0]
+        out_of_fold(with_targets(prepared, targets), encoder.head, Run(BATCHES), folds)[0]
         for targets in (prepared.targets, other)
     )
     assert_array_equal(before[held_out], after[held_out])
@@ -176,16 +183,16 @@ def test_every_photo_is_scored_by_a_head_without_its_fold(
     prepared: Prepared, encoder: Encoder
 ) -> None:
     folds = prepared.dataset.folds()
-    scores, _ = out_of_fold(prepared, encoder.head, BATCHES, folds, seed=3)
+    scores, _ = out_of_fold(prepared, encoder.head, Run(BATCHES, 3), folds)
     assert np.isfinite(scores).all()
     rest = prepared.rows(np.setdiff1d(np.arange(len(scores)), folds[2]))
-    head = fit(rest, encoder.head, BATCHES, seed=3)
+    head = trained(rest, encoder.head, BATCHES, seed=3)
     assert_array_equal(scores[folds[2]], prepared.rows(folds[2]).scores(head))
 
 
 def test_progress_is_told(prepared: Prepared, encoder: Encoder) -> None:
     told: list[tuple[str, int, int]] = []
-    fit(prepared, encoder.head, NOTEBOOK, progress=lambda *step: told.append(step))
+    trained(prepared, encoder.head, NOTEBOOK, progress=lambda *step: told.append(step))
     assert [step[1:] for step in told] == [(epoch, 5) for epoch in range(1, 6)]
     stages = [re.fullmatch(r"training: loss ([\d.]+)", step[0]) for step in told]
     losses = [float(stage[1]) for stage in stages if stage]
@@ -209,9 +216,7 @@ ONE_BATCH = {name: replace(recipe, batch_size=1000) for name, recipe in LOSSES.i
 
 def losses_of(data: Prepared, start: Head, recipe: Recipe) -> list[float]:
     """Mean loss of each epoch."""
-    watch = Losses()
-    fit(data, start, recipe, watch=watch)
-    return watch.losses
+    return fit(data, start, Run(recipe))[1]
 
 
 @pytest.mark.parametrize("trains_text", [False, True])
@@ -223,7 +228,7 @@ def test_every_loss_falls(
     found = losses_of(prepared, encoder.head, recipe)
     assert len(found) == 10
     if name == "distinct":  # its loss depends on how many pairs fit in a batch: look at the result
-        head = fit(prepared, encoder.head, replace(recipe, epochs=100, learning_rate=1e-3))
+        head = trained(prepared, encoder.head, replace(recipe, epochs=100, learning_rate=1e-3))
         assert margin(prepared, head, "garden") > margin(prepared, encoder.head, "garden") + 0.1
     else:
         assert np.mean(found[-3:]) < 0.98 * found[0]
@@ -250,7 +255,7 @@ def test_margin_losses_start_at_the_mean_distance(
 def test_photos_without_labels_take_no_part_in_a_mean(prepared: Prepared, encoder: Encoder) -> None:
     recipe = replace(ONE_BATCH["margin_to_mean"], epochs=3, learning_rate=1e-3)
     labeled = prepared.rows(np.flatnonzero(prepared.targets.any(1)))
-    one, other = (fit(data, encoder.head, recipe) for data in (prepared, labeled))
+    one, other = (trained(data, encoder.head, recipe) for data in (prepared, labeled))
     assert moved(one, other) < 1e-5 < moved(one, encoder.head)
     alone = replace(recipe, batch_size=1)  # a batch of nothing but such a photo
     assert np.isfinite(losses_of(prepared, encoder.head, alone)).all()
@@ -279,8 +284,9 @@ def test_the_scale_is_learned_if_the_recipe_says_so(
     learns_scale: bool, prepared: Prepared, encoder: Encoder, tmp_path: Path
 ) -> None:
     recipe = replace(LOSSES["multi_positive_softmax"], learns_scale=learns_scale, epochs=5)
-    fit(prepared, encoder.head, recipe, checkpoint=Checkpoint(tmp_path / "it"))
-    weights = torch.load(tmp_path / "it", weights_only=True)["state"]["run"]["weights"]
+    kept = Checkpoints(tmp_path)
+    trained(prepared, encoder.head, recipe, checkpoints=kept)
+    weights = torch.load(kept.of("final").path, weights_only=True)["state"]["steps"]["weights"]
     scalars = [values.item() for values in weights if not values.ndim]
     if learns_scale:
         assert len(scalars) == 2
@@ -296,7 +302,7 @@ def test_rate_decay_and_schedule(prepared: Prepared, encoder: Encoder) -> None:
     assert losses_of(prepared, encoder.head, recipe) == [0.0] * 13
 
     def factor(recipe: Recipe) -> float:
-        before, after = encoder.head, fit(prepared, encoder.head, recipe)
+        before, after = encoder.head, trained(prepared, encoder.head, recipe)
         return float(np.trace(after.arrays()["photo"]) / np.trace(before.arrays()["photo"]))
 
     assert factor(recipe) == pytest.approx(0.95**13, rel=1e-4)
@@ -313,7 +319,7 @@ def test_a_batch_larger_than_the_data_is_one_batch(
     recipe = replace(LOSSES[name], epochs=3)
     count = len(prepared.photos) if name == "balanced_sigmoid" else int(prepared.targets.sum())
     one, other = (
-        fit(prepared, encoder.head, replace(recipe, batch_size=size)) for size in (count, 10**6)
+        trained(prepared, encoder.head, replace(recipe, batch_size=size)) for size in (count, 10**6)
     )
     assert one.fingerprint() == other.fingerprint()
 
@@ -329,9 +335,9 @@ def test_features_may_lie_in_a_file(prepared: Prepared, encoder: Encoder, tmp_pa
         here, photos=in_file("photos", here.photos), more_views=in_file("views", here.more_views)
     )
     assert isinstance(there.photos, np.memmap)
-    one, other = (fit(data, encoder.head, BATCHES) for data in (here, there))
+    one, other = (trained(data, encoder.head, BATCHES) for data in (here, there))
     assert one.fingerprint() == other.fingerprint()
-    assert moved(one, fit(prepared, encoder.head, BATCHES)) > 1e-4  # the views count
+    assert moved(one, trained(prepared, encoder.head, BATCHES)) > 1e-4  # the views count
 
 
 # --- a whole batch in parts -----------------------------------------------------------------------
@@ -349,7 +355,7 @@ def test_a_batch_in_parts_is_the_whole_batch(
     recipe = replace(recipe, trains_text=trains_text, anchor_weight=30.0)
     sizes: list[int] = []
     whole, parts = (
-        trained(data, Counted(encoder.head, sizes), replace(recipe, micro_batch=size))
+        gradients(data, Counted(encoder.head, sizes), replace(recipe, micro_batch=size))
         for size in (1000, 3)
     )
     assert {3, 20} <= set(sizes)
@@ -379,11 +385,13 @@ class Counted:
         return getattr(self._head, name)
 
 
-def trained(data: Prepared, start: Any, recipe: Recipe) -> list[NDArray[np.float32]]:
+def gradients(data: Prepared, start: Any, recipe: Recipe) -> list[NDArray[np.float32]]:
     """First moments of the gradients after training: they are linear in each of them."""
     with TemporaryDirectory() as folder:
-        fit(data, start, recipe, checkpoint=Checkpoint(Path(folder, "it")))
-        state = torch.load(Path(folder, "it"), weights_only=True)["state"]["run"]["optimizer"]
+        kept = Checkpoints(Path(folder))
+        trained(data, start, recipe, checkpoints=kept)
+        saved = torch.load(kept.of("final").path, weights_only=True)["state"]
+        state = saved["steps"]["optimizer"]
     return [moments["exp_avg"].numpy() for moments in state["state"].values()]
 
 
@@ -397,7 +405,7 @@ def test_a_loss_that_is_not_a_number_names_its_batch(prepared: Prepared, encoder
     recipe = replace(LOSSES["balanced_sigmoid"], batch_size=1, epochs=1)
     order = [int(row) for row in shuffled(24, 1, _after_views(24, seed=5))]
     with pytest.raises(TrainingError, match=rf"in epoch 1, batch {order.index(7) + 1}; lower"):
-        fit(data, encoder.head, recipe, seed=5)
+        trained(data, encoder.head, recipe, seed=5)
 
 
 def _after_views(photos: int, seed: int) -> torch.Generator:
@@ -407,36 +415,28 @@ def _after_views(photos: int, seed: int) -> torch.Generator:
     return generator
 
 
-@pytest.mark.usefixtures("every_epoch")
 def test_the_last_good_epoch_is_kept(prepared: Prepared, encoder: Encoder, tmp_path: Path) -> None:
     """One view of one photo, which comes in a later epoch, is not a number."""
     views = prepared.photos[:, None].repeat(5, axis=1)
     views[7, 3] = np.inf
     data = replace(prepared, more_views=views)
     recipe = replace(LOSSES["balanced_sigmoid"], more_views=True, epochs=6)
-    kept = Checkpoint(tmp_path / "it")
+    kept = Checkpoints(tmp_path, seconds=0.0)
     with pytest.raises(TrainingError) as refused:
-        fit(data, encoder.head, recipe, seed=1, checkpoint=kept)
-    state = torch.load(kept.path, weights_only=True)["state"]
+        trained(data, encoder.head, recipe, seed=1, checkpoints=kept)
+    state = torch.load(kept.of("final").path, weights_only=True)["state"]
     assert f"in epoch {state['epoch'] + 1}, batch " in str(refused.value)
-    assert all(values.isfinite().all() for values in state["run"]["weights"])
+    assert all(values.isfinite().all() for values in state["steps"]["weights"])
 
 
-@pytest.mark.usefixtures("every_epoch")
 def test_weights_without_bounds_are_not_kept(
     prepared: Prepared, encoder: Encoder, tmp_path: Path
 ) -> None:
     recipe = replace(ONE_BATCH["balanced_sigmoid"], learning_rate=1e30)
-    kept = Checkpoint(tmp_path / "it")
+    kept = Checkpoints(tmp_path, seconds=0.0)
     with pytest.raises(TrainingError, match="grew out of all bounds in epoch 1; lower"):
-        fit(prepared, encoder.head, recipe, checkpoint=kept)
-    assert not kept.path.exists()
-
-
-@pytest.fixture
-def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a checkpoint of each epoch, however short."""
-    monkeypatch.setattr("photosieve.training.checkpoints.SECONDS", 0.0)
+        trained(prepared, encoder.head, recipe, checkpoints=kept)
+    assert not kept.of("final").path.exists()
 
 
 @pytest.mark.parametrize(
@@ -460,4 +460,4 @@ def test_too_little_memory_says_which_number_to_lower(
 
     recipe = replace(LOSSES["balanced_sigmoid"], blocks=blocks)
     with pytest.raises(TrainingError, match=advice):
-        fit(prepared, cast(Head, Huge(encoder.head, [])), recipe)
+        trained(prepared, cast(Head, Huge(encoder.head, [])), recipe)

@@ -9,7 +9,9 @@ from photosieve.encoders.protocol import Encoder
 from photosieve.errors import UsageError
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit
-from photosieve.training.recipes import ALL, DEFAULT, RECIPES, Recipe, get_recipe
+from photosieve.training.recipe import ALL, Recipe
+from photosieve.training.recipes import DEFAULT, RECIPES, get_recipe
+from photosieve.training.run import Run
 
 OF_THE_NOTEBOOKS = {
     # name: loss, batch size, epochs, learning rate, blocks
@@ -61,9 +63,9 @@ def test_the_usual_curve_is_that_of_the_default_alone() -> None:
     assert [recipe.name for recipe in RECIPES.values() if recipe.usual_slope] == [DEFAULT]
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if not RECIPES[name].opens])
+@pytest.mark.parametrize("name", [name for name in RECIPES if not RECIPES[name].trains_blocks])
 def test_recipes_for_every_encoder_train(name: str, prepared: Prepared, encoder: Encoder) -> None:
-    head = fit(prepared, encoder.head, get_recipe(name, {"epochs": "2"}))
+    head = fit(prepared, encoder.head, Run(get_recipe(name, {"epochs": "2"})))[0]
     scores = prepared.scores(head)
     assert np.isfinite(scores).all()
     assert scores[prepared.targets].mean() > scores[~prepared.targets].mean() + 0.2
@@ -71,7 +73,9 @@ def test_recipes_for_every_encoder_train(name: str, prepared: Prepared, encoder:
 
 def test_a_batch_larger_than_the_data_is_all_of_it(prepared: Prepared, encoder: Encoder) -> None:
     heads = [
-        fit(prepared, encoder.head, get_recipe("balanced", {"epochs": "2", "batch_size": size}))
+        fit(
+            prepared, encoder.head, Run(get_recipe("balanced", {"epochs": "2", "batch_size": size}))
+        )[0]
         for size in (str(len(prepared.photos)), "1000000")
     ]
     assert heads[0].fingerprint() == heads[1].fingerprint()

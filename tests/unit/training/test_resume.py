@@ -22,13 +22,12 @@ from numpy.testing import assert_array_equal
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.protocol import Encoder, Head
 from photosieve.errors import TrainingError
-from photosieve.sieve.evidence import learn
 from photosieve.sieve.sieve import Sieve
-from photosieve.training import checkpoints
 from photosieve.training.checkpoints import Checkpoint, Checkpoints
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit
-from photosieve.training.recipes import Recipe
+from photosieve.training.recipe import Recipe
+from photosieve.training.run import Run
 
 SMALL = Recipe("small", "", batch_size=10, epochs=6, learning_rate=1e-3, scale=5.0)
 RECIPE = replace(
@@ -47,7 +46,7 @@ OPENED = replace(RECIPE, blocks=1, micro_batch=8)  # one training after another,
 # Imports once, the parts of torch that its optimizers bring too, and then starts quickly.
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
-    ["photosieve.sieve.sieve", "photosieve.training.held_out", "torch._dynamo"]
+    ["photosieve.sieve.sieve", "photosieve.training.folds", "torch._dynamo"]
 )
 
 
@@ -58,24 +57,24 @@ def data(prepared: Prepared) -> Prepared:
     return replace(prepared, more_views=views, targets=prepared.targets ^ wrong)
 
 
-@pytest.fixture
-def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a checkpoint of each epoch, however short."""
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
+def trained(data: Prepared, start: Head, recipe: Recipe, **options: Any) -> Head:
+    """Train a head; `options` are those of a run."""
+    return fit(data, start, Run(recipe, **options))[0]
 
 
-def train(data: Prepared, start: Head, recipe: Recipe, folder: Path, resume: bool) -> None:
-    """Learn all that a sieve needs, and leave it beside the folder of checkpoints."""
-    checkpoints.SECONDS = 0.0
-    learned = learn(data, start, recipe, checkpoints=Checkpoints(folder, resume=resume))
-    folder.with_suffix(".done").write_bytes(pickle.dumps(learned))
+def learn(encoder: Encoder, data: Prepared, recipe: Recipe, folder: Path, resume: bool) -> None:
+    """Fit a sieve, and leave its numbers beside the folder of checkpoints."""
+    kept = Checkpoints(folder, resume=resume, seconds=0.0)
+    sieve = Sieve.fit_prepared(encoder, data, Run(recipe, checkpoints=kept))
+    numbers = {**sieve.encoder.head.arrays(), **sieve.evidence.tables()["hidden_words"]}
+    result = {**numbers, "scores": sieve.evidence.scores}, sieve.history
+    folder.with_suffix(".done").write_bytes(pickle.dumps(result))
 
 
 def arrays(folder: Path) -> tuple[dict[str, Any], object]:
-    """All numbers of what `train` left."""
-    learned = pickle.loads(folder.with_suffix(".done").read_bytes())
-    numbers = {**learned.head.arrays(), **learned.evidence.tables()["hidden_words"]}
-    return {**numbers, "scores": learned.evidence.scores}, learned.history
+    """All numbers that `learn` left."""
+    found: tuple[dict[str, Any], object] = pickle.loads(folder.with_suffix(".done").read_bytes())
+    return found
 
 
 # --- kill -9 --------------------------------------------------------------------------------------
@@ -87,7 +86,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
 ) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     started = time.monotonic()
-    process = CONTEXT.Process(target=train, args=(data, encoder.head, recipe, whole, False))
+    process = CONTEXT.Process(target=learn, args=(encoder, data, recipe, whole, False))
     process.start()
     process.join(60)
     seconds = time.monotonic() - started
@@ -95,9 +94,7 @@ def test_a_killed_training_ends_as_if_it_had_not_been(
 
     moments, killed = random.Random(7), 0
     for attempt in range(20):
-        process = CONTEXT.Process(
-            target=train, args=(data, encoder.head, recipe, broken, attempt > 0)
-        )
+        process = CONTEXT.Process(target=learn, args=(encoder, data, recipe, broken, attempt > 0))
         before = _latest(broken)
         process.start()
         if killed < 4:
@@ -127,14 +124,13 @@ def _latest(folder: Path) -> int:
     return max(times)
 
 
-@pytest.mark.usefixtures("every_epoch")
 @pytest.mark.parametrize("epoch", [1, 3, 5])
 def test_a_training_goes_on_from_any_epoch(
     epoch: int, data: Prepared, encoder: Encoder, tmp_path: Path
 ) -> None:
     """What is done is not done again."""
     recipe = replace(RECIPE, epochs=6)
-    whole = fit(data, encoder.head, recipe)
+    whole = trained(data, encoder.head, recipe)
     told: list[int] = []
 
     def interrupting(_: str, done: int, __: int) -> None:
@@ -142,14 +138,14 @@ def test_a_training_goes_on_from_any_epoch(
         if done == epoch + 1 and len(told) == epoch + 1:
             raise KeyboardInterrupt
 
-    kept = Checkpoint(tmp_path / "it")
+    kept = Checkpoints(tmp_path, seconds=0.0)
     with pytest.raises(KeyboardInterrupt):
-        fit(data, encoder.head, recipe, checkpoint=kept, progress=interrupting)
-    head = fit(data, encoder.head, recipe, checkpoint=kept, progress=interrupting)
+        trained(data, encoder.head, recipe, checkpoints=kept, progress=interrupting)
+    head = trained(data, encoder.head, recipe, checkpoints=kept, progress=interrupting)
     assert head.fingerprint() == whole.fingerprint()
     assert told == [*range(1, epoch + 2), *range(epoch + 1, 7)]
     del told[:]
-    again = fit(data, encoder.head, recipe, checkpoint=kept, progress=interrupting)
+    again = trained(data, encoder.head, recipe, checkpoints=kept, progress=interrupting)
     assert again.fingerprint() == whole.fingerprint()
     assert not told
 
@@ -165,11 +161,9 @@ def test_fast_epochs_share_a_checkpoint(
         save(self, key, state)
 
     monkeypatch.setattr(Checkpoint, "save", counted)
-    monkeypatch.setattr(checkpoints, "SECONDS", 1e6)
-    fit(data, encoder.head, SMALL, checkpoint=Checkpoint(tmp_path / "one"))
+    trained(data, encoder.head, SMALL, checkpoints=Checkpoints(tmp_path, seconds=1e6))
     assert written == [6]
-    monkeypatch.setattr(checkpoints, "SECONDS", 0.0)
-    fit(data, encoder.head, SMALL, checkpoint=Checkpoint(tmp_path / "two"))
+    trained(data, encoder.head, SMALL, checkpoints=Checkpoints(tmp_path, seconds=0.0))
     assert written == [6, 1, 2, 3, 4, 5, 6]
 
 
@@ -198,32 +192,32 @@ def test_sieve_fit_goes_on_too(listings: Path, encoder: Encoder, tmp_path: Path)
 
 
 @pytest.fixture
-def kept(data: Prepared, encoder: Encoder, tmp_path: Path) -> Checkpoint:
+def kept(data: Prepared, encoder: Encoder, tmp_path: Path) -> Checkpoints:
     """A finished training."""
-    checkpoint = Checkpoints(tmp_path / "kept").of("final")
-    fit(data, encoder.head, SMALL, checkpoint=checkpoint)
-    return checkpoint
+    checkpoints = Checkpoints(tmp_path / "kept")
+    trained(data, encoder.head, SMALL, checkpoints=checkpoints)
+    return checkpoints
 
 
 def test_a_checkpoint_of_another_training_is_refused(
-    kept: Checkpoint, data: Prepared, encoder: Encoder
+    kept: Checkpoints, data: Prepared, encoder: Encoder
 ) -> None:
     targets, photos = data.targets.copy(), data.photos.copy()
     targets[0, 0] ^= True
     photos[5, 5] += 1e-3
-    other_head = fit(data, encoder.head, replace(SMALL, epochs=1))
+    other_head = trained(data, encoder.head, replace(SMALL, epochs=1))
     attempts: list[Callable[[], Head]] = [
-        lambda: fit(data, encoder.head, SMALL, seed=1, checkpoint=kept),
-        lambda: fit(data, encoder.head, replace(SMALL, epochs=7), checkpoint=kept),
-        lambda: fit(data, other_head, SMALL, checkpoint=kept),
-        lambda: fit(replace(data, targets=targets), encoder.head, SMALL, checkpoint=kept),
-        lambda: fit(replace(data, photos=photos), encoder.head, SMALL, checkpoint=kept),
-        lambda: fit(data.rows(np.arange(20)), encoder.head, SMALL, checkpoint=kept),
+        lambda: trained(data, encoder.head, SMALL, seed=1, checkpoints=kept),
+        lambda: trained(data, encoder.head, replace(SMALL, epochs=7), checkpoints=kept),
+        lambda: trained(data, other_head, SMALL, checkpoints=kept),
+        lambda: trained(replace(data, targets=targets), encoder.head, SMALL, checkpoints=kept),
+        lambda: trained(replace(data, photos=photos), encoder.head, SMALL, checkpoints=kept),
+        lambda: trained(data.rows(np.arange(20)), encoder.head, SMALL, checkpoints=kept),
     ]
     for attempt in attempts:
         with pytest.raises(TrainingError, match=r"final\.checkpoint belongs to a training with"):
             attempt()
-    fit(data, encoder.head, SMALL, checkpoint=kept)
+    trained(data, encoder.head, SMALL, checkpoints=kept)
 
 
 def test_other_held_out_photos_are_refused(
@@ -236,9 +230,10 @@ def test_other_held_out_photos_are_refused(
     other = replace(data, photos=photos)
     for resume, here in ((False, data), (True, data)):
         kept = Checkpoints(tmp_path / "kept", resume=resume)
-        learn(here, encoder.head, recipe, folds=1, words=False, checkpoints=kept)
+        run = Run(recipe, folds=1, checkpoints=kept)
+        Sieve.fit_prepared(encoder, here, run, words=False)
     with pytest.raises(TrainingError, match=r"fold-1\.checkpoint belongs to a training with"):
-        learn(other, encoder.head, recipe, folds=1, words=False, checkpoints=kept)
+        Sieve.fit_prepared(encoder, other, run, words=False)
 
 
 class Explosive:
@@ -253,16 +248,16 @@ class Explosive:
 
 @pytest.mark.parametrize("damage", ["short", "empty", "text", "list", "pickle", "zip"])
 def test_a_damaged_checkpoint_is_refused(
-    damage: str, kept: Checkpoint, data: Prepared, encoder: Encoder, tmp_path: Path
+    damage: str, kept: Checkpoints, data: Prepared, encoder: Encoder, tmp_path: Path
 ) -> None:
     trap = tmp_path / "trap"
-    content = kept.path.read_bytes()
+    content = kept.of("final").path.read_bytes()
     if damage == "list":
-        torch.save([1, 2], kept.path)
+        torch.save([1, 2], kept.of("final").path)
     elif damage == "zip":
-        torch.save({"key": "it", "state": Explosive(trap)}, kept.path)
+        torch.save({"key": "it", "state": Explosive(trap)}, kept.of("final").path)
     else:
-        kept.path.write_bytes(
+        kept.of("final").path.write_bytes(
             {
                 "short": content[: len(content) // 2],
                 "empty": b"",
@@ -271,7 +266,7 @@ def test_a_damaged_checkpoint_is_refused(
             }[damage]
         )
     with pytest.raises(TrainingError, match=r"final\.checkpoint is damaged .*without --resume"):
-        fit(data, encoder.head, SMALL, checkpoint=kept)
+        trained(data, encoder.head, SMALL, checkpoints=kept)
     assert not trap.exists()
 
 
@@ -287,35 +282,35 @@ def test_a_folder_that_went_away(data: Prepared, encoder: Encoder, tmp_path: Pat
     kept = Checkpoints(tmp_path / "kept")
     (tmp_path / "kept").rmdir()
     with pytest.raises(TrainingError, match=r"cannot be written \(No such file or directory\)"):
-        fit(data, encoder.head, SMALL, checkpoint=kept.of("final"))
+        trained(data, encoder.head, SMALL, checkpoints=kept)
 
 
-def _save_on_a_full_disk(kept: Checkpoint, room: int) -> None:
+def _save_on_a_full_disk(kept: Checkpoints, room: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
-    state = {"epoch": 1, "run": torch.zeros(100_000)}
+    state = {"epoch": 1, "steps": torch.zeros(100_000)}
     try:
-        kept.save("it", state)
+        kept.of("final").save("it", state)
     except TrainingError as error:
         os._exit(7 if "cannot be written (" in str(error) and "make room" in str(error) else 8)
 
 
 @pytest.mark.parametrize("room", [0, 100, 5000, 399_000])
-def test_a_full_disk_leaves_the_checkpoint_before(room: int, kept: Checkpoint) -> None:
-    before = kept.path.read_bytes()
+def test_a_full_disk_leaves_the_checkpoint_before(room: int, kept: Checkpoints) -> None:
+    before = kept.of("final").path.read_bytes()
     process = CONTEXT.Process(target=_save_on_a_full_disk, args=(kept, room))
     process.start()
     process.join(60)
     assert process.exitcode == 7
-    assert kept.path.read_bytes() == before
-    assert [path.name for path in kept.path.parent.iterdir()] == ["final.checkpoint"]
+    assert kept.of("final").path.read_bytes() == before
+    assert [path.name for path in kept.folder.iterdir()] == ["final.checkpoint"]
 
 
 # --- files ----------------------------------------------------------------------------------------
 
 
-def test_only_what_is_its_own_is_removed(kept: Checkpoint) -> None:
-    folder = kept.path.parent
-    (folder / "final.checkpoint.new").write_bytes(b"half of one")
+def test_only_what_is_its_own_is_removed(kept: Checkpoints) -> None:
+    folder = kept.folder
+    (folder / ".final.checkpoint-0f").write_bytes(b"half of one")
     for name in ("notes.txt", "labels.new"):
         (folder / name).write_text("mine")
     Checkpoints(folder, resume=True).remove()
@@ -325,8 +320,8 @@ def test_only_what_is_its_own_is_removed(kept: Checkpoint) -> None:
     assert not folder.exists()
 
 
-def test_old_checkpoints_are_removed_unless_they_are_gone_on_from(kept: Checkpoint) -> None:
-    folder = kept.path.parent
+def test_old_checkpoints_are_removed_unless_they_are_gone_on_from(kept: Checkpoints) -> None:
+    folder = kept.folder
     assert Checkpoints(folder, resume=True).of("final").path.exists()
     assert not Checkpoints(folder).of("final").path.exists()
     assert folder.is_dir()

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.protocol import Encoder, Head
 from photosieve.errors import GuaranteeError
-from photosieve.sieve.evidence import Evidence, History, learn
+from photosieve.sieve.evidence import Evidence
 from photosieve.sieve.sieve import Sieve
-from photosieve.training import held_out as folds
+from photosieve.training import folds
+from photosieve.training import held_out as held_out_module
 from photosieve.training.features import Prepared
-from photosieve.training.fit import fit
-from photosieve.training.held_out import MIXES, Choice, Losses, hidden_words, mixed, out_of_fold
-from photosieve.training.recipes import Recipe
+from photosieve.training.fit import fit, fit_as
+from photosieve.training.folds import MIXES, hidden_words, out_of_fold
+from photosieve.training.held_out import HeldOut, mixed
+from photosieve.training.recipe import Recipe
+from photosieve.training.run import History, Run
 
 RECIPE = Recipe("mine", "", batch_size=10, epochs=12, learning_rate=5e-3, scale=5.0)
 PICKS = replace(RECIPE, picks_epoch=True)
@@ -43,6 +46,10 @@ def best_f1(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
     return float(max(found))
 
 
+def trained(data: Prepared, start: Head, recipe: Recipe) -> Head:
+    return fit(data, start, Run(recipe))[0]
+
+
 def parts_of(data: Prepared) -> list[NDArray[np.intp]]:
     return data.dataset.folds()
 
@@ -52,56 +59,58 @@ def parts_of(data: Prepared) -> list[NDArray[np.intp]]:
 
 def test_training_ends_at_the_best_epoch(noisy: Prepared, encoder: Encoder) -> None:
     parts = parts_of(noisy)
-    scores, choice = out_of_fold(noisy, encoder.head, PICKS, parts)
-    f1 = np.array(choice.f1)
+    scores, history = out_of_fold(noisy, encoder.head, Run(PICKS), parts)
+    f1 = np.array(history.held_out_f1)
     assert f1.shape == (12, 1)
-    assert choice == Choice(int(f1.argmax()) + 1, 1.0, choice.f1)
-    assert 1 < choice.epochs < 12  # neither the first nor the last: there was something to choose
+    assert history == History(int(f1.argmax()) + 1, 1.0, history.held_out_f1)
+    assert 1 < history.epochs < 12  # neither the first nor the last: there was something to choose
     assert f1[-1] < f1.max()
     # What is returned are the scores at that point, as if so many epochs had been asked for.
-    ended = replace(RECIPE, epochs=choice.epochs)
-    expected, nothing = out_of_fold(noisy, encoder.head, ended, parts)
+    ended = replace(RECIPE, epochs=history.epochs)
+    expected, nothing = out_of_fold(noisy, encoder.head, Run(ended), parts)
     assert_array_equal(scores, expected)
-    assert nothing == Choice(choice.epochs)
+    assert nothing == History(history.epochs)
     assert f1.max() == pytest.approx(best_f1(scores, noisy.targets))
-    every = [out_of_fold(noisy, encoder.head, replace(RECIPE, epochs=n), parts)[0] for n in (1, 12)]
+    every = [
+        out_of_fold(noisy, encoder.head, Run(replace(RECIPE, epochs=n)), parts)[0] for n in (1, 12)
+    ]
     assert_allclose(f1[[0, -1], 0], [best_f1(scores, noisy.targets) for scores in every])
 
 
 def test_the_chosen_training_is_that_many_epochs(noisy: Prepared, encoder: Encoder) -> None:
-    learned = learn(noisy, encoder.head, PICKS, words=False)
-    chosen = learned.history.epochs
+    sieve = Sieve.fit_prepared(encoder, noisy, Run(PICKS), words=False)
+    chosen = sieve.history.epochs
     assert 1 < chosen < 12
-    assert len(learned.history.losses) == chosen
-    expected = fit(noisy, encoder.head, replace(RECIPE, epochs=chosen))
-    assert learned.head.fingerprint() == expected.fingerprint()
-    assert learned.history.held_out_f1[chosen - 1] == max(learned.history.held_out_f1)
+    assert len(sieve.history.losses) == chosen
+    expected = trained(noisy, encoder.head, replace(RECIPE, epochs=chosen))
+    assert sieve.encoder.head.fingerprint() == expected.fingerprint()
+    assert sieve.history.held_out_f1[chosen - 1] == max(sieve.history.held_out_f1)
 
 
 def test_the_mix_is_chosen_at_the_last_epoch(noisy: Prepared, encoder: Encoder) -> None:
     """Where only the mix is open all epochs are trained, even if none gets better for long."""
-    recipe = replace(MIXED, epochs=folds.PATIENCE + 15, learning_rate=1e-2)
+    recipe = replace(MIXED, epochs=held_out_module.PATIENCE + 15, learning_rate=1e-2)
     parts = parts_of(noisy)
-    scores, choice = out_of_fold(noisy, encoder.head, recipe, parts)
-    f1 = np.array(choice.f1)
+    scores, history = out_of_fold(noisy, encoder.head, Run(recipe), parts)
+    f1 = np.array(history.held_out_f1)
     assert f1.shape == (1, len(MIXES))
-    assert choice.epochs == recipe.epochs
-    assert choice.mix == MIXES[int(f1[0].argmax())]
-    assert choice.mix < 1
+    assert history.epochs == recipe.epochs
+    assert history.mix == MIXES[int(f1[0].argmax())]
+    assert history.mix < 1
     for held_out in parts:
         rest = noisy.rows(np.setdiff1d(np.arange(24), held_out))
-        trained = fit(rest, encoder.head, recipe)
-        expected = noisy.rows(held_out).scores(mixed(encoder.head, trained, choice.mix))
+        head = mixed(encoder.head, trained(rest, encoder.head, recipe), history.mix)
+        expected = noisy.rows(held_out).scores(head)
         assert_array_equal(scores[held_out], expected)
     pretrained = best_f1(noisy.scores(encoder.head).astype(float), noisy.targets)
     assert_allclose(f1[:, 0], pretrained)  # mix 0 is the pretrained head in each epoch
 
 
 def test_epoch_and_mix_are_chosen_together(noisy: Prepared, encoder: Encoder) -> None:
-    scores, choice = out_of_fold(noisy, encoder.head, BOTH, parts_of(noisy))
-    f1 = np.array(choice.f1)
+    scores, history = out_of_fold(noisy, encoder.head, Run(BOTH), parts_of(noisy))
+    f1 = np.array(history.held_out_f1)
     assert f1.shape == (12, len(MIXES))
-    assert f1[choice.epochs - 1, MIXES.index(choice.mix)] == f1.max()
+    assert f1[history.epochs - 1, MIXES.index(history.mix)] == f1.max()
     assert best_f1(scores, noisy.targets) == pytest.approx(f1.max())
 
 
@@ -109,56 +118,56 @@ def test_of_equals_the_shortest_and_the_nearest_wins(prepared: Prepared, encoder
     """A rate of zero makes all epochs and mixes equal."""
     for recipe, expected in ((BOTH, (1, 0.0)), (PICKS, (1, 1.0)), (MIXED, (12, 0.0))):
         still = replace(recipe, learning_rate=0.0)
-        scores, choice = out_of_fold(prepared, encoder.head, still, parts_of(prepared))
-        assert len(np.unique(choice.f1)) == 1
-        assert (choice.epochs, choice.mix) == expected
+        scores, history = out_of_fold(prepared, encoder.head, Run(still), parts_of(prepared))
+        assert len(np.unique(history.held_out_f1)) == 1
+        assert (history.epochs, history.mix) == expected
         assert_allclose(scores, prepared.scores(encoder.head), atol=1e-6)
 
 
 @pytest.mark.parametrize("mix", MIXES)
 def test_a_mix_is_a_mean_of_weights(mix: float, prepared: Prepared, encoder: Encoder) -> None:
     start = encoder.head
-    trained = fit(prepared, start, replace(RECIPE, trains_text=True))
-    found = mixed(start, trained, mix)
-    before, after = start.arrays(), trained.arrays()
+    end = trained(prepared, start, replace(RECIPE, trains_text=True))
+    found = mixed(start, end, mix)
+    before, after = start.arrays(), end.arrays()
     assert np.abs(before["text"] - after["text"]).max() > 1e-3
     for name, array in found.arrays().items():
         assert array.dtype == np.float32
         assert_allclose(array, (1 - mix) * before[name] + mix * after[name], atol=1e-7)
     if mix in (0.0, 1.0):
-        assert found.fingerprint() == (trained if mix else start).fingerprint()
+        assert found.fingerprint() == (end if mix else start).fingerprint()
 
 
 def test_a_fold_that_gets_no_better_stops_early(prepared: Prepared, encoder: Encoder) -> None:
     recipe = replace(PICKS, epochs=1000, learning_rate=0.0)
-    _, choice = out_of_fold(prepared, encoder.head, recipe, parts_of(prepared))
-    assert len(choice.f1) == 1 + folds.PATIENCE
-    assert choice.epochs == 1
+    _, history = out_of_fold(prepared, encoder.head, Run(recipe), parts_of(prepared))
+    assert len(history.held_out_f1) == 1 + held_out_module.PATIENCE
+    assert history.epochs == 1
 
 
 def test_a_fold_that_stopped_stays_as_it_was(
     noisy: Prepared, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folds, "PATIENCE", 2)
+    monkeypatch.setattr(held_out_module, "PATIENCE", 2)
     parts = parts_of(noisy)
     lengths, last = [], []
     for held_out in parts:
         left_out = noisy.rows(held_out)
-        watch = folds.HeldOut(left_out, encoder.head, (1.0,))
+        watch = HeldOut(left_out, encoder.head, (1.0,))
         rest = noisy.rows(np.setdiff1d(np.arange(24), held_out))
-        fit(rest, encoder.head, replace(RECIPE, epochs=40), watch=watch)
+        fit(rest, encoder.head, Run(replace(RECIPE, epochs=40)), held_out=watch)
         for epoch, found in enumerate(watch.scores):
             assert watch.best[epoch] == pytest.approx(best_f1(found[0], left_out.targets))
         assert len(watch.best) - 1 - int(np.argmax(watch.best)) == 2
         lengths.append(len(watch.scores))
         last.append(watch.scores[-1][0])
     assert len(set(lengths)) > 1
-    _, choice = out_of_fold(noisy, encoder.head, replace(PICKS, epochs=40), parts)
-    assert len(choice.f1) == max(lengths)
+    _, history = out_of_fold(noisy, encoder.head, Run(replace(PICKS, epochs=40)), parts)
+    assert len(history.held_out_f1) == max(lengths)
     table = np.zeros(noisy.targets.shape)
     for held_out, scores in zip(parts, last, strict=True):
         table[held_out] = scores
-    assert choice.f1[-1][0] == pytest.approx(best_f1(table, noisy.targets))
+    assert history.held_out_f1[-1][0] == pytest.approx(best_f1(table, noisy.targets))
 
 
 def test_nothing_is_scored_between_epochs_if_nothing_is_open(
@@ -172,10 +181,10 @@ def test_nothing_is_scored_between_epochs_if_nothing_is_open(
         return scores(self, head)
 
     monkeypatch.setattr(Prepared, "scores", counted)
-    _, choice = out_of_fold(prepared, encoder.head, RECIPE, parts_of(prepared))
+    _, history = out_of_fold(prepared, encoder.head, Run(RECIPE), parts_of(prepared))
     assert len(asked) == 4  # once for each fold
-    assert choice == Choice(12)
-    out_of_fold(prepared, encoder.head, PICKS, parts_of(prepared))
+    assert history == History(12)
+    out_of_fold(prepared, encoder.head, Run(PICKS), parts_of(prepared))
     assert len(asked) > 4 + 4 * 2
 
 
@@ -188,20 +197,20 @@ def test_folds_that_teach_nothing_leave_the_recipe_as_it_is(
     targets = np.zeros_like(prepared.targets)
     targets[held_out] = prepared.targets[held_out]
     data = replace(prepared, targets=targets)
-    scores, choice = out_of_fold(data, encoder.head, recipe, [held_out])
-    assert choice == Choice(recipe.epochs)
+    scores, history = out_of_fold(data, encoder.head, Run(recipe), [held_out])
+    assert history == History(recipe.epochs)
     assert_array_equal(scores[held_out], prepared.rows(held_out).scores(encoder.head))
     # With the other folds, of which one learns something, there is a choice again.
-    assert out_of_fold(data, encoder.head, recipe, parts_of(prepared))[1].f1
+    assert out_of_fold(data, encoder.head, Run(recipe), parts_of(prepared))[1].held_out_f1
 
 
 def test_hidden_words_come_from_the_chosen_training(noisy: Prepared, encoder: Encoder) -> None:
     parts = parts_of(noisy)
     pretrained, few, many = (
-        hidden_words(noisy, encoder.head, RECIPE, parts, choice).normal
-        for choice in (Choice(5, 0.0), Choice(2), Choice(12))
+        hidden_words(noisy, encoder.head, Run(RECIPE), parts, history).normal
+        for history in (History(5, 0.0), History(2), History(12))
     )
-    untrained = hidden_words(noisy, encoder.head, RECIPE, parts, Choice(0)).normal
+    untrained = hidden_words(noisy, encoder.head, Run(RECIPE), parts, History(0)).normal
     assert_array_equal(pretrained, untrained)
     assert not np.array_equal(few, many)
 
@@ -209,20 +218,19 @@ def test_hidden_words_come_from_the_chosen_training(noisy: Prepared, encoder: En
 def test_hidden_labels_and_held_out_photos_are_not_trained_on(
     noisy: Prepared, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained: dict[str, Prepared] = {}
+    noted: dict[str, Prepared] = {}
 
-    def note(self: Choice, data: Prepared, *args: Any, name: str, **options: Any) -> Head:
-        trained[name] = data
-        return fit_chosen(self, data, *args, name=name, **options)
+    def note(history: History, data: Prepared, *args: Any, name: str) -> tuple[Head, list[float]]:
+        noted[name] = data
+        return fit_as(history, data, *args, name=name)
 
-    fit_chosen = Choice.fit
-    monkeypatch.setattr(Choice, "fit", note)
+    monkeypatch.setattr(folds, "fit_as", note)
     parts = parts_of(noisy)
-    found = hidden_words(noisy, encoder.head, RECIPE, parts, Choice(0))
+    found = hidden_words(noisy, encoder.head, Run(RECIPE), parts, History(0))
     asked_for = set()
     affinities = []
     for number, held_out in enumerate(parts, start=1):
-        seen = trained[f"hidden-{number}"]
+        seen = noted[f"hidden-{number}"]
         photos = {noisy.dataset.photos[row] for row in held_out}
         assert len(seen.photos) == 24 - len(held_out)
         assert photos.isdisjoint(seen.dataset.photos)
@@ -239,7 +247,7 @@ def test_hidden_labels_and_held_out_photos_are_not_trained_on(
 
 
 def test_one_fold_holds_out_a_third_of_the_buildings(prepared: Prepared, encoder: Encoder) -> None:
-    evidence, _ = Evidence.collect(prepared, encoder.head, RECIPE, folds=1)
+    evidence, _ = Evidence.collect(prepared, encoder.head, Run(RECIPE, folds=1))
     scores, relevant, groups = evidence.held_out()
     expected = prepared.dataset.folds(3)[0]
     assert len(scores) == len(expected) == len(groups) < 24 / 2
@@ -247,29 +255,28 @@ def test_one_fold_holds_out_a_third_of_the_buildings(prepared: Prepared, encoder
     assert_array_equal(relevant, prepared.targets[expected])
     assert np.isnan(evidence.scores[np.setdiff1d(np.arange(24), expected)]).all()
     seen = prepared.rows(np.setdiff1d(np.arange(24), expected))
-    head = fit(seen, encoder.head, RECIPE)
+    head = trained(seen, encoder.head, RECIPE)
     assert_array_equal(scores, prepared.rows(expected).scores(head))
 
 
 def test_one_fold_chooses_too(noisy: Prepared, encoder: Encoder) -> None:
-    evidence, choice = Evidence.collect(noisy, encoder.head, BOTH, folds=1, words=False)
+    evidence, history = Evidence.collect(noisy, encoder.head, Run(BOTH, folds=1), words=False)
     scores, relevant, _ = evidence.held_out()
-    assert best_f1(scores, relevant) == pytest.approx(np.max(choice.f1))
+    assert best_f1(scores, relevant) == pytest.approx(np.max(history.held_out_f1))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_one_fold_of_few_photos(count: int, prepared: Prepared, encoder: Encoder) -> None:
     few = prepared.rows(np.arange(count))
-    learned = learn(few, encoder.head, BOTH, folds=1)
-    assert np.isfinite(learned.evidence.held_out()[0]).all()
-    assert len(learned.evidence.held_out()[0]) >= 1
-    learned.evidence.tune(few.labels, "f1")
+    evidence = Sieve.fit_prepared(encoder, few, Run(BOTH, folds=1)).evidence
+    assert np.isfinite(evidence.held_out()[0]).all()
+    assert len(evidence.held_out()[0]) >= 1
+    evidence.tune(few.labels, "f1")
 
 
 def test_a_sieve_of_one_fold_does_all_that_others_do(
-    listings: Path, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listings: Path, encoder: Encoder, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("photosieve.sieve.saved.load_encoder", lambda *_: encoder)
     dataset = Dataset.load(listings / "train")
     recipe = replace(BOTH, epochs=30, usual_slope=23.0, usual_intercept=-3.5)
     sieve = Sieve.fit(dataset, encoder, recipe=recipe, folds=1)
@@ -279,7 +286,7 @@ def test_a_sieve_of_one_fold_does_all_that_others_do(
     found = sieve.search("red", listings / "test" / "house-8")
     assert {hit.path.name for hit in found} == red
     sieve.save(tmp_path / "sieve")
-    again = Sieve.load(tmp_path / "sieve")
+    again = Sieve.load(tmp_path / "sieve", encoder)
     assert_array_equal(again.evidence.scores, sieve.evidence.scores)
     assert again.history == sieve.history
     assert len(again.history.held_out_f1[0]) == len(MIXES)
@@ -290,17 +297,17 @@ def test_a_sieve_of_one_fold_does_all_that_others_do(
     assert_array_equal(retuned.evidence.scores, sieve.evidence.scores)
     assert again.retune(dataset).cut == sieve.cut
     with pytest.raises(GuaranteeError, match="building"):  # two of them are far too few
-        again.promise(dataset, "recall>=0.9")
+        again.with_guarantee(dataset, "recall>=0.9")
 
 
 def test_history_is_read_as_it_was_written() -> None:
-    history = History((0.5, 0.25), ((0.1, 0.2), (0.3, 0.4)), 2, 0.75)
+    history = History(2, 0.75, ((0.1, 0.2), (0.3, 0.4)), (0.5, 0.25))
     saved = {"losses": [0.5, 0.25], "held_out_f1": [[0.1, 0.2], [0.3, 0.4]], "epochs": 2}
     assert History.from_dict({**saved, "mix": 0.75}) == history
 
 
 def test_losses_are_noted_without_a_choice(prepared: Prepared, encoder: Encoder) -> None:
-    watch = Losses()
-    Choice(4).fit(prepared, encoder.head, RECIPE, watch=watch)
-    learned = learn(prepared, encoder.head, replace(RECIPE, epochs=4), words=False)
-    assert learned.history == History(tuple(watch.losses), (), 4, 1.0)
+    run = Run(replace(RECIPE, epochs=4))
+    _, losses = fit_as(History(4), prepared, encoder.head, Run(RECIPE))
+    history = Sieve.fit_prepared(encoder, prepared, run, words=False).history
+    assert history == History(4, losses=tuple(losses))

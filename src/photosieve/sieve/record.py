@@ -1,0 +1,59 @@
+"""All that a sieve consists of: the form in which it is saved, read again and described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from photosieve.decision.calibration import Background
+from photosieve.decision.guarantee import Guarantee
+from photosieve.decision.tuning import Tuning
+from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.errors import Skipped
+from photosieve.sieve.evidence import Evidence
+from photosieve.training.recipe import Recipe
+from photosieve.training.run import History
+
+
+@dataclass(frozen=True)
+class Record:
+    """A fitted encoder, and the calibration and the cut that were learned for it.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    labels : mapping of str to int
+        The labels of the training photos, and the number of photos of each.
+    recipe : Recipe
+    seed : int
+    tuning : Tuning
+        The calibration, the cut and their figures out of fold.
+    evidence : Evidence
+        The out-of-fold scores that calibration and cut were learned from.
+    background : array (n, d)
+        Embeddings of the training photos by the trained encoder, which scores of words are
+        normalized against.
+    average : Background
+        Of general words over them.
+    seconds : float
+        Duration of the training.
+    history : History
+        How the training went.
+    guarantee : Guarantee or None
+        Of the cut.
+    skipped : tuple of Skipped
+        Training photos that could not be read.
+    """
+
+    encoder: Encoder
+    labels: Mapping[str, int]
+    recipe: Recipe
+    seed: int
+    tuning: Tuning
+    evidence: Evidence
+    background: Float32Array = field(repr=False)
+    average: Background
+    seconds: float
+    history: History
+    guarantee: Guarantee | None = None
+    skipped: tuple[Skipped, ...] = field(default=(), repr=False)

@@ -1,0 +1,79 @@
+"""One training run: what decides it, and how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from photosieve.progress import Progress, silent
+from photosieve.training.recipe import Recipe
+from photosieve.training.recipes import get_recipe
+
+if TYPE_CHECKING:  # it brings torch, which only training needs
+    from photosieve.training.checkpoints import Checkpoints
+
+
+@dataclass(frozen=True)
+class Run:
+    """What decides a run, beside the data and the pretrained encoder.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    seed : int
+        Decides the folds, the order of batches and which of its views each photo shows first.
+    folds : int, optional
+        How many times a part of the buildings is held out; by default each building once, at most
+        ten times. 1 holds out a third of them, once.
+    checkpoints : Checkpoints, optional
+        Where the state of each training is kept, to resume from.
+    progress : Progress
+    """
+
+    recipe: Recipe = field(default_factory=get_recipe)
+    seed: int = 0
+    folds: int | None = None
+    checkpoints: Checkpoints | None = None
+    progress: Progress = silent
+
+    def reporting(self, progress: Progress) -> Run:
+        """Return the same run with another listener."""
+        return replace(self, progress=progress)
+
+    def lasting(self, epochs: int) -> Run:
+        """Return the same run with another number of epochs."""
+        return replace(self, recipe=replace(self.recipe, epochs=epochs))
+
+
+@dataclass(frozen=True)
+class History:
+    """How long a run trained, how far it went, and why.
+
+    Parameters
+    ----------
+    epochs : int
+    mix : float
+        Share of the trained weights in the result; the rest are the pretrained ones.
+    held_out_f1 : tuple of tuples of float (epochs, mixes)
+        Out-of-fold macro F1 after each epoch, or after the last where the recipe does not pick one,
+        for each of `photosieve.training.folds.MIXES`, or for 1 alone where it does not interpolate.
+        Empty where there was no choice.
+    losses : tuple of float (epochs,)
+        Mean loss of each epoch of the final training.
+    """
+
+    epochs: int
+    mix: float = 1.0
+    held_out_f1: tuple[tuple[float, ...], ...] = ()
+    losses: tuple[float, ...] = ()
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> History:
+        """Read the output of `dataclasses.asdict`."""
+        return cls(
+            epochs=int(saved["epochs"]),
+            mix=float(saved["mix"]),
+            held_out_f1=tuple(tuple(map(float, row)) for row in saved["held_out_f1"]),
+            losses=tuple(map(float, saved["losses"])),
+        )
