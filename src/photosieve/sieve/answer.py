@@ -1,4 +1,4 @@
-"""The answer to a query: what matches, and what was left out."""
+"""The answer to a query: the photos that match, and the best of the others."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Hit:
     score : float
         Cosine similarity of photo and query, higher is better.
     probability : float
-        That the photo matches the query: what the cut looks at.
+        That the photo matches the query; the cut is a rule for probabilities.
     terms : tuple of float
         The same for each term of the query.
     reason : str
-        What the cut says about it.
+        Why the cut keeps the photo or not.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Hit:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what most programs want of it, for JSON."""
+        """Return path, score and probability, for JSON."""
         return {"path": shown(self.path), "score": self.score, "probability": self.probability}
 
 
@@ -47,7 +47,7 @@ class Hit:
 class SearchResult:
     """The answer to one query.
 
-    Iterating gives the hits. What was left out is here too, so that nobody has to wonder.
+    Iterating gives the hits.
 
     Parameters
     ----------
@@ -55,13 +55,13 @@ class SearchResult:
     readings : tuple of Reading
         How its terms were understood.
     hits : tuple of Hit
-        What matches, best first; possibly nothing.
+        The photos that match, best first; possibly none.
     hidden : tuple of Hit
-        What was left out, best first; from an index only the best of it.
+        The photos that do not match, best first; from an index only the best of them.
     cut : Cut
-        The rule that decided, or would have if the caller had not asked for a fixed number.
+        The rule that decided; with a fixed number of hits, the rule that would have decided.
     looked_at : int
-        How many photos were in question.
+        Number of photos that were searched.
     skipped : tuple of Skipped
         Photos that could not be read.
     """
@@ -82,7 +82,7 @@ class SearchResult:
 
     @property
     def left_out(self) -> int:
-        """How many photos do not match."""
+        """Number of photos that do not match."""
         return self.looked_at - len(self.hits)
 
     @property
@@ -91,7 +91,7 @@ class SearchResult:
         return self.hidden[0].score if self.hidden else None
 
     def explain(self) -> dict[str, Any]:
-        """Return all that decided, for JSON: the terms as understood, the rule, every photo."""
+        """Return the terms as understood, the rule and every photo, for JSON."""
         return {
             **self.to_dict(),
             "terms": [reading.to_dict() for reading in self.readings],
@@ -134,21 +134,21 @@ def answer(
     ----------
     scorer : Scorer
     cut : Cut
-        The learned one; words that are no labels have their own.
+        The learned cut for labels; other words have their own.
     query : str
     readings : tuple of Reading
-        What `Scorer.read` made of it.
+        The result of `Scorer.read`.
     paths : sequence of Path (n,)
     photos : array (n, d)
     groups : sequence of str (n,), optional
-        Photos of one group are a list of their own for the cut; by default those of one folder.
+        The cut applies to each group by itself; by default a group is a folder.
     looked_at : int, optional
-        How many photos were in question, if these are only the best of them.
+        Number of photos that were searched, if `paths` are only the best of them.
     top : int, optional
-        Take this many of the best instead of what the cut keeps.
+        Take this many of the best photos, whatever the cut says.
     skipped : tuple of Skipped
     rule : Cut, optional
-        Decides instead of what was learned, for labels and other words alike.
+        Replaces the learned cuts, for labels and other words alike.
     """
     scores = scorer.scores(readings, photos)  # (n,)
     by_term = scorer.probabilities(readings, photos)  # (n, terms)

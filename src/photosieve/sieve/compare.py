@@ -48,7 +48,7 @@ class Comparison:
     skipped: tuple[Skipped, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return rows and what was left out, for JSON."""
+        """Return rows and left-out recipes, for JSON."""
         return {
             "rows": [row.to_dict() for row in self.rows],
             "left_out": dict(self.left_out),
@@ -68,8 +68,8 @@ def compare(
 ) -> Comparison:
     """Train each recipe on the training photos and judge it on the test buildings.
 
-    Photos go through what is frozen once for all recipes that leave the same part of the encoder
-    open, whatever the number of recipes and seeds.
+    Recipes that train the same part of the encoder share one pass of the photos through the frozen
+    part, whatever the number of seeds.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def compare(
     seeds : int
         Trainings of each recipe, with the seeds 0, 1, ...
     objective : str
-        What each cut is tuned for.
+        Of each cut.
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
@@ -95,7 +95,7 @@ def compare(
     chosen = _recipes(RECIPES if recipes is None else recipes)
     work: list[tuple[Encoder, list[Recipe]]] = []
     left_out: dict[str, str] = {}
-    for group in _by_opening(chosen):
+    for group in _by_trained_part(chosen):
         try:
             work.append((opened(encoder, group[0]), group))
         except EncoderError as error:
@@ -157,7 +157,7 @@ def compare_prepared(
         for seed in range(seeds):
             run = Run(recipe, seed, progress=progress)
             sieve = Sieve.fit_prepared(encoder, train, run, objective=objective, words=False)
-            for name, note, cut in _ways_to_cut(recipe):
+            for name, note, cut in _rows_of(recipe):
                 notes[name] = note, recipe.caveat
                 evaluations.setdefault(name, []).append(sieve.evaluate_prepared(test, cut))
             progress(STAGE, number * seeds + seed + 1, len(recipes) * seeds)
@@ -177,8 +177,8 @@ def _recipes(recipes: Iterable[str | Recipe]) -> list[Recipe]:
     return list(dict.fromkeys(found))
 
 
-def _by_opening(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
-    """Group the recipes that leave the same part of an encoder open."""
+def _by_trained_part(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Group the recipes that train the same part of an encoder."""
     groups: dict[tuple[int, int, bool] | None, list[Recipe]] = {}
     for recipe in recipes:
         opening = (
@@ -188,8 +188,8 @@ def _by_opening(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
     return list(groups.values())
 
 
-def _ways_to_cut(recipe: Recipe) -> list[tuple[str, str, Cut | None]]:
-    """Rows that a recipe gives: name, note and cut, None being the learned one."""
+def _rows_of(recipe: Recipe) -> list[tuple[str, str, Cut | None]]:
+    """Rows of a recipe: name, note and cut; None is the learned cut."""
     learned = (recipe.name, recipe.summary, None)
     if recipe.name != "notebook":
         return [learned]

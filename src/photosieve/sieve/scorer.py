@@ -1,4 +1,4 @@
-"""What a query says about photos: its terms, understood, and the probability of each photo."""
+"""Queries understood as labels or other words, and the probability that a photo matches them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Reading:
     ----------
     term : Term
     vector : array (d,)
-        Of length 1.
+        A unit vector.
     label : str or None
-        The label that it is; None for any other word.
+        The label that the term names; None for any other word.
     nearest : str
-        The label that is nearest in meaning; empty where there are no labels.
+        The label nearest in meaning; empty where there are no labels.
     affinity : float
         Cosine to that label, or 0.
     background : Background
@@ -44,7 +44,7 @@ class Reading:
     background: Background
 
     def describe(self) -> str:
-        """Say how the term is understood."""
+        """Describe how the term is understood."""
         if self.label is not None:
             known = "a label"
         elif not self.nearest:
@@ -75,7 +75,7 @@ class Scorer:
     encoder : Encoder
         Trained.
     labels : tuple of str
-        What it was trained on.
+        The labels of the training photos.
     calibration : Calibration
     background : array (n, d)
         Embedded background photos.
@@ -94,12 +94,12 @@ class Scorer:
         return embed_texts(self.encoder, self.labels)
 
     def read(self, query: str) -> tuple[Reading, ...]:
-        """Understand a query: a label as it is written, or what `photosieve.sieve.query` describes.
+        """Understand a query: a label as it is written, or a query as in `photosieve.sieve.query`.
 
         Raises
         ------
         UsageError
-            If it has nothing to look for.
+            If it has no words to look for.
         """
         whole = " ".join(query.split())
         terms = (Term((whole,)),) if label_key(whole) in self._known else parse(query)

@@ -41,7 +41,7 @@ class Sieve(Record):
 
     @property
     def cut(self) -> Cut:
-        """The rule that decides what matches a label."""
+        """The rule that decides which photos match a label."""
         return self.tuning.cut
 
     @functools.cached_property
@@ -302,7 +302,7 @@ class Sieve(Record):
             Where to look, sub-folders included. Each folder that holds photos is one building: the
             cut is applied to its list, as it was tuned.
         top : int, optional
-            Return this many of the best instead of what the cut keeps.
+            Return this many of the best photos, whatever the cut says.
         max_pixels : int
             Larger photos are skipped.
         progress : Progress
@@ -341,7 +341,7 @@ class Sieve(Record):
     def push_to_hub(self, name: str) -> str:
         """Save the sieve as a private model on the Hugging Face hub, and return its address.
 
-        A `UsageError` says what is missing: a network, a login or a permission.
+        A `UsageError` names the missing network, login or permission.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What is frozen is computed once: the features that every epoch, fold and recipe starts from."""
+"""Features of the frozen trunk, computed once: every epoch, fold and recipe starts from them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from photosieve.progress import Progress, silent
 
 @dataclass(frozen=True)
 class Prepared:
-    """A labeled dataset as features: all that training, tuning and evaluation look at.
+    """A labeled dataset as features, the input of training, tuning and evaluation.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def prepare(
     encoder : Encoder
     dataset : Dataset
     labels : sequence of str, optional
-        What is asked; the dataset's own vocabulary by default.
+        The labels to ask for; the vocabulary of the dataset by default.
     more_views : bool
-        Whether to train on the photos, with a recipe that uses further views of them.
+        Whether to compute further views of the photos, for recipes that train on them.
     words : bool
-        Whether to train, which general words are for; to judge a sieve it takes none.
+        Whether to embed general words, which training needs and evaluation does not.
     max_pixels : int
         Larger photos are skipped.
     progress : Progress

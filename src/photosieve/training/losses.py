@@ -11,8 +11,8 @@ def balanced_sigmoid(
 ) -> torch.Tensor:
     """Binary cross-entropy of every (photo, label) pair by itself, balanced label by label.
 
-    A label that many photos share is a positive for each of them and never its own negative, which
-    is what a softmax over pairs makes of it. Within each label, positives and negatives carry half
+    A label that many photos share is a positive for each of them and never its own negative, as it
+    is in a softmax over pairs. Within each label, positives and negatives carry half
     of the weight each, so that a label on one photo in fifty is not drowned; King and Zeng (2001),
     "Logistic regression in rare events data". The sigmoid form is that of SigLIP (Zhai et al.
     2023, arXiv:2303.15343). Labels on no photo teach nothing and are left out.
@@ -132,7 +132,7 @@ def margin(cosines: torch.Tensor, margin: float) -> torch.Tensor:
 def anchor_term(scores: torch.Tensor, pretrained: torch.Tensor) -> torch.Tensor:
     """Mean squared distance of the scores of general words from where they were before training.
 
-    Keeps what the model knew about words that no label mentions. The idea of functional
+    Keeps the knowledge of words that no label mentions. The idea of functional
     regularization of forgetting, "learning without forgetting": Li and Hoiem (2016),
     arXiv:1606.09282.
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from photosieve.errors import UsageError
 
 ALL = -1
-"""Number of blocks that stands for all, with what comes before them."""
+"""Number of blocks that stands for the whole tower, embeddings included."""
 
 _RENAMED = {"normalises": "normalizes"}
 """Fields that had another name in sieves of version 0.1."""
@@ -30,9 +30,9 @@ class Recipe:
     Parameters
     ----------
     name, summary : str
-        What it is called and what it does, in a line.
+        The name, and one line on the method.
     caveat : str
-        What is known to be wrong with it; empty if nothing is.
+        Its known faults; empty if there are none.
     loss : str
         A function of `photosieve.training.losses`.
     batch_size : int
@@ -140,8 +140,8 @@ class Recipe:
         Parameters
         ----------
         settings : mapping of str
-            Field name to new value, as text; the value must read as what the field holds. ``lr`` is
-            short for ``learning_rate``.
+            Field name to new value, as text in the form of the field's type. ``lr`` is short for
+            ``learning_rate``.
 
         Raises
         ------

@@ -29,7 +29,7 @@ _OURS_BELOW = replace(
     _OURS,
     batch_size=64,
     epochs=30,
-    more_views=False,  # what enters a block takes much room, and six times as much with the views
+    more_views=False,  # inputs of a block are large, and six times as many with the views
     picks_epoch=True,
     interpolates=True,
 )

@@ -1,4 +1,4 @@
-"""One training run: what decides it, and how it went."""
+"""One training run: the settings that decide it, and its history."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # it brings torch, which only training needs
 
 @dataclass(frozen=True)
 class Run:
-    """What decides a run, beside the data and the pretrained encoder.
+    """The settings of a run; data and pretrained encoder decide the rest.
 
     Parameters
     ----------

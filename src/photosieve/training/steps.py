@@ -64,7 +64,7 @@ class Steps:
         self.trained = [*student.parameters(), *scalars]
         self.optimizer = torch.optim.AdamW(
             [
-                # Decay pulls to zero; what should hold weights is where they came from.
+                # Decay pulls to zero; the anchors hold the weights where they came from.
                 {"params": student.parameters(), "weight_decay": recipe.weight_decay},
                 {"params": scalars, "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
             ],
