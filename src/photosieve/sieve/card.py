@@ -12,6 +12,7 @@ from typing import Any
 
 from huggingface_hub import ModelCardData
 
+from photosieve.encoders import license_of
 from photosieve.encoders.files import is_hub_id
 from photosieve.training.recipes import RECIPES, Recipe
 
@@ -38,7 +39,7 @@ def card(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     """
     encoder, labels = fields["encoder"], fields["labels"]
     head = ModelCardData(
-        license=encoder.license or "unknown",
+        license=license_of(encoder) or "unknown",
         base_model=encoder.name if is_hub_id(encoder.name) else None,
         library_name="photosieve",
         pipeline_tag="zero-shot-image-classification",
@@ -54,7 +55,7 @@ def card(fields: Mapping[str, Any], versions: Mapping[str, str]) -> str:
         _training(fields, versions),
         _quality(fields),
         _LIMITS,
-        _license(encoder.name, encoder.license),
+        _license(encoder.name, license_of(encoder)),
     ]
     if labels:
         rows = sorted(labels.items(), key=lambda item: -item[1])

@@ -190,7 +190,9 @@ def opened(encoder: Encoder, recipe: Recipe) -> Encoder:
     """Open an encoder as far as a recipe trains it."""
     if not recipe.opens:
         return encoder
-    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
+    from photosieve.encoders.blocks.opening import open_blocks  # it brings torch
+
+    return open_blocks(encoder, recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
 
 
 def collect_anew(

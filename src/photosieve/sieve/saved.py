@@ -14,8 +14,8 @@ from typing import Any
 from photosieve.decision.calibration import Background
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
+from photosieve.encoders import export_encoder, license_of, load_encoder
 from photosieve.encoders import files as checkpoint
-from photosieve.encoders import load_encoder
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.stored import Stored
@@ -52,13 +52,13 @@ def write(folder: Path, fields: Mapping[str, Any], *, public: bool = False) -> N
         )
 
     def fill(draft: Path) -> sievefile.Saved:
-        saved = encoder.export(draft)
+        saved = export_encoder(encoder, draft)
         versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
         manifest = {
             "encoder": Path(saved.name).name
             if public and Path(saved.name).is_dir()
             else saved.name,
-            "license": encoder.license,
+            "license": license_of(encoder),
             "fingerprint": saved.fingerprint,
             "trunk_fingerprint": saved.trunk_fingerprint,
             "labels": dict(fields["labels"]),

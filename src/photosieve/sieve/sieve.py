@@ -18,7 +18,8 @@ from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.guarantee import Guarantee, guarantee
 from photosieve.decision.tuning import Tuning, with_cut
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, Float32Array, embed_photos
+from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.errors import SieveError, Skipped, UsageError
 from photosieve.progress import Progress, silent
 from photosieve.sieve import saved as storage
