@@ -31,7 +31,9 @@ from photosieve.data.photos import decode
 from photosieve.decision.calibration import Background, Calibration
 from photosieve.decision.cut import Cut
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, Float32Array, Item, Other, embed_photos, unit
+from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.head import unit
+from photosieve.encoders.protocol import Encoder, Float32Array, Item, Other
 from photosieve.index import neighbors as ann
 from photosieve.index.candidates import candidates
 from photosieve.index.changes import mark

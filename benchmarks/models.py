@@ -21,7 +21,7 @@ import transformers
 
 from index import rate
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import embed_photos
+from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.starter import build_image_tower, build_text_tower
 from training import END, ROOT, START, save_tokenizer
 

@@ -21,7 +21,7 @@ from PIL import Image
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import embed_photos
+from photosieve.encoders.embedding import embed_photos
 from photosieve.index.index import Index
 from photosieve.sieve.sieve import Sieve
 

@@ -25,7 +25,8 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.decision.cut import NOTEBOOK
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Float32Array, embed_photos
+from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.protocol import Float32Array
 from photosieve.encoders.starter import (
     SIDE,
     build_image_tower,

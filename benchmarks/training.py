@@ -34,7 +34,9 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Head, embed_photos
+from photosieve.encoders.blocks.opening import open_blocks
+from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.protocol import Head
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipe import ALL, Recipe
@@ -147,7 +149,7 @@ def train_ours(folder: str, recipe: str) -> dict[str, float]:
 def prepared(folder: str, recipe: Recipe) -> tuple[Prepared, Head]:
     """Read the photos through what is frozen."""
     dataset, kept = samples()
-    encoder = load_encoder(folder).opened(recipe.blocks, recipe.lora_rank, trains_text=True)
+    encoder = open_blocks(load_encoder(folder), recipe.blocks, recipe.lora_rank, trains_text=True)
     return replace(prepare(encoder, dataset), targets=kept), encoder.head
 
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.encoders import feed, runtime
+from photosieve.encoders import feed
 from photosieve.encoders.head import LinearHead
-from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other, PhotoFeatures
-from photosieve.progress import Progress, silent
+from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other
+from photosieve.storage import CACHE
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.recipes import get_recipe
 
@@ -49,7 +48,6 @@ class FakeEncoder:
 
     head: Head = field(default_factory=identity_head)
     name: str = "fake"
-    license: str = ""
     shortest_side: int | None = None
 
     @property
@@ -59,24 +57,6 @@ class FakeEncoder:
     @property
     def trunk_fingerprint(self) -> str:
         return "fake"
-
-    def photo_features(
-        self,
-        paths: Sequence[Path],
-        *,
-        more_views: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress = silent,
-    ) -> PhotoFeatures:
-        return feed.photo_features(
-            iter_grids,
-            grid,
-            paths,
-            width=WIDTH,
-            more=more_views,
-            max_pixels=max_pixels,
-            progress=progress,
-        )
 
     def stream(
         self,
@@ -95,18 +75,6 @@ class FakeEncoder:
 
     def with_head(self, head: Head) -> "FakeEncoder":
         return replace(self, head=head)
-
-    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> "FakeEncoder":
-        assert (blocks, lora_rank) == (0, 0)
-        assert isinstance(trains_text, bool)
-        return self
-
-    def export(self, folder: Path) -> "FakeEncoder":
-        assert folder.is_dir()
-        return self
-
-    def general_words(self) -> tuple[str, ...]:
-        return tuple(f"word {number}" for number in range(30))
 
 
 def grid(photo: Image.Image) -> tuple[Float32Array]:
@@ -166,8 +134,9 @@ def listings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def prepared(listings: Path, encoder: Encoder) -> Prepared:
-    """The training photos as features."""
-    return prepare(encoder, Dataset.load(listings / "train"))
+    """The training photos as features, with few general words to keep trainings short."""
+    words = encoder.text_features([f"word {number}" for number in range(30)])
+    return replace(prepare(encoder, Dataset.load(listings / "train")), words=words)
 
 
 @pytest.fixture(scope="session")
@@ -187,5 +156,5 @@ def towers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tower_cache(towers_folder: Path) -> Iterator[None]:
     """Converted towers are kept in a folder of this run, not in the user's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runtime, "cache_folder", lambda: towers_folder)
+        patch.setenv(CACHE, str(towers_folder))
         yield

@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 
 from photosieve.data.folders import find
-from photosieve.encoders.protocol import embed_photos
+from photosieve.encoders.embedding import embed_photos
 from photosieve.sieve.sieve import Sieve
 from tests.e2e.conftest import SAMPLES, Run
 

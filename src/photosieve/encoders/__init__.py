@@ -7,13 +7,14 @@ start from them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from photosieve.encoders.protocol import Encoder
 
 
 def load_encoder(name: str, folder: Path | None = None) -> Encoder:
-    """Load a pretrained encoder, or what `Encoder.export` has written of a trained one.
+    """Load a pretrained encoder, or what `export_encoder` has written of a trained one.
 
     Parameters
     ----------
@@ -36,3 +37,24 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
     from photosieve.encoders.hub import open_hub
 
     return open_hub(name, folder)
+
+
+def export_encoder(encoder: Encoder, folder: Path) -> Encoder:
+    """Write the model into a folder, and return the encoder that loads from there.
+
+    A model of the `transformers` library is written so that the library can load it, trained
+    as it is. For the built-in encoder and others without an ``export``, nothing is written.
+    `load_encoder` with the name and the folder gives the encoder again, but for its head.
+
+    Raises
+    ------
+    OSError, SafetensorError
+        If the folder cannot be written.
+    """
+    export: Callable[[Path], Encoder] | None = getattr(encoder, "export", None)
+    return export(folder) if export else encoder
+
+
+def license_of(encoder: Encoder) -> str:
+    """Return the license of the pretrained weights, as the hub calls it; empty if not known."""
+    return str(getattr(encoder, "license", ""))

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from photosieve.encoders.protocol import Float32Array, unit
+from photosieve.encoders.protocol import Float32Array, Student
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import torch
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,16 @@ class LinearHead:
     text_mean: Float32Array
     text: Float32Array
 
+    @property
+    def photo_width(self) -> int:
+        """How many features a photo has."""
+        return len(self.photo)
+
+    @property
+    def text_width(self) -> int:
+        """How many features a text has."""
+        return len(self.text)
+
     def project_photos(self, features: Float32Array) -> Float32Array:
         """Embed photos, (..., p), as unit vectors, (..., d)."""
         return unit((features - self.photo_mean) @ self.photo)
@@ -56,42 +65,26 @@ class LinearHead:
         """Hash of all numbers and shapes."""
         return fingerprint(self.arrays())
 
-    def student(self, *, trains_text: bool) -> LinearStudent:
+    def student(self, *, trains_text: bool) -> Student:
         """Return a copy that can be trained."""
-        return LinearStudent(self, trains_text)
-
-
-class LinearStudent:
-    """A `LinearHead` in training; see `photosieve.encoders.protocol.Student`."""
-
-    def __init__(self, head: LinearHead, trains_text: bool) -> None:
         import torch
 
-        self._photo_mean = torch.from_numpy(head.photo_mean)
-        self._text_mean = torch.from_numpy(head.text_mean)
-        self._photo = torch.tensor(head.photo, requires_grad=True)
-        self._text = torch.tensor(head.text, requires_grad=trains_text)
+        means = torch.from_numpy(self.photo_mean), torch.from_numpy(self.text_mean)
+        photo = torch.tensor(self.photo, requires_grad=True)
+        text = torch.tensor(self.text, requires_grad=trains_text)
 
-    def parameters(self) -> list[torch.Tensor]:
-        """Return what moves: one map or both."""
-        return [self._photo, self._text] if self._text.requires_grad else [self._photo]
+        def arrays() -> dict[str, Float32Array]:
+            maps = {"photo": photo, "text": text}
+            return self.arrays() | {
+                name: matrix.detach().numpy().copy() for name, matrix in maps.items()
+            }
 
-    def photos(self, features: torch.Tensor) -> torch.Tensor:
-        """Map photos, (n, p), to vectors of any length, (n, d)."""
-        return (features - self._photo_mean) @ self._photo
-
-    def texts(self, features: torch.Tensor) -> torch.Tensor:
-        """Map texts, (m, q), to vectors of any length, (m, d)."""
-        return (features - self._text_mean) @ self._text
-
-    def arrays(self) -> dict[str, Float32Array]:
-        """Return what `LinearHead.arrays` returns, as trained so far."""
-        return {
-            "photo_mean": self._photo_mean.numpy(),
-            "photo": self._photo.detach().numpy().copy(),
-            "text_mean": self._text_mean.numpy(),
-            "text": self._text.detach().numpy().copy(),
-        }
+        return Student(
+            weights=[photo, text] if trains_text else [photo],
+            photos=lambda features: (features - means[0]) @ photo,
+            texts=lambda features: (features - means[1]) @ text,
+            arrays=arrays,
+        )
 
 
 def fingerprint(arrays: Mapping[str, Float32Array]) -> str:
@@ -101,3 +94,9 @@ def fingerprint(arrays: Mapping[str, Float32Array]) -> str:
         digest.update(f"{name}{array.shape}{array.dtype}".encode())
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def unit(vectors: NDArray[np.floating[Any]]) -> Float32Array:
+    """Scale vectors, (..., d), to length 1; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(length, np.finfo(np.float32).tiny), np.float32)

@@ -13,33 +13,18 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders import feed
-from photosieve.encoders.blocks.ends import End, open_end
-from photosieve.encoders.blocks.tail import Tail
 from photosieve.encoders.files import Checkpoint
 from photosieve.encoders.head import LinearHead
-from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
-from photosieve.encoders.protocol import Float32Array, Head, Item, Other, PhotoFeatures
-from photosieve.encoders.runtime import Tower
+from photosieve.encoders.model import PHOTOS, TEXTS, Model, explained
+from photosieve.encoders.protocol import Float32Array, Head, Item, Other
 from photosieve.encoders.texts import TextSide
-from photosieve.encoders.towers import (
-    Trunk,
-    accelerator,
-    front_tower,
-    load_trunk,
-    no_tower,
-    text_tower_file,
-)
-from photosieve.encoders.words import general_words
+from photosieve.encoders.towers import Trunk, accelerator, load_trunk, text_tower_file
 from photosieve.errors import EncoderError
-from photosieve.progress import Progress, silent
 
 PREPARATION = 1
 """Raised whenever pixels or tokens are prepared differently, so that old cuts are refused."""
@@ -87,36 +72,12 @@ class Hub:
     def trunk_fingerprint(self) -> str:
         """Hash of the image tower's weights, how photos are prepared, and where the head begins."""
         digest = self.model.checkpoint.preparation
-        parts = (self.model.key(PHOTOS), digest, f"{PREPARATION}/{self.trunk.photo_width}")
+        parts = (self.model.key(PHOTOS), digest, f"{PREPARATION}/{self.head.photo_width}")
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     def with_head(self, head: Head) -> Hub:
         """Return the same towers with another head."""
         return replace(self, head=head)
-
-    def general_words(self) -> tuple[str, ...]:
-        """ImageNet's class names: common things, and nothing that belongs to one model."""
-        return general_words()
-
-    def photo_features(
-        self,
-        paths: Sequence[Path],
-        *,
-        more_views: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress = silent,
-    ) -> PhotoFeatures:
-        """Decode photos and run the image tower, each once: (kept, p)."""
-        return feed.photo_features(
-            self.trunk.photos,
-            self.trunk.prepare,
-            paths,
-            width=self.trunk.photo_width,
-            more=more_views,
-            max_pixels=max_pixels,
-            progress=progress,
-            batch=self.trunk.batch,
-        )
 
     def stream(
         self,
@@ -137,9 +98,8 @@ class Hub:
             Once, naming the first text that was cut short.
         """
         self.trunk.tokens.warn_of_long(texts)
-        return feed.text_features(
-            self.trunk.texts, self.trunk.tokens, texts, width=self.trunk.text_width
-        )
+        trunk = self.trunk
+        return feed.text_features(trunk.texts, trunk.tokens, texts, width=self.head.text_width)
 
     def text_side(self) -> TextSide | None:
         """Return the text side in a form that opens without torch; None where there is none."""
@@ -147,47 +107,6 @@ class Hub:
             return None
         tower = text_tower_file(self.model, self.trunk.examples[TEXTS])
         return TextSide.of(self.trunk.tokens, tower)
-
-    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Hub:
-        """Return the same model with a `Tail` for a head.
-
-        Training then changes the last `blocks` blocks of each opened tower and the projections
-        after them, or what stands in their place: SigLIP's pooling of photos and its last layer of
-        texts. The norms between them stay. With -1 it changes everything, and with `lora_rank`
-        the matrices of attention in all blocks, of which ALIGN's image tower has none.
-
-        Raises
-        ------
-        EncoderError
-            If a tower has fewer blocks, or none that can be told, nothing of it can be trained,
-            or the head is a trained one.
-        """
-        if not blocks and not lora_rank:
-            return self
-        if self.head.fingerprint() != self.plain.fingerprint():
-            raise EncoderError(
-                f"{self.name} was trained already, and only a pretrained encoder can be opened; "
-                "load it anew"
-            )
-        kept = 0 if lora_rank or blocks < 0 else blocks
-        photos, photo_end = self._open(PHOTOS, kept, lora_rank)
-        texts, text_end = _embedding(self.trunk.texts, self.plain), None
-        if trains_text:
-            texts, text_end = self._open(TEXTS, kept, lora_rank)
-        tail = Tail.start(photo_end, text_end, lora_rank)
-        if not tail.values:
-            raise EncoderError(
-                f"{self.name} has no attention in what is to be trained, which LoRA would change; "
-                "choose another recipe"
-            )
-        trunk = replace(
-            self.trunk,
-            photos=photos,
-            texts=texts,
-            photo_width=photo_end.layout.width,
-            text_width=text_end.layout.width if text_end else photo_end.size,
-        )
-        return replace(self, trunk=trunk, head=tail)
 
     def export(self, folder: Path) -> Hub:
         """Write the model as the `transformers` library does, and return it as found there.
@@ -209,16 +128,8 @@ class Hub:
             trained = head.arrays()
         model = self.model.save(folder, trained)
         plain = _head(model, len(self.plain.photo), len(self.plain.text))
-        saved = _hub(self.name, model, load_trunk(model), plain)
+        saved = Hub(self.name, model, load_trunk(model), plain, plain)
         return saved.with_head(head) if isinstance(head, LinearHead) else saved
-
-    def _open(self, side: Side, kept: int, lora_rank: int) -> tuple[Tower, End]:
-        """Return what gives rows of one side, and what becomes of them."""
-        example, device = self.trunk.examples[side], accelerator()
-        with explained(self.name, "the model"):
-            end = open_end(self.model, side, example, kept, low_rank=lora_rank > 0)
-        tower = front_tower(self.model, side, example, device, kept) if kept else no_tower(side)
-        return tower, end.to(device or "cpu")
 
 
 def open_hub(name: str, folder: Path | None = None) -> Hub:
@@ -250,12 +161,7 @@ def open_hub(name: str, folder: Path | None = None) -> Hub:
             f"{checkpoint.name} does not give photos and texts as vectors of one length; "
             "give a CLIP, ALIGN, SigLIP or similar model"
         )
-    return _hub(name if folder else checkpoint.name, model, trunk, head)
-
-
-def _hub(name: str, model: Model, trunk: Trunk, head: LinearHead) -> Hub:
-    trunk = replace(trunk, photo_width=len(head.photo), text_width=len(head.text))
-    return Hub(name, model, trunk, head, head)
+    return Hub(name if folder else checkpoint.name, model, trunk, head, head)
 
 
 def _head(model: Model, photo_width: int, text_width: int) -> LinearHead:
@@ -266,13 +172,3 @@ def _head(model: Model, photo_width: int, text_width: int) -> LinearHead:
     )
     zeros = [np.zeros(len(matrix), np.float32) for matrix in (photo, text)]
     return LinearHead(photo_mean=zeros[0], photo=photo, text_mean=zeros[1], text=text)
-
-
-def _embedding(tower: Tower, head: LinearHead) -> Tower:
-    """Return a text tower that gives what the head makes of its features, (m, d)."""
-
-    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
-        for rows in tower(inputs):
-            yield np.asarray((rows - head.text_mean) @ head.text, np.float32)
-
-    return run

@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
+
+from photosieve import storage
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +88,7 @@ def tower_file(
     # The weights are not all: a tower that is built in another way is another tower.
     parts = (fingerprint, inspect.getsource(build), str(shapes), _openvino_version())
     key = hashlib.sha256("/".join(parts).encode()).hexdigest()
-    return cache_folder() / f"{name}-{key[:16]}.xml"
+    return storage.cache_folder() / f"{name}-{key[:16]}.xml"
 
 
 def open_converted(path: Path) -> Tower | None:
@@ -116,11 +117,6 @@ def _compile(model: Any, cached: Path, precision: str) -> Tower:
     except RuntimeError:
         compiled = core.compile_model(model, "CPU", settings)
     return _openvino_tower(compiled)
-
-
-def cache_folder() -> Path:
-    """Folder of this user for files that can be made again."""
-    return platformdirs.user_cache_path("photosieve")
 
 
 def _read(core: Any, path: Path) -> Any | None:

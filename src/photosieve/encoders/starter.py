@@ -21,14 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders import feed
 from photosieve.encoders.head import LinearHead
-from photosieve.encoders.protocol import Float32Array, Head, Item, Other, PhotoFeatures
+from photosieve.encoders.protocol import Float32Array, Head, Item, Other
 from photosieve.encoders.runtime import Tower, open_tower
 from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
-from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
@@ -83,49 +81,6 @@ class Starter:
         """Return the same towers with another head."""
         return Starter(head)
 
-    def general_words(self) -> tuple[str, ...]:
-        """Names of the 1000 classes that the image tower was trained on, in their order."""
-        return general_words()
-
-    def opened(
-        self,
-        blocks: int,
-        lora_rank: int,
-        *,
-        trains_text: bool,  # noqa: ARG002
-    ) -> Starter:
-        """Return itself if only the head is wanted: nothing else of it can be trained."""
-        if blocks or lora_rank:
-            raise EncoderError(
-                "of the starter only the head can be trained; choose a recipe without blocks "
-                "and LoRA, or another encoder"
-            )
-        return self
-
-    def export(self, folder: Path) -> Starter:  # noqa: ARG002
-        """Write nothing: the towers come with the product."""
-        return self
-
-    def photo_features(
-        self,
-        paths: Sequence[Path],
-        *,
-        more_views: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress = silent,
-    ) -> PhotoFeatures:
-        """Decode photos and run the image tower, each once: (kept, 1280)."""
-        return feed.photo_features(
-            image_tower(),
-            pixels,
-            paths,
-            width=1280,
-            shortest_side=self.shortest_side,
-            more=more_views,
-            max_pixels=max_pixels,
-            progress=progress,
-        )
-
     def stream(
         self,
         items: Iterable[Item],
@@ -144,7 +99,7 @@ class Starter:
     def _join(self) -> LinearHead:
         """Fit the head in closed form: ridge regression from classifier rows to class names."""
         weights = _image_weights()
-        text = self.text_features(self.general_words()).astype(np.float64)  # (1000, 384)
+        text = self.text_features(general_words()).astype(np.float64)  # (1000, 384)
         rows = weights["_fc.weight"].double().numpy()  # (1000, 1280)
         text_mean = text.mean(0)
         rows, text = rows - rows.mean(0), text - text_mean

@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other, PhotoFeatures
+from photosieve.encoders import export_encoder, load_encoder
+from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other
 from photosieve.encoders.texts import TextSide
-from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError, SieveError
-from photosieve.progress import Progress, silent
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -79,23 +76,6 @@ class Stored:
             )
         return model
 
-    def general_words(self) -> tuple[str, ...]:
-        """ImageNet's class names."""
-        return general_words()
-
-    def photo_features(
-        self,
-        paths: Sequence[Path],
-        *,
-        more_views: bool = False,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
-        progress: Progress = silent,
-    ) -> PhotoFeatures:
-        """Decode photos and run the image tower, each once: (kept, p)."""
-        return self.model.photo_features(
-            paths, more_views=more_views, max_pixels=max_pixels, progress=progress
-        )
-
     def stream(
         self,
         items: Iterable[Item],
@@ -116,7 +96,7 @@ class Stored:
         kept = self._texts
         tower = kept.open if kept else None
         if kept and tower:
-            return kept.features(tower, texts, self._text_width)
+            return kept.features(tower, texts, self.head.text_width)
         found = self.model.text_features(texts)
         self._keep_texts()
         return found
@@ -124,10 +104,6 @@ class Stored:
     @functools.cached_property
     def _texts(self) -> TextSide | None:
         return TextSide.find(self.key)
-
-    @functools.cached_property
-    def _text_width(self) -> int:
-        return len(self.head.arrays()["text"])
 
     def _keep_texts(self) -> None:
         from photosieve.encoders.hub import Hub
@@ -139,10 +115,6 @@ class Stored:
         """Return the same towers with another head."""
         return self.model.with_head(head)
 
-    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> Encoder:
-        """Return the model with a head of more than the projections."""
-        return self.model.opened(blocks, lora_rank, trains_text=trains_text)
-
     def export(self, folder: Path) -> Encoder:
         """Write the model as the `transformers` library does, and return it as found there."""
-        return self.model.export(folder)
+        return export_encoder(self.model, folder)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import feed, runtime
+from photosieve import storage
+from photosieve.encoders import feed
 from photosieve.encoders.inputs import Tokens, warn_of_long
 from photosieve.encoders.protocol import Float32Array
 from photosieve.encoders.runtime import Tower, open_converted
@@ -97,7 +98,7 @@ class TextSide:
     @functools.cached_property
     def open(self) -> Tower | None:
         """The tower; None if its file is gone or damaged."""
-        return open_converted(runtime.cache_folder() / self.tower)
+        return open_converted(storage.cache_folder() / self.tower)
 
     def features(self, tower: Tower, texts: Sequence[str], width: int) -> Float32Array:
         """Run the tower: (m, q).
@@ -132,4 +133,4 @@ class TextSide:
 
 
 def _file(key: str) -> Path:
-    return runtime.cache_folder() / f"texts-{key[:16]}.json"
+    return storage.cache_folder() / f"texts-{key[:16]}.json"

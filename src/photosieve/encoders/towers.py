@@ -48,8 +48,6 @@ class Trunk:
         Turns texts into the text tower's inputs.
     photos, texts : Tower
         The towers.
-    photo_width, text_width : int
-        How many numbers they give for a photo and, at least, for a text.
     batch : int
         How many photos the image tower takes at once.
     examples : mapping of Side to Example
@@ -61,17 +59,12 @@ class Trunk:
     tokens: Tokens
     photos: Tower
     texts: Tower
-    photo_width: int
-    text_width: int
     batch: int
     examples: Mapping[Side, Example]
 
 
 def load_trunk(model: Model) -> Trunk:
-    """Load all that embeds photos and texts; a tower opens when it is first used.
-
-    How many numbers they give is not known before that: the widths are 0.
-    """
+    """Load all that embeds photos and texts; a tower opens when it is first used."""
     checkpoint, device = model.checkpoint, accelerator()
     with explained(checkpoint.name, "the tokenizer"):
         tokens = load_tokens(checkpoint, model.config)
@@ -89,8 +82,6 @@ def load_trunk(model: Model) -> Trunk:
             tokens,
             whole_tower(model, PHOTOS, photos, device),
             whole_tower(model, TEXTS, texts, device),
-            photo_width=0,
-            text_width=0,
             batch=GPU_BATCH if device else 1,
             examples={PHOTOS: photos, TEXTS: texts},
         )

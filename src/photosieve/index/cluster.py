@@ -146,7 +146,7 @@ class Worker:
                 packed.extractall(scratch)
             self._encoder = Sieve.load(Path(scratch)).encoder
             # The model is read when it is first used: that has to be while the folder is there.
-            self._width = self._encoder.photo_features(()).features.shape[1]
+            self._width = self._encoder.head.photo_width
         self._max_pixels = max_pixels
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

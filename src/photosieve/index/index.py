@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
 from photosieve.encoders.protocol import Encoder
+from photosieve.encoders.words import general_words
 from photosieve.errors import PhotoError, PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors as ann
 from photosieve.index.candidates import candidates
@@ -272,8 +273,7 @@ class Index:
         with writing(self.address):
             store, encoder = self.store, self.sieve.encoder
             if reencode or not store.exists():
-                width = encoder.photo_features(()).features.shape[1]
-                store.create(encoder.trunk_fingerprint, width)
+                store.create(encoder.trunk_fingerprint, encoder.head.photo_width)
             snapshot = self._open_snapshot(progress, beside=True)
             if snapshot.notes.get("sieve") != str(folder):
                 store.write_manifest({"sieve": str(folder)})
@@ -320,7 +320,7 @@ class Index:
         """Make what searches read, if the table has changed."""
         found = self._open_snapshot(progress, beside=True)
         if len(found) >= ann.FROM and found.neighbors is None:
-            asked = tuple(self.sieve.labels) or self.sieve.encoder.general_words()[::20]
+            asked = tuple(self.sieve.labels) or general_words()[::20]
             queries = self.sieve.scorer.embed(asked)
             with explained(self.address):
                 ann.make(found.folder, found.vectors, queries, progress)

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import runtime
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.index import neighbors as ann
 from photosieve.index.store import Store, is_remote
 from photosieve.progress import Progress, silent
+from photosieve.storage import cache_folder
 
 FORMAT = 1
 
@@ -234,7 +234,7 @@ def _places(store: Store) -> list[Path]:
 
 
 def _cache_of(address: str) -> Path:
-    return runtime.cache_folder() / "indexes" / hashlib.sha256(address.encode()).hexdigest()[:16]
+    return cache_folder() / "indexes" / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
 def _opened(folder: Path) -> Snapshot | None:

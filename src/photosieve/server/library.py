@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
 from photosieve.data.photos import Bytes
-from photosieve.encoders import runtime
-from photosieve.encoders.protocol import PhotoFeatures
+from photosieve.encoders.embedding import PhotoFeatures
 from photosieve.errors import PhotoError, UsageError
 from photosieve.index.index import Index
 from photosieve.index.snapshot import Group, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import cache_folder
 from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
@@ -241,5 +241,5 @@ def _state_folder(address: str) -> Path:
     """Where thumbnails, the history of labels and new sieves are kept."""
     if is_remote(address):
         name = hashlib.sha256(address.encode()).hexdigest()[:16]
-        return runtime.cache_folder() / "served" / name
+        return cache_folder() / "served" / name
     return Path(address).resolve() / "served"

@@ -17,7 +17,8 @@ import numpy as np
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, PhotoFeatures
+from photosieve.encoders.embedding import PhotoFeatures, photo_features
+from photosieve.encoders.protocol import Encoder
 from photosieve.errors import PhotosieveError, TrainingError
 from photosieve.progress import Progress
 from photosieve.server.library import Library, View
@@ -108,7 +109,8 @@ def _views(
     place.mkdir(parents=True, exist_ok=True)
     files = [place / f"{view.sha256(row)}.npy" for row in view.rows_of(dataset.photos)]
     missing = [number for number, file in enumerate(files) if not file.exists()]
-    found = encoder.photo_features(
+    found = photo_features(
+        encoder,
         [dataset.photos[number] for number in missing],
         more_views=True,
         max_pixels=DEFAULT_MAX_PIXELS,

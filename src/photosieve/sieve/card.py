@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from huggingface_hub import ModelCardData
 
+from photosieve.encoders import license_of
 from photosieve.encoders.files import is_hub_id
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
@@ -39,7 +40,7 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
     """
     encoder, labels = record.encoder, record.labels
     head = ModelCardData(
-        license=encoder.license or "unknown",
+        license=license_of(encoder) or "unknown",
         base_model=encoder.name if is_hub_id(encoder.name) else None,
         library_name="photosieve",
         pipeline_tag="zero-shot-image-classification",
@@ -55,7 +56,7 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
         _training(record, versions),
         _quality(record),
         _LIMITS,
-        _license(encoder.name, encoder.license),
+        _license(encoder.name, license_of(encoder)),
     ]
     if labels:
         rows = sorted(labels.items(), key=lambda item: -item[1])

@@ -158,7 +158,9 @@ def opened(encoder: Encoder, recipe: Recipe) -> Encoder:
     """Move the blocks that a recipe trains from the encoder's trunk to its head."""
     if not recipe.trains_blocks:
         return encoder
-    return encoder.opened(recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
+    from photosieve.encoders.blocks.opening import open_blocks  # it brings torch
+
+    return open_blocks(encoder, recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
 
 
 def _usual(recipe: Recipe) -> Calibration | None:

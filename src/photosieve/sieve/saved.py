@@ -13,8 +13,8 @@ from typing import TypeVar
 from photosieve.decision.calibration import Background
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
+from photosieve.encoders import export_encoder, license_of, load_encoder
 from photosieve.encoders import files as model_files
-from photosieve.encoders import load_encoder
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.stored import Stored
@@ -56,11 +56,11 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
         )
     versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
     with sieve_folder.draft(folder) as draft:
-        encoder = record.encoder.export(draft)
+        encoder = export_encoder(record.encoder, draft)
         base = Path(encoder.name)
         manifest = {
             "encoder": base.name if public and base.is_dir() else encoder.name,
-            "license": record.encoder.license,
+            "license": license_of(record.encoder),
             "fingerprint": encoder.fingerprint,
             "trunk_fingerprint": encoder.trunk_fingerprint,
             "labels": dict(record.labels),

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from photosieve.data.label_files import label_key
 from photosieve.decision.calibration import Background, Calibration, background
 from photosieve.decision.cut import Cut
-from photosieve.encoders.protocol import Encoder, Float32Array, embed_texts, unit
+from photosieve.encoders.embedding import embed_texts
+from photosieve.encoders.head import unit
+from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.sieve.query import Term, parse
 
 

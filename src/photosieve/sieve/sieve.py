@@ -18,7 +18,8 @@ from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, embed_photos
+from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
 from photosieve.sieve import saved

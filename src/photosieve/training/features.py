@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.encoders.protocol import Encoder, Float32Array, Head, PhotoFeatures
+from photosieve.encoders.embedding import PhotoFeatures, photo_features
+from photosieve.encoders.protocol import Encoder, Float32Array, Head
+from photosieve.encoders.words import general_words
 from photosieve.errors import Skipped, TrainingError
 from photosieve.progress import Progress, silent
 
@@ -121,8 +123,8 @@ def prepare(
         raise TrainingError(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
         )
-    found = encoder.photo_features(
-        dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
+    found = photo_features(
+        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
     )
     if not len(found.kept):
         raise TrainingError(
@@ -149,6 +151,6 @@ def assemble(
         targets=dataset.matrix(labels),
         labels=tuple(labels),
         texts=encoder.text_features(labels),
-        words=encoder.text_features(encoder.general_words() if words else ()),
+        words=encoder.text_features(general_words() if words else ()),
         skipped=tuple(found.skipped),
     )

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from photosieve.encoders import runtime
+from photosieve.storage import CACHE
 
 Batches = list[tuple[NDArray[np.float32]]]
 
@@ -38,7 +39,7 @@ def counted() -> tuple[Callable[[], torch.nn.Module], list[Small]]:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 

@@ -10,8 +10,9 @@ import torch
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.encoders import load_encoder, starter
-from photosieve.encoders.protocol import embed_photos, embed_texts
+from photosieve.encoders.embedding import embed_photos, embed_texts
 from photosieve.encoders.starter import SIDE, Starter, build_image_tower, build_text_tower
+from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
@@ -89,8 +90,8 @@ def test_the_fingerprint_is_of_the_weights(encoder: Starter) -> None:
     assert encoder.with_head(moved).fingerprint != encoder.fingerprint
 
 
-def test_general_words_are_the_classes(encoder: Starter) -> None:
-    words = encoder.general_words()
+def test_general_words_are_the_classes() -> None:
+    words = general_words()
     assert len(words) == 1000
     assert words[0] == "tench"
     assert words[-1] == "toilet tissue"
@@ -130,7 +131,7 @@ def test_several_threads_may_embed_texts_at_once() -> None:
 def test_the_general_words_are_embedded_once(
     encoder: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = encoder.general_words()
+    words = general_words()
     first = encoder.text_features(words)
     monkeypatch.setattr(starter, "_text_tower", None)
     again = encoder.text_features(list(words))

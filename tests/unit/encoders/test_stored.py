@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 
 from photosieve.data.dataset import Dataset
-from photosieve.encoders import runtime
+from photosieve.encoders import export_encoder
+from photosieve.encoders.blocks.opening import open_blocks
+from photosieve.encoders.embedding import embed_photos, embed_texts
 from photosieve.encoders.hub import open_hub
-from photosieve.encoders.protocol import embed_photos, embed_texts
 from photosieve.encoders.stored import Stored
 from photosieve.errors import SieveError
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import cache_folder
 from photosieve.training.features import prepare
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
@@ -52,9 +54,6 @@ def vectors(folder: Path) -> tuple[np.ndarray[tuple[int, ...], np.dtype[np.float
     """Vectors of words in a process of its own, and which heavy modules that loaded."""
     code = f"""
 import json, sys
-from pathlib import Path
-from photosieve.encoders import runtime
-runtime.cache_folder = lambda: Path({str(runtime.cache_folder())!r})
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.run import Run
 scorer = Sieve.load({str(folder)!r}).scorer
@@ -68,7 +67,7 @@ print(json.dumps([found, [name for name in ("torch", "transformers") if name in 
 
 
 def test_the_second_process_opens_no_model(saved: Path) -> None:
-    for file in runtime.cache_folder().glob("texts-*.json"):
+    for file in cache_folder().glob("texts-*.json"):
         file.unlink()
     slow, heavy = vectors(saved)
     assert heavy == ["torch", "transformers"]
@@ -90,9 +89,9 @@ def test_the_second_process_opens_no_model(saved: Path) -> None:
 @pytest.mark.parametrize("damage", ["no notes", "empty notes", "no tower"])
 def test_a_damaged_cache_is_made_again(saved: Path, damage: str) -> None:
     wanted = embed_texts(Sieve.load(saved).encoder, ["red"])
-    (notes,) = [f for f in runtime.cache_folder().glob("texts-*.json") if _belongs(f, saved)]
+    (notes,) = [f for f in cache_folder().glob("texts-*.json") if _belongs(f, saved)]
     if damage == "no tower":
-        (runtime.cache_folder() / json.loads(notes.read_text())["tower"]).unlink()
+        (cache_folder() / json.loads(notes.read_text())["tower"]).unlink()
     elif damage == "no notes":
         notes.unlink()
     else:
@@ -123,19 +122,18 @@ def test_long_texts_are_named(saved: Path) -> None:
 def test_everything_else_opens_the_model(saved: Path, zoo: Zoo, tmp_path: Path) -> None:
     encoder = Sieve.load(saved).encoder
     assert isinstance(encoder, Stored)
-    assert len(encoder.general_words()) == 1000
     assert "model" not in vars(encoder)
     found = embed_photos(encoder, zoo.photos).features
     assert found.shape[0] == len(zoo.photos)
     assert encoder.with_head(encoder.head).fingerprint == encoder.fingerprint
-    assert encoder.opened(0, 0, trains_text=True).name == encoder.name
+    assert open_blocks(encoder, 0, 0, trains_text=True).name == encoder.name
     streamed = list(encoder.stream(zoo.photos[:2], lambda path: [_open(path)], _never))
     np.testing.assert_allclose(
         encoder.head.project_photos(np.concatenate([rows for _, rows in streamed])),
         found[:2],
         atol=1e-6,
     )
-    assert encoder.export(tmp_path).name == encoder.name
+    assert export_encoder(encoder, tmp_path).name == encoder.name
 
 
 def _open(path: Path) -> Image.Image:

@@ -11,13 +11,18 @@ import pytest
 import torch
 from torch.nn import functional
 
-from photosieve.encoders import feed, hub, runtime, towers
+from photosieve.encoders import embedding, towers
 from photosieve.encoders.blocks import ends, tail
 from photosieve.encoders.blocks.ends import PooledBlock
+from photosieve.encoders.blocks.opening import open_blocks
 from photosieve.encoders.blocks.tail import Tail
+from photosieve.encoders.embedding import photo_features
+from photosieve.encoders.head import LinearHead
 from photosieve.encoders.hub import Hub, open_hub
 from photosieve.encoders.model import PHOTOS, TEXTS
+from photosieve.encoders.protocol import Encoder
 from photosieve.errors import EncoderError
+from photosieve.storage import cache_folder
 from tests.zoo import FAMILIES, QUERIES, Zoo, theirs
 
 pytestmark = pytest.mark.usefixtures("tower_cache")
@@ -38,19 +43,21 @@ def plain(path: Path) -> Hub:
 
 @functools.cache
 def remembered(path: Path, blocks: int, lora_rank: int, trains_text: bool) -> Hub:
-    return plain(path).opened(blocks, lora_rank, trains_text=trains_text)
+    found = open_blocks(plain(path), blocks, lora_rank, trains_text=trains_text)
+    assert isinstance(found, Hub)
+    return found
 
 
-def start(encoder: Hub) -> Tail:
+def start(encoder: Encoder) -> Tail:
     assert isinstance(encoder.head, Tail)
     return encoder.head
 
 
-def trained(zoo: Zoo, encoder: Hub, *, trains_text: bool = True) -> Tail:
+def trained(zoo: Zoo, encoder: Encoder, *, trains_text: bool = True) -> Tail:
     """The head after two steps that bring photos and queries together."""
     student = encoder.head.student(trains_text=trains_text)
     optimizer = torch.optim.SGD(student.parameters(), lr=0.1)
-    photos = torch.from_numpy(encoder.photo_features(zoo.photos[:4]).features)
+    photos = torch.from_numpy(photo_features(encoder, zoo.photos[:4]).features)
     texts = torch.from_numpy(encoder.text_features(QUERIES))
     for _ in range(2):  # in the first, one factor of a low-rank change is still zero
         optimizer.zero_grad()
@@ -68,7 +75,7 @@ def test_the_parts_are_the_whole(
     monkeypatch.setattr(tail, "HALF_PRECISION", False)
     encoder = opened(zoo, family, *((0, 2) if blocks == "LoRA" else (int(blocks), 0)))
     photos, texts = theirs(family, zoo.path(family), zoo.photos)
-    found = encoder.photo_features(zoo.photos)
+    found = photo_features(encoder, zoo.photos)
     rows = encoder.text_features(QUERIES)
     np.testing.assert_allclose(encoder.head.project_photos(found.features), photos, atol=1e-5)
     np.testing.assert_allclose(encoder.head.project_texts(rows), texts, atol=1e-5)
@@ -85,17 +92,17 @@ def test_the_parts_are_the_whole(
 def test_views_and_nothing_at_all(zoo: Zoo, blocks: int) -> None:
     encoder = opened(zoo, "clip", blocks)
     found, wanted = (
-        model.head.project_photos(model.photo_features(zoo.photos, more_views=True).more_views)
+        model.head.project_photos(photo_features(model, zoo.photos, more_views=True).more_views)
         for model in (encoder, plain(zoo.path("clip")))
     )
     assert found.shape == (5, 5, 24)
     np.testing.assert_allclose(found, wanted, atol=1e-5)
-    few = encoder.photo_features(zoo.photos[:2])
+    few = photo_features(encoder, zoo.photos[:2])
     assert encoder.head.project_photos(few.more_views).shape == (2, 0, 24)
-    assert encoder.head.project_photos(encoder.photo_features([]).features).shape == (0, 24)
+    assert encoder.head.project_photos(photo_features(encoder, []).features).shape == (0, 24)
     assert encoder.head.project_texts(encoder.text_features([])).shape == (0, 24)
     student = encoder.head.student(trains_text=True)
-    views = torch.from_numpy(encoder.photo_features(zoo.photos, more_views=True).more_views)
+    views = torch.from_numpy(photo_features(encoder, zoo.photos, more_views=True).more_views)
     with torch.no_grad():
         assert student.photos(views).shape == (5, 5, 24)
         assert student.texts(torch.from_numpy(encoder.text_features([]))).shape == (0, 24)
@@ -103,11 +110,10 @@ def test_views_and_nothing_at_all(zoo: Zoo, blocks: int) -> None:
 
 def test_batches_for_a_graphics_card(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     one_by_one = opened(zoo, "siglip2")
-    for module in (hub, towers):
-        monkeypatch.setattr(module, "accelerator", lambda: "cpu")
+    monkeypatch.setattr(towers, "accelerator", lambda: "cpu")
     monkeypatch.setattr(towers, "GPU_BATCH", 2)
-    encoder = open_hub(str(zoo.path("siglip2"))).opened(1, 0, trains_text=True)
-    rows, wanted = (model.photo_features(zoo.photos).features for model in (encoder, one_by_one))
+    encoder = open_blocks(open_hub(str(zoo.path("siglip2"))), 1, 0, trains_text=True)
+    rows, wanted = (photo_features(model, zoo.photos).features for model in (encoder, one_by_one))
     np.testing.assert_allclose(rows, wanted, atol=1e-5)
     rows = encoder.text_features(QUERIES)
     np.testing.assert_allclose(rows, one_by_one.text_features(QUERIES), atol=1e-5)
@@ -199,7 +205,7 @@ def test_a_step_moves_all_that_is_to_be_trained_and_nothing_else(
         for name, weight in [*end.model.named_parameters(), *end.model.named_buffers()]:
             assert torch.equal(weight, frozen[name])
     photos, _ = theirs(family, zoo.path(family), zoo.photos)
-    rows = encoder.photo_features(zoo.photos).features
+    rows = photo_features(encoder, zoo.photos).features
     np.testing.assert_allclose(encoder.head.project_photos(rows), photos, atol=1e-5)
 
 
@@ -222,7 +228,7 @@ def test_the_last_block_is_worked_out_for_the_token_that_is_read(
     short = opened(zoo, family, 2)
     ours = trained(zoo, short).arrays()
     monkeypatch.setattr(ends, "POOLED", {PHOTOS: (), TEXTS: ()})
-    full = plain(zoo.path(family)).opened(2, 0, trains_text=True)
+    full = open_blocks(plain(zoo.path(family)), 2, 0, trains_text=True)
     for encoder, wanted_sides in ((short, sides), (full, "")):
         pooled = [
             end.layout.side.tower
@@ -243,7 +249,7 @@ def test_both_ways_to_find_the_end_of_a_text(zoo: Zoo, tmp_path: Path, eos: int)
     (folder / "config.json").write_text(
         config.replace('"eos_token_id": 1', f'"eos_token_id": {eos}')
     )
-    encoder = open_hub(str(folder)).opened(1, 0, trains_text=True)
+    encoder = open_blocks(open_hub(str(folder)), 1, 0, trains_text=True)
     _, texts = theirs("clip", folder, zoo.photos[:1])
     found = encoder.head.project_texts(encoder.text_features(QUERIES))
     np.testing.assert_allclose(found, texts, atol=1e-5)
@@ -279,7 +285,7 @@ def test_a_head_between_two_others(zoo: Zoo) -> None:
     before, after = encoder.head.arrays(), end.arrays()
     half_way = {name: np.float32(0.5) * (before[name] + after[name]) for name in before}
     middle = start(encoder).with_arrays(half_way)
-    rows = encoder.photo_features(zoo.photos).features
+    rows = photo_features(encoder, zoo.photos).features
     first, half, last = (head.project_photos(rows) for head in (encoder.head, middle, end))
     assert ((first * half).sum(1) > (first * last).sum(1)).all()
     assert len({head.fingerprint() for head in (encoder.head, middle, end)}) == 3
@@ -289,7 +295,7 @@ def test_a_head_between_two_others(zoo: Zoo) -> None:
 def test_half_precision(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = opened(zoo, "clip", ALL)
     monkeypatch.setattr(tail, "_has_half", lambda _: True)
-    rows = torch.from_numpy(encoder.photo_features(zoo.photos).features)
+    rows = torch.from_numpy(photo_features(encoder, zoo.photos).features)
     student = encoder.head.student(trains_text=True)
     half = student.photos(rows)
     monkeypatch.setattr(tail, "HALF_PRECISION", False)
@@ -328,7 +334,7 @@ def test_threads_do_not_see_each_others_texts(zoo: Zoo) -> None:
 
 def test_nothing_to_open(zoo: Zoo) -> None:
     encoder = plain(zoo.path("clip"))
-    assert encoder.opened(0, 0, trains_text=True) is encoder
+    assert open_blocks(encoder, 0, 0, trains_text=True) is encoder
 
 
 @pytest.mark.parametrize("family", ["clip", "align"])
@@ -347,16 +353,16 @@ def test_a_tower_without_attention(zoo: Zoo) -> None:
 def test_a_trained_encoder_is_not_opened(zoo: Zoo) -> None:
     encoder = opened(zoo, "clip")
     with pytest.raises(EncoderError, match="only a pretrained encoder can be opened"):
-        encoder.opened(1, 0, trains_text=False)
+        open_blocks(encoder, 1, 0, trains_text=False)
 
 
 def test_a_model_of_another_build(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ends._Given, "forward", lambda *_, **__: torch.ones(1, 17, 40))
     with pytest.raises(EncoderError, match="not built like those that photosieve can take apart"):
-        plain(zoo.path("clip")).opened(1, 0, trains_text=True)
+        open_blocks(plain(zoo.path("clip")), 1, 0, trains_text=True)
     monkeypatch.setattr("photosieve.encoders.towers.BLOCKS", "rooms")
     with pytest.raises(EncoderError, match="the blocks of a CLIPModel cannot be told"):
-        plain(zoo.path("clip")).opened(1, 0, trains_text=True)
+        open_blocks(plain(zoo.path("clip")), 1, 0, trains_text=True)
 
 
 # Features that are too large for memory.
@@ -365,10 +371,10 @@ def test_a_model_of_another_build(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> 
 def test_large_features_are_kept_in_a_file(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = opened(zoo, "clip")
     bad = zoo.folder / "none.jpg"
-    small = encoder.photo_features([bad, *zoo.photos], more_views=True)
-    monkeypatch.setattr(feed, "MOST_MEMORY", 1000)
-    before = set(runtime.cache_folder().iterdir())
-    large = encoder.photo_features([bad, *zoo.photos], more_views=True)
+    small = photo_features(encoder, [bad, *zoo.photos], more_views=True)
+    monkeypatch.setattr(embedding, "MOST_MEMORY", 1000)
+    before = set(cache_folder().iterdir())
+    large = photo_features(encoder, [bad, *zoo.photos], more_views=True)
     np.testing.assert_array_equal(large.features, small.features)
     np.testing.assert_array_equal(large.more_views, small.more_views)
     np.testing.assert_array_equal(
@@ -379,7 +385,7 @@ def test_large_features_are_kept_in_a_file(zoo: Zoo, monkeypatch: pytest.MonkeyP
     # Nothing is left on the disk when it is no longer wanted.
     assert not [
         path
-        for path in set(runtime.cache_folder().iterdir()) - before
+        for path in set(cache_folder().iterdir()) - before
         if path.suffix not in (".xml", ".bin")
     ]
 
@@ -392,9 +398,11 @@ def backing(array: object) -> type:
     return np.memmap if np.memmap in kinds else np.ndarray
 
 
-def test_features_that_fit_nowhere(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = opened(zoo, "clip")
-    monkeypatch.setattr(feed, "MOST_MEMORY", 1000)
-    wide = dataclasses.replace(encoder.trunk, photo_width=encoder.trunk.photo_width * 2**30)
+def test_features_that_fit_nowhere(zoo: Zoo) -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Wide(LinearHead):
+        photo_width = 2**42
+
+    encoder = plain(zoo.path("clip"))
     with pytest.raises(EncoderError, match=r"^5 photos take [\d.]+ GiB .* no room .*; take fewer"):
-        dataclasses.replace(encoder, trunk=wide).photo_features(zoo.photos)
+        photo_features(encoder.with_head(Wide(**encoder.head.arrays())), zoo.photos)

@@ -14,8 +14,9 @@ import pytest
 
 from photosieve.data.photos import Bytes
 from photosieve.decision.cut import Cut
-from photosieve.encoders import runtime
-from photosieve.encoders.protocol import Float32Array, embed_photos, embed_texts
+from photosieve.encoders.embedding import embed_photos, embed_texts, photo_features
+from photosieve.encoders.protocol import Float32Array
+from photosieve.encoders.words import general_words
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import neighbors as ann
 from photosieve.index import snapshot, store
@@ -28,6 +29,7 @@ from photosieve.sieve import saved as storage
 from photosieve.sieve.scorer import matches
 from photosieve.sieve.sieve import Sieve
 from photosieve.sieve.untrained import untrained
+from photosieve.storage import CACHE
 from photosieve.training.features import Prepared
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
@@ -48,7 +50,7 @@ def sieve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(storage, "load_encoder", fake_by_name)
-    monkeypatch.setattr(runtime, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setenv(CACHE, str(tmp_path / "cache"))
     CountingEncoder.embedded.clear()
 
 
@@ -312,7 +314,7 @@ def test_a_retrained_sieve_costs_no_embedding(
     assert not np.allclose(before, shared.snapshot.vectors, atol=1e-3)
     loaded = Sieve.load(other)
     paths = [Path(g.root, p) for g in shared.snapshot.groups for p in shared.snapshot.paths(g)]
-    features = loaded.encoder.photo_features(paths).features
+    features = photo_features(loaded.encoder, paths).features
     assert np.array_equal(shared.snapshot.vectors, loaded.encoder.head.project_photos(features))
     assert Index(index.address).status()["sieve"] == str(other)
 
@@ -491,14 +493,13 @@ import os
 from pathlib import Path
 import faiss, lancedb, pyarrow.compute
 from photosieve.sieve import saved as storage
-from photosieve.encoders import runtime
 from photosieve.index.index import Index
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
 from tests.library import fake_by_name
 storage.load_encoder = fake_by_name
 public = Path({scratch!r})
-runtime.cache_folder = lambda: public / "theirs"
+os.environ["PHOTOSIEVE_CACHE"] = str(public / "theirs")
 os.setuid({nobody})
 for name in ("whole", "bare"):
     print(len(Index(public / name, public / "sieve").search("red")))
@@ -803,7 +804,7 @@ def test_neighbors_are_measured_without_labels_too(
     monkeypatch.setattr(ann, "FROM", 20)
     monkeypatch.setattr(ann, "make", lambda _, __, asked, ___: queries.append(asked))
     index.update(tmp_path / "untrained", folder)
-    words = CountingEncoder().general_words()[::20]
+    words = general_words()[::20]
     assert np.array_equal(queries[0], embed_texts(CountingEncoder(), words))
 
 

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,11 @@ def test_a_sieve_without_labels_guarantees_nothing(sieve: Sieve) -> None:
     assert "## Labels" not in text
 
 
+@dataclass(frozen=True)
+class Licensed(FakeEncoder):
+    license: str = ""
+
+
 @pytest.mark.parametrize(
     ("name", "license", "base", "words"),
     [
@@ -102,7 +107,7 @@ def test_a_sieve_without_labels_guarantees_nothing(sieve: Sieve) -> None:
 def test_the_pretrained_model_and_its_license(
     sieve: Sieve, name: str, license: str, base: str | None, words: str
 ) -> None:
-    text = written(sieve, encoder=FakeEncoder(name=name, license=license))
+    text = written(sieve, encoder=Licensed(name=name, license=license))
     assert header(text).get("base_model") == base
     assert header(text)["license"] == (license or "unknown")
     assert header(text)["library_name"] == "photosieve"

@@ -1,16 +1,17 @@
 """The leaderboard: rows, seeds, what is left out, and that all are tested on the same photos."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from photosieve.data.dataset import Dataset
 from photosieve.decision.cut import NOTEBOOK
-from photosieve.encoders.protocol import Encoder, Head, PhotoFeatures
+from photosieve.encoders.blocks import opening
+from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other
 from photosieve.errors import EncoderError, UsageError
 from photosieve.sieve.compare import compare, compare_prepared
 from photosieve.training.features import Prepared, prepare
@@ -75,21 +76,34 @@ def test_an_unknown_recipe_stops_before_any_training(encoder: Encoder, listings:
 
 @dataclass(frozen=True)
 class Openable(FakeEncoder):
-    """A fake encoder with two blocks that keeps count of what it is asked for."""
+    """A fake encoder with two blocks that keeps count of its inputs."""
 
-    asked: list[Any] = field(default_factory=list)
+    asked: list[tuple[str, int, bool]] = field(default_factory=list)
 
-    def photo_features(self, paths: Sequence[Path], **options: Any) -> PhotoFeatures:
-        self.asked.append((self.name, len(paths), options["more_views"]))
-        return super().photo_features(paths, **options)
+    def stream(
+        self,
+        items: Iterable[Item],
+        load: Callable[[Item], Sequence[Image.Image] | Other],
+        other: Callable[[Item, Other], None],
+    ) -> Iterator[tuple[Item, Float32Array]]:
+        found = list(super().stream(items, load, other))
+        self.asked.append((self.name, len(found), len(found[0][1]) > 1))
+        return iter(found)
 
     def with_head(self, head: Head) -> "Openable":
         return replace(self, head=head)
 
-    def opened(self, blocks: int, lora_rank: int, *, trains_text: bool) -> "Openable":
+
+@pytest.fixture(autouse=True)
+def _openable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_blocks(
+        encoder: Openable, blocks: int, lora_rank: int, *, trains_text: bool
+    ) -> Openable:
         if blocks > 2 or lora_rank:
             raise EncoderError("this model has 2 blocks, and peft is not there")
-        return Openable(name=f"{blocks} open, {trains_text}", asked=self.asked)
+        return Openable(name=f"{blocks} open, {trains_text}", asked=encoder.asked)
+
+    monkeypatch.setattr(opening, "open_blocks", open_blocks)
 
 
 def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: Path) -> None:

@@ -8,7 +8,9 @@ from numpy.testing import assert_allclose
 
 from photosieve.decision.calibration import Background, Calibration, background
 from photosieve.decision.cut import Cut
-from photosieve.encoders.protocol import Encoder, Float32Array, embed_photos, embed_texts, unit
+from photosieve.encoders.embedding import embed_photos, embed_texts
+from photosieve.encoders.head import unit
+from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.sieve.query import Term
 from photosieve.sieve.scorer import Scorer, matches
 from photosieve.training.features import Prepared

@@ -14,7 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
-from photosieve.encoders.protocol import Encoder, Head, Student, unit
+from photosieve.encoders.head import unit
+from photosieve.encoders.protocol import Encoder, Head, Student
 from photosieve.errors import TrainingError
 from photosieve.training.batches import shuffled
 from photosieve.training.checkpoints import Checkpoints
@@ -378,7 +379,7 @@ class Counted:
             sizes.append(len(features))
             return photos(features)
 
-        student.photos = counted  # type: ignore[method-assign]
+        student.photos = counted
         return student
 
     def __getattr__(self, name: str) -> Any:
@@ -455,7 +456,7 @@ def test_too_little_memory_says_which_number_to_lower(
     class Huge(Counted):
         def student(self, *, trains_text: bool) -> Student:
             student = self._head.student(trains_text=trains_text)
-            student.photos = too_much  # type: ignore[method-assign]
+            student.photos = too_much
             return student
 
     recipe = replace(LOSSES["balanced_sigmoid"], blocks=blocks)

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from photosieve.encoders.blocks.ends import End
-from photosieve.encoders.head import fingerprint
-from photosieve.encoders.protocol import Float32Array, unit
+from photosieve.encoders.head import fingerprint, unit
+from photosieve.encoders.protocol import Float32Array, Student
 
 HALF_PRECISION = True
 """Whether training computes in bfloat16 where that is faster; the weights stay in float32."""
@@ -51,6 +51,16 @@ class Tail:
         values = {name: weight.numpy(force=True) for name, weight in weights.items()}
         return cls(photo_end, text_end, values, lora_rank)
 
+    @property
+    def photo_width(self) -> int:
+        """How many numbers the row of a photo has."""
+        return self.photo_end.layout.width
+
+    @property
+    def text_width(self) -> int:
+        """How many numbers the row of a text has for each token."""
+        return self.text_end.layout.width if self.text_end else self.photo_end.size
+
     def project_photos(self, features: Float32Array) -> Float32Array:
         """Embed photos, (..., p), as unit vectors, (..., d)."""
         return _embed(self._ends[0], features)
@@ -72,8 +82,11 @@ class Tail:
         """Hash of all that training may change."""
         return fingerprint(self.values)
 
-    def student(self, *, trains_text: bool) -> TailStudent:
+    def student(self, *, trains_text: bool) -> Student:
         """Return a copy to train.
+
+        Vectors are computed where the model is, on the graphics card if there is one, and returned
+        to where the features are. Without gradients, a few at a time.
 
         Raises
         ------
@@ -82,57 +95,30 @@ class Tail:
         """
         if trains_text and not self.text_end:
             raise ValueError("the encoder was opened for photos alone")
-        return TailStudent(self, trains_text)
+        photo_end = _learner(self.photo_end, self.values, self.lora_rank)
+        text_end = self.text_end
+        if text_end:
+            text_end = (
+                _learner(text_end, self.values, self.lora_rank)
+                if trains_text
+                else _filled(text_end, self.values)
+            )
+        ends = [end for end in (photo_end, text_end) if end]
+
+        def arrays() -> dict[str, Float32Array]:
+            return self.arrays() | {k: v for end in ends for k, v in _trained(end).items()}
+
+        return Student(
+            weights=[weight for end in ends for weight in end.parameters() if weight.requires_grad],
+            photos=lambda features: _vectors(photo_end, features),
+            texts=lambda features: _vectors(text_end, features) if text_end else features,
+            arrays=arrays,
+        )
 
     @functools.cached_property
     def _ends(self) -> tuple[End, End | None]:
         text_end = self.text_end and _filled(self.text_end, self.values)
         return _filled(self.photo_end, self.values), text_end
-
-
-class TailStudent:
-    """A `Tail` in training; see `photosieve.encoders.protocol.Student`.
-
-    Parameters
-    ----------
-    tail : Tail
-        Where training starts.
-    trains_text : bool
-        Whether its text side is trained too.
-    """
-
-    def __init__(self, tail: Tail, trains_text: bool) -> None:
-        self._start = tail
-        self._photos = _learner(tail.photo_end, tail.values, tail.lora_rank)
-        self._texts = tail.text_end
-        if tail.text_end and trains_text:
-            self._texts = _learner(tail.text_end, tail.values, tail.lora_rank)
-        elif tail.text_end:
-            self._texts = _filled(tail.text_end, tail.values)
-
-    def parameters(self) -> list[torch.Tensor]:
-        """Return what moves, in an order that is always the same."""
-        ends = [self._photos] if self._texts is None else [self._photos, self._texts]
-        return [weight for end in ends for weight in end.parameters() if weight.requires_grad]
-
-    def photos(self, features: torch.Tensor) -> torch.Tensor:
-        """Map photos, (..., p), to vectors of any length, (..., d).
-
-        They are computed where the model is, on the graphics card if there is one, and returned to
-        where the features are. Without gradients, a few at a time.
-        """
-        return _vectors(self._photos, features)
-
-    def texts(self, features: torch.Tensor) -> torch.Tensor:
-        """Map texts, (m, q), to vectors of any length, (m, d)."""
-        return features if self._texts is None else _vectors(self._texts, features)
-
-    def arrays(self) -> dict[str, Float32Array]:
-        """Return what `Tail.arrays` returns, as trained so far."""
-        found = self._start.arrays() | _trained(self._photos)
-        if self._texts is not None:
-            found |= _trained(self._texts)
-        return found
 
 
 def _vectors(end: End, features: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,95 @@
+"""Open an encoder for training: its head becomes the last blocks of each tower, or everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.encoders.blocks.ends import End, open_end
+from photosieve.encoders.blocks.tail import Tail
+from photosieve.encoders.head import LinearHead
+from photosieve.encoders.hub import Hub
+from photosieve.encoders.model import PHOTOS, TEXTS, Side, explained
+from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.encoders.runtime import Tower
+from photosieve.encoders.stored import Stored
+from photosieve.encoders.towers import accelerator, front_tower, no_tower
+from photosieve.errors import EncoderError
+
+
+def open_blocks(encoder: Encoder, blocks: int, lora_rank: int, *, trains_text: bool) -> Encoder:
+    """Return the same model with a head of more than the projections.
+
+    Its embeddings are the same to rounding. Its features are the inputs of the head, in rows that
+    only the head can read.
+
+    Training then changes the last `blocks` blocks of each opened tower and the projections after
+    them, or the parts in their place: SigLIP's pooling of photos and its last layer of texts. The
+    norms between them stay. With -1 it changes everything, and with `lora_rank` the matrices of
+    attention in all blocks, of which ALIGN's image tower has none.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    blocks : int
+        How many of the last blocks of each tower belong to the head; -1 for all.
+    lora_rank : int
+        If above 0, the head is everything, and training adds changes of this rank.
+    trains_text : bool
+        Whether the text tower is opened too.
+
+    Raises
+    ------
+    EncoderError
+        If this model has no blocks that can be trained, or fewer, or its head is a trained one.
+    """
+    if not blocks and not lora_rank:
+        return encoder
+    if isinstance(encoder, Stored):
+        encoder = encoder.model
+    if not isinstance(encoder, Hub):
+        name = "the starter" if encoder.name == "starter" else encoder.name
+        raise EncoderError(
+            f"of {name} only the head can be trained; choose a recipe without blocks "
+            "and LoRA, or another encoder"
+        )
+    if encoder.head.fingerprint() != encoder.plain.fingerprint():
+        raise EncoderError(
+            f"{encoder.name} was trained already, and only a pretrained encoder can be opened; "
+            "load it anew"
+        )
+    kept = 0 if lora_rank or blocks < 0 else blocks
+    photos, photo_end = _open_side(encoder, PHOTOS, kept, lora_rank)
+    texts, text_end = _embedding(encoder.trunk.texts, encoder.plain), None
+    if trains_text:
+        texts, text_end = _open_side(encoder, TEXTS, kept, lora_rank)
+    tail = Tail.start(photo_end, text_end, lora_rank)
+    if not tail.values:
+        raise EncoderError(
+            f"{encoder.name} has no attention in what is to be trained, which LoRA would change; "
+            "choose another recipe"
+        )
+    return replace(encoder, trunk=replace(encoder.trunk, photos=photos, texts=texts), head=tail)
+
+
+def _open_side(encoder: Hub, side: Side, kept: int, lora_rank: int) -> tuple[Tower, End]:
+    """Return the tower that gives rows of one side, and the end that reads them."""
+    model, example, device = encoder.model, encoder.trunk.examples[side], accelerator()
+    with explained(encoder.name, "the model"):
+        end = open_end(model, side, example, kept, low_rank=lora_rank > 0)
+    tower = front_tower(model, side, example, device, kept) if kept else no_tower(side)
+    return tower, end.to(device or "cpu")
+
+
+def _embedding(tower: Tower, head: LinearHead) -> Tower:
+    """Return a text tower that gives the head's vectors of its features, (m, d)."""
+
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
+        for rows in tower(inputs):
+            yield np.asarray((rows - head.text_mean) @ head.text, np.float32)
+
+    return run

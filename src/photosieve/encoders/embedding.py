@@ -1,0 +1,136 @@
+"""Photos and texts through an encoder: as features of the trunk, or as unit vectors."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve import storage
+from photosieve.data import photos
+from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.errors import EncoderError, PhotoError, Skipped, one_line
+from photosieve.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MOST_MEMORY = 2 * 2**30
+"""Features of more bytes than this are kept in a file in the cache folder."""
+
+
+@dataclass(frozen=True)
+class PhotoFeatures:
+    """Features of a list of photos.
+
+    Parameters
+    ----------
+    features : array (kept, p)
+    kept : array of int (kept,)
+        Positions of their photos in the list.
+    skipped : tuple of Skipped
+        The photos that could not be read.
+    more_views : array (kept, v, p)
+        Features of further views of each photo, for training; v is 0 unless they were asked for.
+    """
+
+    features: Float32Array
+    kept: NDArray[np.intp]
+    skipped: tuple[Skipped, ...]
+    more_views: Float32Array
+
+
+def photo_features(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    *,
+    more_views: bool = False,
+    max_pixels: int = photos.DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> PhotoFeatures:
+    """Decode photos and run the trunk's image side, each once.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    paths : sequence of Path
+        Photos that cannot be read are skipped.
+    more_views : bool
+        Whether to run it on the views of `photosieve.data.photos.more_views` too.
+    max_pixels : int
+        Larger photos are skipped.
+    progress : Progress
+
+    Raises
+    ------
+    EncoderError
+        If there is no room for the features.
+    """
+    # Further views enlarge the corners of a photo.
+    side = encoder.shortest_side and encoder.shortest_side * (1 + more_views)
+    skipped: list[Skipped] = []
+
+    def load(index: int) -> Sequence[Image.Image] | Skipped:
+        try:
+            photo = photos.decode(paths[index], shortest_side=side, max_pixels=max_pixels)
+        except PhotoError as error:
+            return Skipped.from_error(error)
+        return [photo, *photos.more_views(photo)] if more_views else [photo]
+
+    def skip(index: int, reason: Skipped) -> None:
+        skipped.append(reason)
+        progress("reading photos", index + 1, len(paths))
+
+    table = _room(len(paths), 1 + photos.MORE_VIEWS * more_views, encoder.head.photo_width)
+    kept: list[int] = []
+    for index, rows in encoder.stream(range(len(paths)), load, skip):
+        table[len(kept)] = rows
+        kept.append(index)
+        progress("reading photos", len(kept) + len(skipped), len(paths))
+    table = table[: len(kept)]
+    return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
+
+
+def embed_photos(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    *,
+    max_pixels: int = photos.DEFAULT_MAX_PIXELS,
+    progress: Progress = silent,
+) -> PhotoFeatures:
+    """Embed photos as unit vectors, (kept, d); they stand in place of the features."""
+    found = photo_features(encoder, paths, max_pixels=max_pixels, progress=progress)
+    project = encoder.head.project_photos
+    return replace(found, features=project(found.features), more_views=project(found.more_views))
+
+
+def embed_texts(encoder: Encoder, texts: Sequence[str]) -> Float32Array:
+    """Embed texts as unit vectors, (m, d)."""
+    return encoder.head.project_texts(encoder.text_features(texts))
+
+
+def _room(count: int, views: int, width: int) -> Float32Array:
+    """Return an empty table, (count, views, width), in memory or in a file without a name."""
+    size = count * views * width * 4
+    folder = storage.cache_folder()
+    try:
+        if size <= MOST_MEMORY:
+            return np.empty((count, views, width), np.float32)
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            # A disk that turns out to be full when a page is written would end the process.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            return np.asarray(np.memmap(file, np.float32, "w+", shape=(count, views, width)))
+    except (MemoryError, OSError) as error:
+        raise EncoderError(
+            f"{count} photos take {size / 2**30:.1f} GiB in the form that this recipe wants, for "
+            f"which there is no room in memory or in {folder} ({one_line(error)}); take fewer "
+            "photos, or a recipe that trains fewer blocks or has more_views=false"
+        ) from error
