@@ -1,0 +1,40 @@
+"""Sieves of earlier versions still load, and answer as they did."""
+
+from pathlib import Path
+
+import pytest
+
+from photosieve.encoders.protocol import Encoder
+from photosieve.sieve.sieve import Sieve
+
+FOLDER = Path(__file__).with_name("sieve-0.1")
+"""Made of the four buildings of the fixture `listings`, before fields and packages were renamed."""
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("red", {"red.png": 0.999856, "red-too.png": 0.999855, "both.png": 0.801759}),
+        ("garden", {"green.png": 0.983099}),
+        ("blue", {"blue.png": 0.999894, "both.png": 0.926}),
+    ],
+)
+def test_a_sieve_of_version_0_1_answers_as_it_did(
+    query: str, expected: dict[str, float], encoder: Encoder, listings: Path
+) -> None:
+    sieve = Sieve.load(FOLDER, encoder)
+    hits = sieve.search(query, listings / "test" / "house-8")
+    assert {hit.path.name: hit.probability for hit in hits} == pytest.approx(expected, abs=1e-5)
+    assert sieve.recipe.normalizes
+    assert sieve.history.epochs == 30
+
+
+def test_it_can_be_saved_in_the_form_of_today(encoder: Encoder, tmp_path: Path) -> None:
+    sieve = Sieve.load(FOLDER, encoder)
+    sieve.save(tmp_path / "sieve")
+    again = Sieve.load(tmp_path / "sieve", encoder)
+    assert (again.recipe, again.tuning, again.history) == (
+        sieve.recipe,
+        sieve.tuning,
+        sieve.history,
+    )
