@@ -123,7 +123,7 @@ def compare(
         before += seeds * len(group)
     return Comparison(
         best_first([row for part in parts for row in part.rows]),
-        {name: found for part in parts for name, found in part.evaluations.items()},
+        {name: own for part in parts for name, own in part.evaluations.items()},
         left_out,
         parts[0].skipped,
     )
@@ -165,7 +165,7 @@ def compare_prepared(
         best_first(
             [ComparisonRow.over_seeds(name, *notes[name], e) for name, e in evaluations.items()]
         ),
-        {name: tuple(found) for name, found in evaluations.items()},
+        {name: tuple(own) for name, own in evaluations.items()},
         {},
         (*train.skipped, *test.skipped),
     )
@@ -173,8 +173,8 @@ def compare_prepared(
 
 def _recipes(recipes: Iterable[str | Recipe]) -> list[Recipe]:
     """Return each recipe once."""
-    found = (recipe if isinstance(recipe, Recipe) else get_recipe(recipe) for recipe in recipes)
-    return list(dict.fromkeys(found))
+    chosen = (recipe if isinstance(recipe, Recipe) else get_recipe(recipe) for recipe in recipes)
+    return list(dict.fromkeys(chosen))
 
 
 def _by_trained_part(recipes: Sequence[Recipe]) -> list[list[Recipe]]:

@@ -117,7 +117,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
     try:
         recipe, guarantee = Recipe.from_dict(manifest["recipe"]), manifest["guarantee"]
         background = {name: float(x) for name, x in manifest["average_background"].items()}
-        found = kind(
+        record = kind(
             encoder=_encoder(folder.resolve(), contents, encoder),
             labels={str(label): int(count) for label, count in manifest["labels"].items()},
             recipe=recipe,
@@ -137,12 +137,12 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
         raise SieveError(
             f"{folder / MANIFEST}: the file is damaged ({error!r}); train again"
         ) from None
-    if found.encoder.fingerprint != fingerprint:
+    if record.encoder.fingerprint != fingerprint:
         raise SieveError(
             f"{folder}: the cut was tuned for other weights than those found here "
             "(another version of the encoder's packages?); train again"
         )
-    return found
+    return record
 
 
 def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> Encoder:

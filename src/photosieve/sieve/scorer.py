@@ -53,8 +53,8 @@ class Reading:
             known = "a word; there are no labels yet"
         else:
             known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
-        behind = self.background
-        return f"{known}; background score {behind.mean:z.3f} +- {behind.deviation:.3f}"
+        background = self.background
+        return f"{known}; background score {background.mean:z.3f} +- {background.deviation:.3f}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON, without the vector."""

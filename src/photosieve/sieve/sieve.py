@@ -235,10 +235,10 @@ class Sieve(Record):
             scores = data.scores(self.encoder.head).astype(float)
             relevant, groups = data.targets, data.dataset.groups
         values = self.tuning.calibration.labels(scores, labels)
-        found = guarantee(values, relevant, groups, target, confidence)
-        cut = Cut.threshold(found.threshold)
+        chosen = guarantee(values, relevant, groups, target, confidence)
+        cut = Cut.threshold(chosen.threshold)
         tuning = with_cut(self.tuning, cut, target, scores, relevant, groups, labels)
-        return replace(self, tuning=tuning, guarantee=found)
+        return replace(self, tuning=tuning, guarantee=chosen)
 
     def evaluate(
         self,
@@ -317,16 +317,16 @@ class Sieve(Record):
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
         paths = find_all(folders)
-        found = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
+        photos = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,
             self.cut,
             query,
             readings,
-            [paths[index] for index in found.kept],
-            found.features,
+            [paths[index] for index in photos.kept],
+            photos.features,
             top=top,
-            skipped=found.skipped,
+            skipped=photos.skipped,
         )
 
     def save(self, folder: str | Path) -> None:

@@ -48,10 +48,10 @@ def untrained(
         photos[row]
         for row in np.linspace(0, len(photos) - 1, min(BACKGROUND_PHOTOS, len(photos)), dtype=int)
     ]
-    found = embed_photos(model, some, progress=progress)
-    if not len(found.kept):
+    features = embed_photos(model, some, progress=progress)
+    if not len(features.kept):
         raise TrainingError(
-            f"none of {len(some)} photos can be read; the first: {found.skipped[0]}"
+            f"none of {len(some)} photos can be read; the first: {features.skipped[0]}"
         )
     nothing = np.zeros((0, 0))
     # Words are as good as labels here: none is held back for being remote from all labels.
@@ -63,9 +63,9 @@ def untrained(
         seed=0,
         tuning=Tuning(calibration, Cut.threshold(0.5), "f1", "untrained", {}, {}),
         evidence=Evidence(nothing, nothing.astype(bool), (), (), None, None),
-        background=found.features,
-        average=average_background(found.features, embed_texts(model, general_words())),
+        background=features.features,
+        average=average_background(features.features, embed_texts(model, general_words())),
         seconds=0.0,
         history=History(epochs=0),
-        skipped=found.skipped,
+        skipped=features.skipped,
     )

@@ -123,34 +123,34 @@ def prepare(
         raise TrainingError(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
         )
-    found = photo_features(
+    features = photo_features(
         encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
     )
-    if not len(found.kept):
+    if not len(features.kept):
         raise TrainingError(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
-            f"the first: {found.skipped[0]}"
+            f"the first: {features.skipped[0]}"
         )
-    return assemble(encoder, dataset, found, labels, words=words)
+    return assemble(encoder, dataset, features, labels, words=words)
 
 
 def assemble(
     encoder: Encoder,
     dataset: Dataset,
-    found: PhotoFeatures,
+    features: PhotoFeatures,
     labels: Sequence[str],
     *,
     words: bool = True,
 ) -> Prepared:
     """Put features of a dataset's photos together with its labels and their texts."""
-    dataset = dataset.select(found.kept)
+    dataset = dataset.select(features.kept)
     return Prepared(
         dataset=dataset,
-        photos=found.features,
-        more_views=found.more_views,
+        photos=features.features,
+        more_views=features.more_views,
         targets=dataset.matrix(labels),
         labels=tuple(labels),
         texts=encoder.text_features(labels),
         words=encoder.text_features(general_words() if words else ()),
-        skipped=tuple(found.skipped),
+        skipped=tuple(features.skipped),
     )

@@ -71,11 +71,11 @@ def out_of_fold(
 
     jobs = [functools.partial(score, number) for number in range(len(folds))]
     side_by_side = not recipe.trains_blocks
-    found = run_all(jobs, "scoring held-out buildings", run.progress, side_by_side=side_by_side)
+    parts = run_all(jobs, "scoring held-out buildings", run.progress, side_by_side=side_by_side)
     # A fold that stopped early stays as it was.
-    epochs = max(len(part) for part in found)
-    table = np.full((epochs, max(part.shape[1] for part in found), *data.targets.shape), np.nan)
-    for rows, part in zip(folds, found, strict=True):
+    epochs = max(len(part) for part in parts)
+    table = np.full((epochs, max(part.shape[1] for part in parts), *data.targets.shape), np.nan)
+    for rows, part in zip(folds, parts, strict=True):
         table[:, :, rows] = part[np.minimum(np.arange(epochs), len(part) - 1)]
     if table.shape[:2] == (1, 1):  # nothing to choose from
         return table[0, 0], History(recipe.epochs)
@@ -126,9 +126,9 @@ def hidden_words(
         remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
         asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])  # (k, d)
         photos = head.project_photos(data.photos[held_out])  # (m, d)
-        behind = head.project_photos(seen.photos)
-        average = average_background(behind, words)
-        normal = [background(behind @ t, average).normalize(photos @ t) for t in asked]
+        seen_photos = head.project_photos(seen.photos)
+        average = average_background(seen_photos, words)
+        normal = [background(seen_photos @ t, average).normalize(photos @ t) for t in asked]
         right = np.zeros((len(photos), len(asked)), bool)
         right[:, : len(hidden)] = data.targets[np.ix_(held_out, hidden)]
         _, building = np.unique(np.array(data.dataset.groups)[held_out], return_inverse=True)

@@ -41,12 +41,12 @@ def run_all(
         all processors and telling of its own progress.
     """
     if not side_by_side:
-        found = []
+        results = []
         for done, job in enumerate(jobs):
             progress(stage, done, len(jobs))
-            found.append(job(progress))
+            results.append(job(progress))
         progress(stage, len(jobs), len(jobs))
-        return found
+        return results
     stop = threading.Event()
 
     def watch(*_: object) -> None:

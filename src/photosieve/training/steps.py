@@ -204,11 +204,11 @@ class Steps:
 
     def _photos(self, rows: torch.Tensor, view: torch.Tensor) -> torch.Tensor:
         """Features of photos, each in one of its views, (batch, p)."""
-        found = self.data.photos[rows.numpy()]
+        features = self.data.photos[rows.numpy()]
         other = np.flatnonzero(view.numpy())
         if len(other):
-            found[other] = self.data.more_views[rows.numpy()[other], view.numpy()[other] - 1]
-        return torch.from_numpy(found).to(self.device)
+            features[other] = self.data.more_views[rows.numpy()[other], view.numpy()[other] - 1]
+        return torch.from_numpy(features).to(self.device)
 
 
 def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Float32Array:
@@ -222,9 +222,9 @@ def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Float32Array:
 
 def _unique(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Distinct values, ascending, and where each value stands among them."""
-    found: tuple[torch.Tensor, torch.Tensor]
-    found = torch.unique(values, return_inverse=True)
-    return found
+    distinct_values: tuple[torch.Tensor, torch.Tensor]
+    distinct_values = torch.unique(values, return_inverse=True)
+    return distinct_values
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:
