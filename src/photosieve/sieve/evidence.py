@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
 from photosieve.decision.calibration import Calibration, HiddenWords
+from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
 from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder, Head
@@ -154,7 +155,7 @@ class Evidence:
         return tune(
             *self.held_out(),
             labels,
-            objective,
+            Objective(objective),
             usual=self.usual,
             hidden=self.hidden,
         )
