@@ -14,7 +14,7 @@ from photosieve.data.scan import Finding, ListedPhoto, scan
 from photosieve.errors import PhotoError
 
 _EXAMPLES = 10
-_SMALL = 32  # every byte is read and checked at this size too, but several times faster
+_DECODED_SIDE = 32  # the whole file is still read and checked, several times faster
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def _rare_labels(listed: Sequence[ListedPhoto], spellings: dict[str, str]) -> It
 def _unreadable(photos: Sequence[Path], max_pixels: int) -> Iterator[Finding]:
     def attempt(photo: Path) -> PhotoError | None:
         try:
-            decode(photo, shortest_side=_SMALL, max_pixels=max_pixels)
+            decode(photo, shortest_side=_DECODED_SIDE, max_pixels=max_pixels)
         except PhotoError as error:
             return error
         return None

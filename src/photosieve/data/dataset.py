@@ -43,7 +43,7 @@ class Dataset:
 
     @classmethod
     def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
-        """Return the one dataset that is given, or load what `load` takes.
+        """Return the one dataset that is given, or load one from paths as `load` does.
 
         Raises
         ------

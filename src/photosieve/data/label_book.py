@@ -252,12 +252,12 @@ class LabelBook:
 
 
 def _normalized(photo: Path, labels: Sequence[str]) -> Labels:
-    """Return labels as they are stored, without repeats; ValueError says what is wrong."""
+    """Return labels as they are stored, without repeats; ValueError if one cannot be used."""
     return tuple(dict.fromkeys(LabelEntry(photo.name, list(labels)).labels()))
 
 
 def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Labels]:
-    """Return the labels by name; `photosieve check` says what is wrong with other entries."""
+    """Return the labels by name; entries that cannot be used are left out or have no labels."""
     labels: dict[str, Labels] = {}
     for entry in entries:
         if entry.leads_outside(file.parent):

@@ -273,7 +273,7 @@ def _expand(paths: Sequence[str | Path]) -> list[Path]:
         raise UsageError("No path given: name a folder with photos and a labels file.")
     expanded: list[Path] = []
     for path in map(Path, paths):
-        # A folder may be called "flat [2]", so what exists is never read as a pattern.
+        # A folder may be called "flat [2]", so an existing path is never read as a pattern.
         if os.path.exists(path):  # noqa: PTH110  # Path.exists fails on an impossible name
             expanded.append(path)
             continue

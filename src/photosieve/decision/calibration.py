@@ -172,7 +172,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------

@@ -172,7 +172,7 @@ class Cut:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Cut:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------

@@ -88,7 +88,7 @@ class Guarantee:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Guarantee:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------

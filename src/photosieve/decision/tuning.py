@@ -69,7 +69,7 @@ class Tuning:
     candidates: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a form for JSON; what is undefined is null."""
+        """Return a form for JSON; undefined figures are null."""
         return {
             "calibration": self.calibration.to_dict(),
             "cut": self.cut.to_dict(),
@@ -81,7 +81,7 @@ class Tuning:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Tuning:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------

@@ -152,7 +152,7 @@ class Index:
         where : str, optional
             A condition in SQL on the columns of the index, such as ``"price < 300000"``.
         top : int, optional
-            Return this many of the best instead of what the cut keeps.
+            Return this many of the best photos instead of those that the cut keeps.
         cut : Cut, optional
             Decide by this rule instead of the learned one.
         hidden : int

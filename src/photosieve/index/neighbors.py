@@ -69,7 +69,7 @@ class Neighbors:
 
     @classmethod
     def open(cls, folder: Path, vectors: Float32Array) -> Neighbors | None:
-        """Open what `make` or `carry` wrote; None if there is nothing."""
+        """Open the lists in a snapshot's folder; None if there are none."""
         try:
             notes = json.loads((folder / _NOTES_FILE).read_text("utf-8"))
         except OSError:
@@ -102,15 +102,15 @@ class Neighbors:
         """
         count = max(FIRST_FETCH, 2 * extra)
         while count <= self.lists.ntotal // 20:
-            scores, found = self.lists.search(vector[None], count)
+            scores, near = self.lists.search(vector[None], count)
             enough = int((scores[0] >= bound - _QUANTIZATION_ERROR).sum()) + extra
-            if found[0, -1] < 0 or enough <= count:
-                rows = found[0][:enough]
+            if near[0, -1] < 0 or enough <= count:
+                rows = near[0][:enough]
                 rows = rows[rows >= 0]
                 if self.rows is not None:
                     rows = self.rows[rows]
-                near = self.loose[self.vectors[self.loose] @ vector >= bound]
-                return np.asarray(np.concatenate([rows[rows >= 0], near]), np.intp)
+                loose = self.loose[self.vectors[self.loose] @ vector >= bound]
+                return np.asarray(np.concatenate([rows[rows >= 0], loose]), np.intp)
             count *= 4
         return None
 
@@ -174,10 +174,10 @@ def make(
     for start in range(0, count, step):
         lists.add(np.ascontiguousarray(vectors[start : start + step]))
         progress("sorting photos for the search", min(start + step, count), count)
-    found = _measure(lists, vectors, queries)
-    if found is None:
+    measured = _measure(lists, vectors, queries)
+    if measured is None:
         return
-    lists.nprobe, recall = found
+    lists.nprobe, recall = measured
     faiss.write_index(lists, str(folder / _LISTS_FILE))
     notes = {"photos": count, "lists": lists.nprobe, "recall": recall}
     with draft_file(folder / _NOTES_FILE) as file:  # last: lists without notes do not count

@@ -53,12 +53,8 @@ def make_snapshot(
     progress : Progress
     """
     places = snapshot_places(store)
-    old = [
-        found
-        for place in places
-        for found in map(try_open, place.glob(snapshot_name("", fingerprint)))
-        if found
-    ]
+    folders = (path for place in places for path in place.glob(snapshot_name("", fingerprint)))
+    old = next(filter(None, map(try_open, folders)), None)
     place = places[0] if beside_table else places[-1]
     while True:
         stamp = store.stamp()
@@ -66,7 +62,7 @@ def make_snapshot(
         folder = place / snapshot_name(stamp, fingerprint)
         try:
             with draft_folder(folder) as draft:
-                _write(draft, store, head, old[0] if old else None, stamp, progress)
+                _write(draft, store, head, old, stamp, progress)
                 if store.stamp() != stamp:
                     raise _OutdatedError  # so that the draft does not replace anything
         except _OutdatedError:

@@ -172,8 +172,8 @@ def find_snapshot(
     stamp = store.stamp()
     for place in snapshot_places(store)[: 1 if beside_table else None]:
         for folder in sorted(place.glob(snapshot_name(stamp, fingerprint))):
-            if found := try_open(folder):
-                return found
+            if snapshot := try_open(folder):
+                return snapshot
     return None
 
 

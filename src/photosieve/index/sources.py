@@ -68,10 +68,10 @@ class Bucket:
 
         try:
             files, base = fs.FileSystem.from_uri(address)
-            found = files.get_file_info(base)
+            info = files.get_file_info(base)
         except (OSError, ValueError) as error:
             raise UsageError(f"{address} cannot be reached ({one_line(error)}).") from None
-        if found.type != fs.FileType.Directory:
+        if info.type != fs.FileType.Directory:
             raise UsageError(f"{address} does not exist: give a place that holds photos.")
         return cls(address.rstrip("/"), files, base.rstrip("/"))
 
@@ -127,7 +127,7 @@ def open_root(address: str) -> Root:
     """
     if is_remote(address):
         return Bucket.find(address)
-    path = os.path.abspath(address)  # noqa: PTH100  # links in it stay, ".." goes
+    path = os.path.abspath(address)  # noqa: PTH100  # resolves "..", but not links
     if not is_text(path):
         raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
     return Folder(path)

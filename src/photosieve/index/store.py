@@ -97,7 +97,7 @@ class Store:
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
     def refresh(self) -> None:
-        """See what other processes have committed."""
+        """Forget the opened table, so that commits of other processes are seen."""
         self.__dict__.pop("photos", None)
 
     def create(self, fingerprint: str, width: int) -> None:
@@ -196,8 +196,8 @@ class Store:
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
         with explained(self.address):
-            found = self.photos.search().select(["root"]).to_arrow()["root"]
-            return set(found.unique().to_pylist())
+            roots = self.photos.search().select(["root"]).to_arrow()["root"]
+            return set(roots.unique().to_pylist())
 
     def where(self, condition: str) -> NDArray[np.uint64]:
         """Return the ids of the rows for which an SQL condition holds.
@@ -209,7 +209,7 @@ class Store:
         """
         try:
             search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
-            found = search.to_arrow()
+            rows = search.to_arrow()
         except (ValueError, RuntimeError) as error:
             names = ", ".join((*PHOTO_COLUMNS, *self.columns))
             reason = str(error).partition("Valid fields are")[0]
@@ -218,7 +218,7 @@ class Store:
                 f'the condition "{condition}" cannot be used ({reason.rstrip(". ")}); '
                 f"the columns are {names}"
             ) from None
-        return np.asarray(found["_rowid"].to_numpy(), np.uint64)
+        return np.asarray(rows["_rowid"].to_numpy(), np.uint64)
 
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)
