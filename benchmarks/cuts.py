@@ -28,7 +28,7 @@ from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.metrics import Counts
 from photosieve.decision.objective import Objective
 from photosieve.decision.pairs import Pairs, search
-from photosieve.decision.tuning import MEMBERS, SHIFTED, choose
+from photosieve.decision.selection import MEMBERS, SHIFTED, choose
 from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
 from photosieve.sieve.sieve import Sieve

@@ -36,11 +36,12 @@ from photosieve.encoders.head import unit
 from photosieve.encoders.protocol import Encoder, Float32Array, Item, Other
 from photosieve.index import neighbors as ann
 from photosieve.index.candidates import candidates
-from photosieve.index.changes import mark
-from photosieve.index.snapshot import find_snapshot, make_snapshot
+from photosieve.index.changes import find_changes
+from photosieve.index.projection import make_snapshot
+from photosieve.index.snapshot import find_snapshot
 from photosieve.index.sources import open_root
 from photosieve.index.store import Store
-from photosieve.index.update import Run
+from photosieve.index.update import Updater
 from photosieve.sieve.answer import answer
 from photosieve.sieve.query import Term
 from photosieve.sieve.scorer import Reading, Scorer
@@ -227,14 +228,14 @@ def unchanged(count: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"photo")
         fill(store, open_root(str(folder)))
-        make_snapshot(store, "model", cast(Any, Nothing()), beside=True)
+        make_snapshot(store, "model", cast(Any, Nothing()), beside_table=True)
 
         def again() -> None:
             snapshot = find_snapshot(Store(f"{scratch}/index"), "model")
             assert snapshot is not None
-            marks = mark([open_root(str(folder))], snapshot, {})
-            assert not marks.entries
-            assert not marks.gone
+            changes = find_changes([open_root(str(folder))], snapshot, {})
+            assert not changes.pending
+            assert not changes.gone
 
         def bare() -> None:
             for parent, _, files in os.walk(folder):
@@ -306,7 +307,7 @@ def searches(count: int) -> None:
             reading = Reading(Term(("label",)), query, "label", "label", 1.0, Background(0, 1))
             cut = Cut.threshold(float(scorer.probability(reading, np.array([bound]))[0]))
             found = candidates(
-                vectors, scorer, (reading,), cut, rows=rows, beside=20, neighbors=neighbors
+                vectors, scorer, (reading,), cut, rows=rows, extra=20, neighbors=neighbors
             )
             paths = [Path(f"house-{row // 20}", f"{row}.jpg") for row in found.tolist()]
             return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, vectors[found])}
@@ -319,7 +320,7 @@ def searches(count: int) -> None:
         show("photosieve, 30 photos", lambda n: ask(n, slice(int(starts[n]), int(starts[n]) + 30)))
         exact = show("photosieve, everything, exact", lambda n: ask(n, slice(None)))
         print(f"ratio of p95 to FAISS, exact    {exact / theirs:7.2f}")
-        if count >= ann.FROM:
+        if count >= ann.LEAST_PHOTOS:
             seconds = timed(lambda: ann.make(Path(scratch), vectors, queries[:40]))
             neighbors = ann.Neighbors.open(Path(scratch), vectors)
             if neighbors is None:
@@ -415,11 +416,11 @@ def grow(scratch: Path, count: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(small(photo) + number.to_bytes(4))
     store.create("model", 1280)
-    snapshot = make_snapshot(store, "model", cast(Any, Nothing()), beside=True)
-    marks = mark([open_root(str(folder))], snapshot, {})
-    run = Run(store, snapshot, marks, shortest_side=None)
-    run.go(cast(Any, Random().stream))
-    make_snapshot(store, "model", cast(Any, Nothing()), beside=True)
+    snapshot = make_snapshot(store, "model", cast(Any, Nothing()), beside_table=True)
+    changes = find_changes([open_root(str(folder))], snapshot, {})
+    updater = Updater(store, snapshot, changes, shortest_side=None)
+    updater.run(cast(Any, Random().stream))
+    make_snapshot(store, "model", cast(Any, Nothing()), beside_table=True)
     # Of this process: what getrusage says includes the one that started it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) // 1024)

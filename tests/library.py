@@ -2,20 +2,24 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from PIL import Image
 
 from photosieve.encoders.protocol import Float32Array, Item, Other
+from photosieve.index import update
+from photosieve.index.changes import PendingPhoto
 from photosieve.index.index import Index
-from photosieve.sieve import saved as storage
+from photosieve.index.update import Embed, NotEmbedded
+from photosieve.sieve import saved
 from tests.conftest import COLORS, FakeEncoder
 
-COLOR_NAMES = tuple(COLORS)
+QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|blue")
 
 
 @dataclass(frozen=True)
@@ -73,25 +77,47 @@ def rows(index: Index) -> list[tuple[str, str]]:
     )
 
 
+def counts(index: Index, *folders: Path, **options: object) -> dict[str, int]:
+    """What an update did, without what did not happen."""
+    done = index.update(None, *folders, **options).to_dict()  # type: ignore[arg-type]
+    assert done["photos"] == len(rows(index))
+    names = ("added", "changed", "moved", "deleted")
+    return {name: done[name] for name in names if done[name]}
+
+
+def embed_after(action: Callable[[], object]) -> Callable[[Path, int], Embed]:
+    """Return the argument `embed` of an update that does something before each photo is read."""
+
+    def bind(folder: Path, max_pixels: int) -> Embed:
+        assert folder.is_dir()
+        assert max_pixels
+
+        def embed(
+            photos: Iterable[PendingPhoto],
+            load: Callable[[PendingPhoto], Sequence[Image.Image] | NotEmbedded],
+            other: Callable[[PendingPhoto, NotEmbedded], None],
+        ) -> Iterator[tuple[PendingPhoto, Float32Array]]:
+            def act_and_load(photo: PendingPhoto) -> Sequence[Image.Image] | NotEmbedded:
+                action()
+                return load(photo)
+
+            return cast("Embed", CountingEncoder().stream)(photos, act_and_load, other)
+
+        return embed
+
+    return bind
+
+
 if __name__ == "__main__":  # a process of its own, to be killed
-    vars(storage)["load_encoder"] = fake_by_name
-    from photosieve.index import update as update_module
+    vars(saved)["load_encoder"] = fake_by_name
 
     address, sieve, folder, pause, job = sys.argv[1:]
-    update_module.COMMIT_SECONDS = 0.02
-    real_read = update_module.Run._read
-
-    def slow(self: Any, entry: Any) -> Any:
-        import time
-
-        time.sleep(float(pause))
-        return real_read(self, entry)
-
-    update_module.Run._read = slow  # type: ignore[method-assign]
+    update.COMMIT_SECONDS = 0.02
     import lancedb  # noqa: F401  # not to be killed in the import
 
     print("ready", flush=True)  # noqa: T201
     if job == "compact":
         Index(address).compact()
     else:
-        Index(address).update(sieve, folder)
+        slowly = embed_after(lambda: time.sleep(float(pause)))
+        Index(address).update(sieve, folder, embed=slowly)

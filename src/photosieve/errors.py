@@ -19,6 +19,7 @@ a status code. Anything else that escapes is a bug.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 class PhotosieveError(Exception):
@@ -75,21 +76,24 @@ class PhotoIndexError(PhotosieveError):
 
 @dataclass(frozen=True)
 class Skipped:
-    """A photo that a run went past, and why.
+    """A photo or folder that a run left out, and why.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file or folder.
     reason : str
         What is wrong with it.
     remedy : str
         What its owner can do about it.
+    kind : str
+        "photo", or "folder" for a folder that cannot be listed: its photos are unknown.
     """
 
     path: Path
     reason: str
     remedy: str
+    kind: Literal["photo", "folder"] = "photo"
 
     @classmethod
     def from_error(cls, error: PhotoError) -> "Skipped":
@@ -98,7 +102,12 @@ class Skipped:
 
     def to_dict(self) -> dict[str, str]:
         """Return a form for JSON."""
-        return {"path": shown(self.path), "reason": self.reason, "remedy": self.remedy}
+        return {
+            "path": shown(self.path),
+            "kind": self.kind,
+            "reason": self.reason,
+            "remedy": self.remedy,
+        }
 
     def __str__(self) -> str:
         # A file name may hold a line break, and a log or a terminal must not see two lines.

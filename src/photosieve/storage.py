@@ -6,6 +6,7 @@ old content or the new one, and a writer that is killed harms neither.
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 import shutil
@@ -16,6 +17,8 @@ from typing import BinaryIO
 
 CACHE = "PHOTOSIEVE_CACHE"
 """Environment variable that names another cache folder."""
+
+_TOKEN_BYTES = 6
 
 
 def cache_folder() -> Path:
@@ -61,6 +64,12 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
         raise
 
 
+def remove_drafts(path: Path) -> None:
+    """Remove drafts of a file that killed writers left; there must be no other writer."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}-{'[0-9a-f]' * 2 * _TOKEN_BYTES}"):
+        draft.unlink(missing_ok=True)
+
+
 @contextmanager
 def draft_folder(folder: Path) -> Iterator[Path]:
     """Make a draft of a folder, which replaces the folder when the block ends without an error.
@@ -87,7 +96,7 @@ def draft_folder(folder: Path) -> Iterator[Path]:
 
 def _beside(path: Path) -> Path:
     """Return a new hidden name in the same folder, so that a rename never copies."""
-    return path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    return path.with_name(f".{path.name}-{secrets.token_hex(_TOKEN_BYTES)}")
 
 
 def _exchange(draft: Path, folder: Path) -> None:

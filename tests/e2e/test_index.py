@@ -127,7 +127,7 @@ import json, sys, warnings
 import psutil, ray
 from ray.cluster_utils import Cluster
 
-from photosieve.cluster import embed_on
+from photosieve.index.cluster import embed_on
 from photosieve.index.index import Index
 
 address, sieve, folder = sys.argv[1:]

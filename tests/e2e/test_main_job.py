@@ -145,10 +145,10 @@ def test_a_promise_that_cannot_be_made_is_refused(sieve: Path, run: Run, tmp_pat
     shutil.copytree(sieve, tmp_path / "sieve")
     before = (tmp_path / "sieve" / "sieve.json").read_bytes()
     done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--guarantee", "recall>=0.9")
-    done.assert_one_sentence(1, "6 buildings", "too few to promise", "takes 22")
+    done.assert_one_sentence(1, "6 buildings", "too few to guarantee", "takes 22")
     assert (tmp_path / "sieve" / "sieve.json").read_bytes() == before
     done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--guarantee", "recall > 0.9")
-    done.assert_one_sentence(2, "cannot be promised")
+    done.assert_one_sentence(2, "cannot be guaranteed")
 
 
 def test_a_promise_that_can_be_made_is_kept_with_the_sieve(

@@ -1,1 +1,1 @@
-"""Photos and labels on disk: found, checked, decoded, changed."""
+"""Photos and labels on disk: find, check, decode and change them."""

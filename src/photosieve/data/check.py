@@ -1,4 +1,4 @@
-"""What is wrong with labeled photos: all of it, over all folders, in one report."""
+"""Check labeled photos: one report with every problem in all folders."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ from typing import Any
 
 from photosieve.data.label_files import label_key
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, content_hash, decode
-from photosieve.data.scan import Listed, Problem, scan
+from photosieve.data.scan import Finding, ListedPhoto, scan
 from photosieve.errors import PhotoError
 
 _EXAMPLES = 10
-_SMALL = 32  # every byte is read and checked at this size too, but several times faster
+_DECODED_SIDE = 32  # the whole file is still read and checked, several times faster
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class CheckReport:
         Different labels.
     buildings : int
         Different buildings.
-    problems : tuple of Problem
-        Everything that was found, the fatal ones first, then by kind.
+    problems : tuple of Finding
+        All problems, the fatal ones first, then by kind.
     """
 
     photos: int
     labels: int
     buildings: int
-    problems: tuple[Problem, ...]
+    problems: tuple[Finding, ...]
 
     @property
     def fatal(self) -> bool:
@@ -44,11 +44,11 @@ class CheckReport:
         return any(problem.fatal for problem in self.problems)
 
     def counts(self) -> dict[str, int]:
-        """How many problems there are of each kind."""
+        """Return how many problems there are of each kind."""
         return dict(Counter(problem.kind for problem in self.problems))
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain numbers, strings and lists, ready for JSON."""
+        """Return the report as plain numbers, strings and lists, for JSON."""
         return {
             "photos": self.photos,
             "labels": self.labels,
@@ -61,7 +61,7 @@ class CheckReport:
         }
 
     def summary(self) -> str:
-        """The report as text for people: each kind with its number and some examples."""
+        """Return the report as text for people: each kind with its number and some examples."""
         lines = [f"{self.photos} photos, {self.labels} labels, {self.buildings} buildings"]
         for kind, group in groupby(self.problems, key=lambda problem: problem.kind):
             problems = list(group)
@@ -74,7 +74,7 @@ class CheckReport:
 
 
 def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> CheckReport:
-    """Look for everything that could spoil training or testing on these photos.
+    """Look for all problems that could spoil training or testing on these photos.
 
     Every photo is read completely, so this takes about as long as indexing without the model.
 
@@ -89,27 +89,27 @@ def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) 
     Raises
     ------
     UsageError
-        A path does not exist or a pattern matches nothing.
+        If a path does not exist or a pattern matches nothing.
     """
-    found = scan(paths)
-    spellings = {label_key(label): label for entry in found.listed for label in entry.labels}
+    scanned = scan(paths)
+    spellings = {label_key(label): label for entry in scanned.listed for label in entry.labels}
     problems = [
-        *found.problems,
+        *scanned.problems,
         *_similar_labels(spellings),
-        *_rare_labels(found.listed, spellings),
-        *_unreadable([*(entry.photo for entry in found.listed), *found.unlisted], max_pixels),
-        *_repeated(found.listed),
+        *_rare_labels(scanned.listed, spellings),
+        *_unreadable([*(entry.photo for entry in scanned.listed), *scanned.unlisted], max_pixels),
+        *_repeated(scanned.listed),
     ]
     kinds = list(dict.fromkeys(problem.kind for problem in problems))
     return CheckReport(
-        photos=len(found.listed),
+        photos=len(scanned.listed),
         labels=len(spellings),
-        buildings=len({entry.group for entry in found.listed}),
+        buildings=len({entry.group for entry in scanned.listed}),
         problems=tuple(sorted(problems, key=lambda p: (not p.fatal, kinds.index(p.kind)))),
     )
 
 
-def _similar_labels(spellings: dict[str, str]) -> Iterator[Problem]:
+def _similar_labels(spellings: dict[str, str]) -> Iterator[Finding]:
     for key, label in spellings.items():
         plurals = [key + "s"]
         if key.endswith(("s", "x", "z", "ch", "sh", "o")):
@@ -119,22 +119,22 @@ def _similar_labels(spellings: dict[str, str]) -> Iterator[Problem]:
         for plural in plurals:
             if plural in spellings:
                 message = f"{label!r} and {spellings[plural]!r} are two labels: use one of them."
-                yield Problem("similar labels", False, message)
+                yield Finding("similar labels", False, message)
 
 
-def _rare_labels(listed: Sequence[Listed], spellings: dict[str, str]) -> Iterator[Problem]:
+def _rare_labels(listed: Sequence[ListedPhoto], spellings: dict[str, str]) -> Iterator[Finding]:
     counts = Counter(label for entry in listed for label in entry.labels)
     for label in spellings.values():
         if counts[label] == 1:
             photo = next(entry.photo for entry in listed if label in entry.labels)
             message = f"{label!r} is on one photo only, {photo}: too few to learn from and to test."
-            yield Problem("rare label", False, message, (str(photo),))
+            yield Finding("rare label", False, message, (str(photo),))
 
 
-def _unreadable(photos: Sequence[Path], max_pixels: int) -> Iterator[Problem]:
+def _unreadable(photos: Sequence[Path], max_pixels: int) -> Iterator[Finding]:
     def attempt(photo: Path) -> PhotoError | None:
         try:
-            decode(photo, shortest_side=_SMALL, max_pixels=max_pixels)
+            decode(photo, shortest_side=_DECODED_SIDE, max_pixels=max_pixels)
         except PhotoError as error:
             return error
         return None
@@ -142,12 +142,12 @@ def _unreadable(photos: Sequence[Path], max_pixels: int) -> Iterator[Problem]:
     with ThreadPoolExecutor() as pool:
         for photo, error in zip(photos, pool.map(attempt, photos), strict=True):
             if error:
-                yield Problem("unreadable photo", False, f"{error}.", (str(photo),))
+                yield Finding("unreadable photo", False, f"{error}.", (str(photo),))
 
 
-def _repeated(listed: Sequence[Listed]) -> Iterator[Problem]:
+def _repeated(listed: Sequence[ListedPhoto]) -> Iterator[Finding]:
     sizes = Counter(_size(entry.photo) for entry in listed)
-    copies: dict[str, list[Listed]] = defaultdict(list)
+    copies: dict[str, list[ListedPhoto]] = defaultdict(list)
     for entry in listed:
         if sizes[_size(entry.photo)] == 1:
             continue  # only files of one size can hold the same bytes: most are never read
@@ -158,7 +158,7 @@ def _repeated(listed: Sequence[Listed]) -> Iterator[Problem]:
     for same in copies.values():
         if len(same) > 1:
             names = ", ".join(str(entry.photo) for entry in same)
-            yield Problem(
+            yield Finding(
                 "repeated photo",
                 False,
                 f"The same photo {_where(same)}: {names}.",
@@ -173,7 +173,7 @@ def _size(photo: Path) -> int:
         return -1
 
 
-def _where(same: list[Listed]) -> str:
+def _where(same: list[ListedPhoto]) -> str:
     roles = {_role(entry.file) for entry in same}
     if {"train", "test"} <= roles:
         return "is in training and in test, so the test knows the answer and proves nothing"
@@ -184,6 +184,6 @@ def _where(same: list[Listed]) -> str:
 
 
 def _role(file: Path) -> str:
-    """Whether a labels file is for training or for test, by its own name or its folders'."""
+    """Return "train" or "test" by the name of a labels file or of its folders; else ""."""
     names = (file.name.split("_")[0], *reversed(file.absolute().parent.parts))
     return next((name for name in names if name in {"train", "test"}), "")

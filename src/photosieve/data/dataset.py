@@ -1,4 +1,4 @@
-"""A Dataset: photos, their labels and their buildings."""
+"""A Dataset: photos with their labels and buildings, as arrays and as folds."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.data.label_files import TEST, label_key
-from photosieve.data.scan import Problem, scan
+from photosieve.data.label_files import label_key
+from photosieve.data.scan import TEST_LABELS, Finding, scan
 from photosieve.errors import LabelsError, UsageError
 
 _MAX_FOLDS = 10
@@ -30,8 +30,8 @@ class Dataset:
         Per photo the name of its building: the unit of testing and of cross-validation.
     unlisted : tuple of Path
         Photos beside the listed ones. Their labels are unknown: they are never negatives.
-    problems : tuple of Problem
-        What was met on the way and did not stop it.
+    problems : tuple of Finding
+        Problems that did not stop the loading.
     """
 
     root: Path
@@ -39,11 +39,11 @@ class Dataset:
     labels: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]
     unlisted: tuple[Path, ...] = ()
-    problems: tuple[Problem, ...] = field(default=(), repr=False)
+    problems: tuple[Finding, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
-        """Return the one dataset that is given, or load what `load` takes.
+        """Return the one dataset that is given, or load one from paths as `load` does.
 
         Raises
         ------
@@ -67,36 +67,36 @@ class Dataset:
             file; or a pattern such as "test/*". A folder with a labels file is not searched for
             more of them.
         training : bool
-            Leave out buildings with a `test_labels.json` where there are others: photos that were
-            trained on prove nothing.
+            Leave out buildings with a `test_labels.json` if there are others: a test on photos that
+            were trained on proves nothing.
 
         Raises
         ------
         LabelsError
-            A labels file cannot be used, an entry points outside its folder, or there is no
+            If a labels file cannot be used, an entry points outside its folder, or there is no
             labeled photo.
         UsageError
-            A path does not exist or a pattern matches nothing.
+            If a path does not exist or a pattern matches nothing.
         """
-        found = scan(paths)
-        fatal = [problem.message for problem in found.problems if problem.fatal]
+        scanned = scan(paths)
+        fatal = [problem.message for problem in scanned.problems if problem.fatal]
         if fatal:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
             raise LabelsError(fatal[0] + more)
-        listed, problems = found.listed, found.problems
-        for_test = [entry for entry in listed if entry.file.name == TEST]
+        listed, problems = scanned.listed, scanned.problems
+        for_test = [entry for entry in listed if entry.file.name == TEST_LABELS]
         if training and 0 < len(for_test) < len(listed):
-            listed = tuple(entry for entry in listed if entry.file.name != TEST)
+            listed = tuple(entry for entry in listed if entry.file.name != TEST_LABELS)
             count = len({entry.group for entry in for_test})
             buildings = "1 building" if count == 1 else f"{count} buildings"
-            message = f"left out of training, as for testing ({TEST}): {buildings}"
-            problems += (Problem("kept for testing", False, message),)
+            message = f"left out of training, as for testing ({TEST_LABELS}): {buildings}"
+            problems += (Finding("kept for testing", False, message),)
         return cls(
-            root=found.root,
+            root=scanned.root,
             photos=tuple(entry.photo for entry in listed),
             labels=tuple(entry.labels for entry in listed),
             groups=tuple(entry.group for entry in listed),
-            unlisted=found.unlisted,
+            unlisted=scanned.unlisted,
             problems=problems,
         )
 
@@ -117,7 +117,7 @@ class Dataset:
         return tuple(dict.fromkeys(self.groups))
 
     def matrix(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
-        """Which photo has which label, (photos, labels).
+        """Return whether each photo has each label, (photos, labels).
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class Dataset:
         return np.array(cells, dtype=np.bool_).reshape(len(rows), len(columns))
 
     def beyond(self, labels: Iterable[str]) -> list[str]:
-        """Labels of the vocabulary that are none of these; upper and lower case are the same."""
+        """Return the labels of the vocabulary without these; upper and lower case are the same."""
         known = {label_key(label) for label in labels}
         return [label for label in self.vocabulary if label_key(label) not in known]
 
@@ -144,7 +144,7 @@ class Dataset:
         return dict(zip(vocabulary, totals.tolist(), strict=True))
 
     def select(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | Sequence[int]) -> "Dataset":
-        """Some of the photos, by mask (one bool per photo) or by index; without the unlisted."""
+        """Return some of the photos, by mask (one bool per photo) or by index; none unlisted."""
         indices = np.arange(len(self))[chosen].tolist()
         return replace(
             self,
@@ -156,11 +156,11 @@ class Dataset:
         )
 
     def folds(self, k: int | None = None, *, seed: int = 0) -> list[NDArray[np.intp]]:
-        """Photos to hold out, fold by fold; every photo is held out once.
+        """Return the photos to hold out, fold by fold; every photo is held out once.
 
         Whole buildings are held out together, since photos of one building are alike and would
-        make held-out scores too good. With a single building its photos are dealt out instead,
-        so that the photos of a rare label come to different folds.
+        make held-out scores too good. A single building is split by photos instead, so that the
+        photos of a rare label are in different folds.
 
         Parameters
         ----------
@@ -182,7 +182,7 @@ class Dataset:
             priority = [-len(unit) for unit in units]  # the largest first keeps folds alike in size
         else:
             units = [np.array([index]) for index in range(len(self))]
-            # Photos that share their rarest label stand together and are dealt to different folds.
+            # Photos with the same rarest label come one after another, into different folds.
             matrix = self.matrix()
             by_rarity = matrix[:, np.argsort(matrix.sum(axis=0), kind="stable")]
             priority = np.column_stack([by_rarity, np.ones(len(self))]).argmax(axis=1).tolist()

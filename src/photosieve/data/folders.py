@@ -1,4 +1,4 @@
-"""Folders of photos: what is in them, without following links to other places."""
+"""Find the photo files in folders, without following links to other places."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from typing import NamedTuple
 from photosieve.data.photos import SUFFIXES
 from photosieve.errors import Skipped, UsageError, one_line
 
-LISTED = "it cannot be listed"
-"""How the reason begins for a folder that may not be looked into."""
 
-
-class Found(NamedTuple):
+class PhotoFile(NamedTuple):
     """A photo file as its folder lists it.
 
     Parameters
@@ -34,13 +31,13 @@ class Found(NamedTuple):
 
 def walk(
     folder: Path, *, recursive: bool = True, follow_links: bool = False
-) -> Iterator[Found | Skipped]:
+) -> Iterator[PhotoFile | Skipped]:
     """Go through the photo files of a folder, in no order.
 
     Hidden files and folders are left out. A link to a photo counts while it stays inside `folder`;
-    linked folders are not entered, since what they hold is either found at its own place or
-    outside. What looks like a photo and cannot be taken is given as `Skipped`, and so is a folder
-    that may not be listed.
+    linked folders are not entered, since their photos are either found at their own place or lie
+    outside. A photo file that cannot be used is given as `Skipped`, and so is a folder that cannot
+    be listed.
 
     Parameters
     ----------
@@ -48,12 +45,12 @@ def walk(
     recursive : bool
         Look in the sub-folders too, at any depth.
     follow_links : bool
-        Take links to photos and folders outside, too; each folder is entered once.
+        Also take links to photos and folders outside; each folder is entered once.
 
     Raises
     ------
     UsageError
-        `folder` does not exist, is not a folder or may not be listed.
+        If `folder` does not exist, is not a folder or cannot be listed.
     """
     try:
         if not folder.is_dir():
@@ -61,7 +58,7 @@ def walk(
             raise UsageError(f"{folder} {problem}: give a folder of photos.")
         home = folder.resolve()
         with os.scandir(folder):
-            pass  # errors of the folder itself are the caller's, those below it are not
+            pass  # an error of the folder itself is raised, one below it is a Skipped
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} cannot be listed ({one_line(error)}).") from error
 
@@ -72,9 +69,8 @@ def walk(
         try:
             entries = os.scandir(place)
         except OSError as error:
-            yield Skipped(
-                Path(place), f"{LISTED} ({one_line(error)})", "allow this user to list it"
-            )
+            reason = f"it cannot be listed ({one_line(error)})"
+            yield Skipped(Path(place), reason, "allow this user to list it", "folder")
             continue
         with entries:
             for entry in entries:
@@ -89,19 +85,19 @@ def walk(
 
 
 def find(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """Photo files of a folder, sorted: what `walk` finds, without what it skips.
+    """Return the photo files of a folder, sorted; those that `walk` skips are left out.
 
     Raises
     ------
     UsageError
-        `folder` does not exist, is not a folder or may not be listed.
+        If `folder` does not exist, is not a folder or cannot be listed.
     """
     entries = walk(folder, recursive=recursive)
-    return sorted(folder / entry.path for entry in entries if isinstance(entry, Found))
+    return sorted(folder / entry.path for entry in entries if isinstance(entry, PhotoFile))
 
 
 def find_all(folders: Sequence[str | Path]) -> list[Path]:
-    """Photo files of several folders with all their sub-folders, each once.
+    """Return the photo files of several folders with all their sub-folders, each once.
 
     Raises
     ------
@@ -125,7 +121,7 @@ def _is_folder(entry: os.DirEntry[str], follow_links: bool) -> bool:
 
 
 def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> bool:
-    """Whether a folder was not entered yet; without links it never was."""
+    """Whether a folder was not entered yet; without links no folder comes twice."""
     if not follow_links:
         return True
     real = os.path.realpath(entry.path)
@@ -135,7 +131,9 @@ def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> b
     return True
 
 
-def _look(entry: os.DirEntry[str], path: str, home: Path, follow_links: bool) -> Found | Skipped:
+def _look(
+    entry: os.DirEntry[str], path: str, home: Path, follow_links: bool
+) -> PhotoFile | Skipped:
     try:
         linked = entry.is_symlink() and not follow_links
         if linked and not Path(entry.path).resolve().is_relative_to(home):
@@ -147,4 +145,4 @@ def _look(entry: os.DirEntry[str], path: str, home: Path, follow_links: bool) ->
         return Skipped(
             Path(entry.path), f"it cannot be read ({one_line(error)})", "check its name and disk"
         )
-    return Found(path, status.st_size, status.st_mtime_ns)
+    return PhotoFile(path, status.st_size, status.st_mtime_ns)

@@ -1,4 +1,8 @@
-"""Labels files: read one without trusting it, and write one whole."""
+"""One labels file: read without trusting it, and written whole.
+
+The name of a photo is the key of an entry. An entry is kept as it is written, and a file that is
+rewritten has every entry that nobody changed in its old form.
+"""
 
 from __future__ import annotations
 
@@ -8,65 +12,80 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from fnmatch import fnmatch
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
+from typing import NamedTuple
 
 from photosieve.errors import LabelsError
+from photosieve.storage import draft_file, remove_drafts
 
-NEW = "labels.json"
-"""What a labels file is called that the product makes."""
-
-TEST = "test_labels.json"
-"""The labels file of photos that are kept for testing."""
-
-ENDINGS = ("labels.json", "labels.csv")
 EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
 
-# Which file of a folder holds its labels: the first of these that any file fits.
-_STANDINGS = (("train_labels.json", TEST), ("*labels.json",), ("labels.csv",))
 
-Entry = tuple[str, object]
-"""The name of a photo, below the file's folder, and its labels as they are written."""
+class LabelEntry(NamedTuple):
+    """One entry of a labels file.
 
+    Parameters
+    ----------
+    name : str
+        The photo's path below the file's folder.
+    value : object
+        Its labels as written: a list or a text, or anything else where the file is wrong.
+    """
 
-def standing(names: Iterable[str]) -> list[str]:
-    """Return which of a folder's file names are of its labels file: one, if all is well."""
-    visible = sorted(name for name in names if not name.startswith("."))
-    for masks in _STANDINGS:
-        fitting = [name for name in visible if any(fnmatch(name, mask) for mask in masks)]
-        if fitting:
-            return fitting
-    return []
+    name: str
+    value: object
+
+    def labels(self) -> list[str]:
+        """Return the labels, normalized.
+
+        Raises
+        ------
+        ValueError
+            If the value is not a list of labels; the message completes "the entry 'photo.jpg'".
+        """
+        value = self.value
+        if isinstance(value, str):
+            value = [piece for piece in re.split("[,;]", value) if piece.strip()]
+        if not isinstance(value, list):
+            raise ValueError(f'has {_kind(value)} for its labels; write ["kitchen", "stove"]')
+        labels = []
+        for item in value:
+            if not isinstance(item, str):
+                raise ValueError(f"has {_kind(item)} among its labels; a label is text in quotes")
+            label = unicodedata.normalize("NFC", " ".join(item.split()))
+            if not label:
+                raise ValueError("has an empty label; remove it")
+            if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in label):
+                raise ValueError(f"has a label with an unprintable character, {label!r}")
+            labels.append(label)
+        return labels
+
+    def leads_outside(self, folder: Path) -> bool:
+        """Whether the name could lead out of the file's folder, on any system."""
+        windows = PureWindowsPath(self.name)  # understands both kinds of slash
+        if windows.anchor or ".." in windows.parts or "\\" in self.name or "\0" in self.name:
+            return True
+        try:
+            return not (folder / self.name).resolve().is_relative_to(folder.resolve())
+        except (OSError, RuntimeError, ValueError):  # a link to itself, or no possible file name
+            return True
 
 
 def label_key(label: str) -> str:
-    """What two spellings of one label have in common: upper and lower case are the same."""
+    """Return the form that all spellings of a label share: upper and lower case are the same."""
     return unicodedata.normalize("NFC", label.casefold())
 
 
-def leaves(folder: Path, name: str) -> bool:
-    """Whether a name from a labels file could lead out of the file's folder, on any system."""
-    windows = PureWindowsPath(name)  # understands both kinds of slash
-    if windows.anchor or ".." in windows.parts or "\\" in name or "\0" in name:
-        return True
-    try:
-        return not (folder / name).resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # a link to itself, or no possible file name
-        return True
+def read_entries(file: Path) -> list[LabelEntry]:
+    """Read all entries, in order and with repeats.
 
-
-def holds(test: Callable[[], bool]) -> bool:
-    """A question to the file system, such as `path.is_file`; no where it cannot be asked."""
-    try:
-        return test()
-    except (OSError, ValueError):
-        return False
-
-
-def read(file: Path) -> list[Entry]:
-    """(photo name, its labels as written) for each entry, in order and with repeats."""
-    if not holds(file.is_file):
+    Raises
+    ------
+    LabelsError
+        If the file cannot be read, or is neither JSON nor CSV of labels.
+    """
+    if not os.path.isfile(file):  # noqa: PTH113  # Path.is_file fails on an impossible name
         raise LabelsError(f"{file} is not a regular file: give a labels file or a folder.")
     try:
         text = file.read_bytes().decode("utf-8-sig")
@@ -78,7 +97,7 @@ def read(file: Path) -> list[Entry]:
     return _read_csv(file, text) if file.suffix.lower() == ".csv" else _read_json(file, text)
 
 
-def _read_json(file: Path, text: str) -> list[Entry]:
+def _read_json(file: Path, text: str) -> list[LabelEntry]:
     try:
         # Pairs, since a dict would hide repeated keys; floats, since an int may be too long.
         data = json.loads(text, object_pairs_hook=tuple, parse_int=float)
@@ -94,12 +113,12 @@ def _read_json(file: Path, text: str) -> list[Entry]:
         raise LabelsError(f"{file} is nested too deeply; it should look like {EXAMPLE}.") from error
     if not isinstance(data, tuple):
         raise LabelsError(f"{file} holds {_kind(data)}; it should look like {EXAMPLE}.")
-    return list(data)
+    return [LabelEntry(name, value) for name, value in data]
 
 
-def _read_csv(file: Path, text: str) -> list[Entry]:
+def _read_csv(file: Path, text: str) -> list[LabelEntry]:
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    entries: list[Entry] = []
+    entries: list[LabelEntry] = []
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
         if header != ["photo", "labels"]:
@@ -109,30 +128,11 @@ def _read_csv(file: Path, text: str) -> list[Entry]:
                 hint = 'write photo.jpg,"kitchen, stove" or photo.jpg,kitchen;stove'
                 raise LabelsError(f"{file}, line {rows.line_num}: {len(row)} cells; {hint}.")
             if row:
-                entries.append((row[0].strip(), row[1]))
+                entries.append(LabelEntry(row[0].strip(), row[1]))
     except csv.Error as error:
         message = f"{file}, line {rows.line_num}: not valid CSV ({error})."
         raise LabelsError(message) from error
     return entries
-
-
-def clean(value: object) -> list[str]:
-    """Labels as written in a file -> normalized; ValueError says what is wrong with them."""
-    if isinstance(value, str):
-        value = [piece for piece in re.split("[,;]", value) if piece.strip()]
-    if not isinstance(value, list):
-        raise ValueError(f'has {_kind(value)} for its labels; write ["kitchen", "stove"]')
-    labels = []
-    for item in value:
-        if not isinstance(item, str):
-            raise ValueError(f"has {_kind(item)} among its labels; a label is text in quotes")
-        label = unicodedata.normalize("NFC", " ".join(item.split()))
-        if not label:
-            raise ValueError("has an empty label; remove it")
-        if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in label):
-            raise ValueError(f"has a label with an unprintable character, {label!r}")
-        labels.append(label)
-    return labels
 
 
 def _kind(value: object) -> str:
@@ -140,46 +140,24 @@ def _kind(value: object) -> str:
     return "nothing (null)" if value is None else kinds.get(type(value), "a number")
 
 
-def write(file: Path, entries: Sequence[Entry]) -> None:
+def write_entries(file: Path, entries: Sequence[LabelEntry]) -> None:
     """Replace a labels file, in one step that survives a crash.
+
+    Drafts of the file that killed writers left are removed, so there may be only one writer at a
+    time.
 
     Raises
     ------
     LabelsError
-        If it cannot be written; what stood there before is still there.
+        If it cannot be written; the old file is still there.
     """
-    if file.suffix.lower() == ".csv":
-        text = io.StringIO(newline="")
-        rows = csv.writer(text, lineterminator="\n")
-        rows.writerow(["photo", "labels"])
-        rows.writerows(
-            [name, value if isinstance(value, str) else ", ".join(map(str, value))]
-            for name, value in entries
-            if isinstance(value, str | list | tuple)
-        )
-        content = text.getvalue()
-    else:
-        lines = [
-            f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
-            for name, value in entries
-        ]
-        content = "{\n" + ",\n".join(f"  {line}" for line in lines) + "\n}\n"
+    content = _csv(entries) if file.suffix.lower() == ".csv" else _json(entries)
     try:
-        mode = file.stat().st_mode if file.exists() else 0o644
-        draft = file.with_name(f".{file.name}.new")  # one that a killed writer left goes
-        draft.unlink(missing_ok=True)
-        try:
-            # Half of a character, which JSON may hold, is written as JSON has it.
-            with draft.open("x", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.chmod(mode & 0o777)
-            draft.replace(file)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-        _sync(file.parent)
+        file.parent.stat()  # a folder that is gone is not made again
+        remove_drafts(file)
+        with draft_file(file) as draft:
+            # JSON can name half of a character, which UTF-8 cannot: it is written as in JSON.
+            draft.write(content.encode(errors="backslashreplace"))
     except OSError as error:
         raise LabelsError(
             f"{file} cannot be written ({error.strerror or error}): "
@@ -187,10 +165,21 @@ def write(file: Path, entries: Sequence[Entry]) -> None:
         ) from error
 
 
-def _sync(folder: Path) -> None:
-    """Make a new name in a folder last."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _csv(entries: Sequence[LabelEntry]) -> str:
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["photo", "labels"])
+    rows.writerows(
+        [name, value if isinstance(value, str) else ", ".join(map(str, value))]
+        for name, value in entries
+        if isinstance(value, str | list | tuple)
+    )
+    return text.getvalue()
+
+
+def _json(entries: Sequence[LabelEntry]) -> str:
+    lines = [
+        f"  {json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
+        for name, value in entries
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"

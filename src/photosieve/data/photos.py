@@ -1,4 +1,4 @@
-"""Photo files: read them, and turn them into pixels without trusting them."""
+"""Read photo files, and decode them to pixels without trusting them."""
 
 import functools
 import hashlib
@@ -24,10 +24,10 @@ DEFAULT_MAX_PIXELS = 64_000_000
 
 CHANGED = "it was changed while it was read"
 
-# Only these readers see the bytes: others (EPS, PSD, ...) are a needless risk on unknown files.
+# Only these decoders are used: others (EPS, PSD, ...) are a needless risk on unknown files.
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
-# No honest photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
+# No real photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
 _BYTES_PER_PIXEL = 8
 _METADATA_BYTES = 64 * 2**20
 
@@ -44,13 +44,13 @@ _UPRIGHT = {
 
 
 MORE_VIEWS = 5
-"""How many views `more_views` gives."""
+"""Number of views that `more_views` returns."""
 
 
 def more_views(photo: Image.Image) -> list[Image.Image]:
-    """Other views of what a photo shows: its mirror image and its four corners, two mirrored.
+    """Return other views of a photo: its mirror image and its four corners, two of them mirrored.
 
-    A corner has 4/5 of both sides, so that hardly anything that a label names is cut away.
+    A corner has 4/5 of both sides, so that labeled objects are hardly ever cut away.
     """
     width, height = photo.size
     inner = max(1, width * 4 // 5), max(1, height * 4 // 5)
@@ -70,7 +70,7 @@ def more_views(photo: Image.Image) -> list[Image.Image]:
 
 @dataclass(frozen=True)
 class Bytes:
-    """A photo file as it was read: once, for its hash and for its pixels.
+    """The content of a photo file, read once for its hash and its pixels.
 
     Parameters
     ----------
@@ -91,12 +91,12 @@ class Bytes:
 
 
 def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
-    """Read a photo file whole, if it can be one at all.
+    """Read a whole photo file, unless its size shows that it is not a photo.
 
     Raises
     ------
     PhotoError
-        The file cannot be read, is far too large, or changes meanwhile.
+        If the file cannot be read, is far too large, or changes meanwhile.
     """
     with _open(path) as file:
         before = os.fstat(file.fileno())
@@ -118,7 +118,7 @@ def decode(
     shortest_side: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Image.Image:
-    """Pixels of a photo, upright and in RGB.
+    """Decode a photo to pixels, upright and in RGB.
 
     Transparent parts become white, 16-bit gray is scaled to 8 bits, and of an animation or a
     document of several pages the first one is taken. Safe to call from several threads.
@@ -126,9 +126,9 @@ def decode(
     Parameters
     ----------
     path : Path
-        The file; its bytes decide what it is, not its name.
+        The file. Its format follows from its bytes, not from its name.
     data : bytes, optional
-        Its content, if that was read already.
+        Its content, if it was read already.
     shortest_side : int, optional
         How many pixels the caller needs on the shorter side. A JPEG is then decoded at 1/2, 1/4
         or 1/8 of its size, several times faster, while both sides stay at least this long. The
@@ -139,13 +139,13 @@ def decode(
     Returns
     -------
     PIL.Image.Image
-        Mode RGB; its `info` holds the "full_size" of the photo, (width, height) as it stands
-        upright, whatever was decoded of it.
+        In mode RGB. Its `info` holds the "full_size" of the photo, (width, height) when upright,
+        even if it was decoded at a smaller size.
 
     Raises
     ------
     PhotoError
-        The file cannot be read, whatever its content.
+        If the file cannot be read or decoded, for any content.
     """
     with _open(path) if data is None else io.BytesIO(data) as file:
         check_bytes(path, file.seek(0, os.SEEK_END), max_pixels)
@@ -184,12 +184,12 @@ def decode(
 
 
 def content_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal.
+    """Return the SHA-256 of a file's bytes, in hexadecimal.
 
     Raises
     ------
     PhotoError
-        The file cannot be read.
+        If the file cannot be read.
     """
     with _open(path) as file:
         try:
@@ -226,7 +226,7 @@ def _unreadable(path: Path, error: Exception) -> PhotoError:
 
 
 def check_bytes(path: Path, size: int, max_pixels: int) -> None:
-    """Refuse a file of a size that no photo has, before it is read.
+    """Refuse a file by its size alone, before it is read.
 
     Raises
     ------
@@ -249,8 +249,8 @@ def _check_pixels(path: Path, pixels: int, max_pixels: int) -> None:
 
 
 def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
-    found = f"{pixels:,} pixels" if pixels else "too many pixels"
-    reason = f"it has {found}, the cap is {max_pixels:,}"
+    amount = f"{pixels:,} pixels" if pixels else "too many pixels"
+    reason = f"it has {amount}, the cap is {max_pixels:,}"
     return PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
 
 
@@ -267,11 +267,11 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _deep_grey(image: Image.Image) -> Image.Image:
-    """Gray of 16 or 32 bits at 8 bits; Pillow's own conversion clips some of them to white."""
+    """Scale gray of 16 or 32 bits to 8 bits; Pillow's own conversion clips some of it to white."""
     gray = np.asarray(image)
     if image.mode.startswith("I;16"):
         return Image.fromarray(((gray.astype(np.uint32) + 128) // 257).astype(np.uint8))
-    # 32-bit integers and floats have no agreed white: the photo's own range has to do.
+    # 32-bit integers and floats have no agreed white, so the photo's own range is used.
     gray = np.nan_to_num(gray.astype(np.float64), posinf=0, neginf=0)
     low, high = gray.min(), gray.max()
     return Image.fromarray(((gray - low) * (255 / max(high - low, 1e-300))).astype(np.uint8))
@@ -285,11 +285,11 @@ def _orientation(image: Image.Image) -> object:
 
 
 class _QuietPillow:
-    """Hides Pillow's warnings and lifts its own pixel limit to ours while photos are decoded.
+    """Hides Pillow's warnings and raises its pixel limit to ours while photos are decoded.
 
-    Both settings belong to the whole process: if two threads each changed and restored them, the
-    later one could restore what the earlier one had changed, for ever. So the first thread in
-    changes them and the last one out restores.
+    Both settings belong to the whole process. If each thread changed and restored them, one could
+    restore the changed values of another for good. So the first thread to start changes them, and
+    the last one to end restores them.
     """
 
     def __init__(self) -> None:

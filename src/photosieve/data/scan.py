@@ -1,28 +1,45 @@
-"""Everything that folders say of photos and labels, with every problem on the way."""
+"""Find labels files and their photos in folders, and collect every problem on the way.
+
+This is where it is decided which file of a folder holds its labels, which photos are listed and
+to which building each belongs. `photosieve.data.label_files` reads a single file.
+"""
 
 import glob
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from photosieve.data.folders import find
-from photosieve.data.label_files import (
-    ENDINGS,
-    EXAMPLE,
-    clean,
-    holds,
-    label_key,
-    leaves,
-    read,
-    standing,
-)
+from photosieve.data.label_files import EXAMPLE, LabelEntry, label_key, read_entries
 from photosieve.errors import LabelsError, UsageError
+
+NEW_LABELS = "labels.json"
+"""Name of a labels file that the product makes."""
+
+TEST_LABELS = "test_labels.json"
+"""Name of the labels file of photos that are kept for testing."""
+
+_RANKED_NAMES = (("train_labels.json", TEST_LABELS), ("*labels.json",), ("labels.csv",))
+"""Patterns for labels files: of a folder's files those count that fit the first with any."""
+
+_ENDINGS = ("labels.json", "labels.csv")
+
+
+def labels_files_among(names: Iterable[str]) -> list[str]:
+    """Return the names of a folder's labels files: at most one, unless two have the same rank."""
+    visible = sorted(name for name in names if not name.startswith("."))
+    for patterns in _RANKED_NAMES:
+        fitting = [name for name in visible if any(fnmatch(name, p) for p in patterns)]
+        if fitting:
+            return fitting
+    return []
 
 
 @dataclass(frozen=True)
-class Problem:
+class Finding:
     """Something about labels or photos that their owner should know.
 
     Parameters
@@ -46,7 +63,7 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedPhoto:
     """A photo that exists and is listed in a labels file.
 
     Parameters
@@ -54,7 +71,7 @@ class Listed:
     photo : Path
         The photo.
     labels : tuple of str
-        Its labels, as first written anywhere, without repeats.
+        Its labels without repeats, each as it is spelled where it first appears.
     group : str
         The name of its building.
     file : Path
@@ -69,28 +86,27 @@ class Listed:
 
 @dataclass(frozen=True)
 class Scan:
-    """Everything that was found, whether or not a Dataset could be made of it.
+    """All listed photos and all findings, whether or not they can become a Dataset.
 
     Parameters
     ----------
     root : Path
         The folder that holds all of it.
-    listed : tuple of Listed
+    listed : tuple of ListedPhoto
         The listed photos, in the order of the labels files.
     unlisted : tuple of Path
         Photos beside them that no labels file lists.
-    problems : tuple of Problem
-        What is wrong with it.
+    problems : tuple of Finding
     """
 
     root: Path
-    listed: tuple[Listed, ...]
+    listed: tuple[ListedPhoto, ...]
     unlisted: tuple[Path, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Finding, ...]
 
 
 def scan(paths: Sequence[str | Path]) -> Scan:
-    """Read everything that can be read, and note every problem on the way.
+    """Read all labels files that can be read, and note every problem on the way.
 
     Parameters
     ----------
@@ -100,7 +116,7 @@ def scan(paths: Sequence[str | Path]) -> Scan:
     Raises
     ------
     UsageError
-        A path does not exist or a pattern matches nothing.
+        If a path does not exist or a pattern matches nothing.
     """
     given = _expand(paths)
     scanner = _Scanner()
@@ -110,8 +126,8 @@ def scan(paths: Sequence[str | Path]) -> Scan:
 
 
 @dataclass
-class _Entry:
-    """A photo on its way to become a Listed; `root` is the folder that the user named."""
+class _Collected:
+    """A photo with its labels so far; `root` is the folder that the user named."""
 
     photo: Path
     root: Path
@@ -123,14 +139,15 @@ class _Scanner:
     """Collects photos and problems from one path after the other."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
-        self.listed: dict[Path, _Entry] = {}  # by absolute path: two ways may lead to one photo
-        self.folders: dict[Path, None] = {}  # where unlisted photos may lie, in order
+        self.problems: list[Finding] = []
+        # By absolute path, since two of the given paths may lead to one photo or file.
+        self.listed: dict[Path, _Collected] = {}
         self.files: dict[Path, Path] = {}
+        self.folders: dict[Path, None] = {}  # an ordered set: unlisted photos are looked for here
         self.without_labels: list[Path] = []
 
     def note(self, kind: str, message: str, *paths: Path, fatal: bool = False) -> None:
-        self.problems.append(Problem(kind, fatal, message, tuple(map(str, paths))))
+        self.problems.append(Finding(kind, fatal, message, tuple(map(str, paths))))
 
     def add(self, path: Path) -> None:
         if path.is_dir():
@@ -145,53 +162,56 @@ class _Scanner:
                 self._add_file(file, path if path.is_dir() else path.parent)
 
     def _labels_files(self, folder: Path) -> list[Path]:
-        found = []
+        chosen = []
         for parent, folders, names in os.walk(folder):
-            fitting = [Path(parent, name) for name in standing(names)]
-            found += fitting[:1]
-            if len(fitting) > 1:
-                both = " and ".join(file.name for file in fitting)
+            files = [Path(parent, name) for name in labels_files_among(names)]
+            chosen += files[:1]
+            if len(files) > 1:
+                both = " and ".join(file.name for file in files)
                 message = f"{parent} has several labels files, {both}: pass the one you want."
-                self.note("invalid labels file", message, *fitting, fatal=True)
-            # What lies below a labels file belongs to it.
+                self.note("invalid labels file", message, *files, fatal=True)
+            # Folders below a labels file belong to it.
             visible = sorted(name for name in folders if not name.startswith("."))
-            folders[:] = [] if fitting else visible
-        return found
+            folders[:] = [] if files else visible
+        return chosen
 
     def _add_file(self, file: Path, root: Path) -> None:
         try:
-            entries = read(file)
+            entries = read_entries(file)
         except LabelsError as error:
             self.note("invalid labels file", str(error), file, fatal=True)
             return
         self.folders[file.parent] = None
-        for name, value in entries:
-            photo = file.parent / name
-            if leaves(file.parent, name):
-                message = f"{file}: the entry {name!r} leads outside its folder; take it out."
-                self.note("unsafe name", message, file, fatal=True)
-                continue
-            try:
-                labels = clean(value)
-            except ValueError as error:
-                message = f"{file}: the entry {name!r} {error}."
-                self.note("invalid labels file", message, file, fatal=True)
-                continue
-            if not holds(photo.is_file):
-                message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
-                self.note("missing photo", message, photo)
-                continue
-            if known := self.listed.get(_place(photo)):
-                place = "twice" if known.file == file else f"and so does {known.file}"
-                message = f"{file} lists {name!r} {place}; the labels of both entries count."
-                self.note("duplicate key", message, photo)
-            self.folders[photo.parent] = None
-            entry = self.listed.setdefault(_place(photo), _Entry(photo, root, file, []))
-            entry.labels += labels
+        for entry in entries:
+            self._add_entry(file, entry, root)
+
+    def _add_entry(self, file: Path, entry: LabelEntry, root: Path) -> None:
+        name, photo = entry.name, file.parent / entry.name
+        if entry.leads_outside(file.parent):
+            message = f"{file}: the entry {name!r} leads outside its folder; take it out."
+            self.note("unsafe name", message, file, fatal=True)
+            return
+        try:
+            labels = entry.labels()
+        except ValueError as error:
+            message = f"{file}: the entry {name!r} {error}."
+            self.note("invalid labels file", message, file, fatal=True)
+            return
+        if not os.path.isfile(photo):  # noqa: PTH113  # Path.is_file fails on an impossible name
+            message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
+            self.note("missing photo", message, photo)
+            return
+        if known := self.listed.get(_place(photo)):
+            place = "twice" if known.file == file else f"and so does {known.file}"
+            message = f"{file} lists {name!r} {place}; the labels of both entries count."
+            self.note("duplicate key", message, photo)
+        self.folders[photo.parent] = None
+        collected = self.listed.setdefault(_place(photo), _Collected(photo, root, file, []))
+        collected.labels += labels
 
     def result(self, roots: list[Path]) -> Scan:
-        found = list(self.listed.values())
-        self._note_nothing_found()
+        listed = list(self.listed.values())
+        self._note_nothing_listed()
         unlisted = [
             photo
             for folder in self.folders
@@ -201,18 +221,18 @@ class _Scanner:
         for photo in unlisted:
             message = f"{photo} is in no labels file; its labels count as unknown."
             self.note("unlisted photo", message, photo)
-        labels = self._as_first_written([entry.labels for entry in found])
+        labels = self._as_first_written([photo.labels for photo in listed])
         return Scan(
             root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
             listed=tuple(
-                Listed(entry.photo, own, group, entry.file)
-                for entry, own, group in zip(found, labels, _groups(found), strict=True)
+                ListedPhoto(photo.photo, own, group, photo.file)
+                for photo, own, group in zip(listed, labels, _groups(listed), strict=True)
             ),
             unlisted=tuple(unlisted),
             problems=tuple(self.problems),
         )
 
-    def _note_nothing_found(self) -> None:
+    def _note_nothing_listed(self) -> None:
         nothing = not self.listed and not any(problem.fatal for problem in self.problems)
         for path in self.without_labels:
             if path.is_file():
@@ -248,38 +268,38 @@ class _Scanner:
 
 
 def _expand(paths: Sequence[str | Path]) -> list[Path]:
-    """The paths as given; each pattern is replaced by the folders and labels files it matches."""
+    """Replace each pattern by the folders and labels files that match it."""
     if not paths:
         raise UsageError("No path given: name a folder with photos and a labels file.")
-    found: list[Path] = []
+    expanded: list[Path] = []
     for path in map(Path, paths):
-        # A folder may be called "flat [2]", so what exists is never read as a pattern.
-        if holds(path.exists):
-            found.append(path)
+        # A folder may be called "flat [2]", so an existing path is never read as a pattern.
+        if os.path.exists(path):  # noqa: PTH110  # Path.exists fails on an impossible name
+            expanded.append(path)
             continue
         if not any(sign in str(path) for sign in "*?["):
             raise UsageError(f"{path} does not exist: give a folder of photos or a labels file.")
         # Path.glob takes no absolute pattern.
         matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
-        usable = [m for m in matches if m.is_dir() or m.name.endswith(ENDINGS)]
+        usable = [m for m in matches if m.is_dir() or m.name.endswith(_ENDINGS)]
         if not usable:
             raise UsageError(f"The pattern {path} matches no folder and no labels file.")
-        found += usable
+        expanded += usable
     # Relative and absolute paths have no common folder that could be the root.
-    if any(path.is_absolute() for path in found):
-        found = [_place(path) for path in found]
-    return found
+    if any(path.is_absolute() for path in expanded):
+        expanded = [_place(path) for path in expanded]
+    return expanded
 
 
-def _groups(found: list[_Entry]) -> tuple[str, ...]:
-    """Per photo the end of its folder's path, from the given folder down.
+def _groups(photos: list[_Collected]) -> tuple[str, ...]:
+    """Name each photo's building: its folder's path, from the given folder down.
 
     Where two folders would get one name, their names start further up until they differ.
     """
-    parts = [_place(entry.photo.parent).parts for entry in found]
+    parts = [_place(photo.photo.parent).parts for photo in photos]
     depths: dict[tuple[str, ...], int] = {}
-    for entry, folder in zip(found, parts, strict=True):
-        depths.setdefault(folder, max(1, len(entry.photo.parent.relative_to(entry.root).parts)))
+    for photo, folder in zip(photos, parts, strict=True):
+        depths.setdefault(folder, max(1, len(photo.photo.parent.relative_to(photo.root).parts)))
     while True:
         names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
         uses = Counter(names.values())
@@ -291,5 +311,5 @@ def _groups(found: list[_Entry]) -> tuple[str, ...]:
 
 
 def _place(path: Path) -> Path:
-    """Where a file is by name; `resolve` would also follow links and so rename buildings."""
+    """Return the absolute path; `resolve` would also follow links and so rename buildings."""
     return Path(os.path.abspath(path))  # noqa: PTH100

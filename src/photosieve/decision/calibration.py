@@ -1,15 +1,15 @@
-"""From a cosine to a probability: scores that mean the same for every query.
+"""Turn a cosine into a probability that means the same for every query.
 
-A *label*, a word that training saw, has out-of-fold scores to learn from: one logistic curve for
-all labels (Platt 1999, "Probabilistic outputs for support vector machines"), and on request a shift
-for each label, held back the more the fewer photos have it.
+*Labels* are words that training saw. Their curve is learned from out-of-fold scores: one logistic
+curve for all labels (Platt 1999, "Probabilistic outputs for support vector machines"), and on
+request a shift for each label, which is smaller for labels with few photos.
 
-Any other *word* has no curve of its own. Its scores are first made comparable with those of other
-words: deviations from their mean over background photos (cohort normalization, as in speaker
+Other *words* have no scores to learn from. Their scores are first made comparable between words, as
+deviations from the word's mean over background photos (cohort normalization, as in speaker
 verification; Auckenthaler, Carey and Lloyd-Thomas 2000). One logistic curve for all words is
-learned from labels that were hidden from training, and the more remote a word is in meaning from
-every label, the more evidence it needs: as much as keeps general words, which hardly any photo
-shows, from being answered.
+learned from labels that were hidden from training. A word that is remote in meaning from every
+label needs a higher score. How much higher is set by general words, which hardly any photo shows:
+nearly all of them must stay without an answer.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from photosieve.decision.metrics import Float64Array
 from photosieve.errors import SieveError
 
 AFFINITY = 0.5
-"""Cosine to a label from which on a word counts as close to it: nothing is held against it."""
+"""A word with at least this cosine to a label is close to it, and its log odds stay as they are."""
 
 PRIOR_PHOTOS = 10
-"""How many background photos the average over all words is worth beside a word's own."""
+"""The average over all words counts as so many background photos of a word."""
 
 SHIFT_DEVIATION = 0.5
 """Prior standard deviation of a label's shift, in units of log odds."""
 
 FALSE_ANSWERS = 0.02
-"""Of the questions with a general word in a building, the part that may get an answer."""
+"""Fraction of the questions with a general word in a building that may get an answer."""
 
 LEAST_HIDDEN = 30
-"""Positives that it takes to fit the curve for words; with fewer the default holds."""
+"""With fewer positives, the curve for words is not fitted, and the default is used."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Background:
     deviation: float
 
     def normalize(self, scores: NDArray[np.floating[Any]]) -> Float64Array:
-        """Deviations from the mean, in the shape of the scores."""
+        """Return scores as deviations from the mean, in the same shape."""
         return np.asarray((scores - self.mean) / self.deviation, np.float64)
 
 
@@ -66,7 +66,7 @@ def background(scores: NDArray[np.floating[Any]], average: Background | None) ->
     scores : array (photos,)
         Of the word over the background photos.
     average : Background, optional
-        That of all words together: with few photos, a word's own numbers are drawn to it.
+        Of all words together; with few photos, the result lies close to it.
     """
     mean, variance = float(scores.mean()), float(scores.var())
     if average is not None:
@@ -119,7 +119,7 @@ class HiddenWords:
 
     @classmethod
     def join(cls, parts: Sequence[HiddenWords]) -> HiddenWords:
-        """Put several together, their questions apart."""
+        """Join several into one, with different numbers for their questions."""
         starts = np.cumsum([0, *(int(part.question.max()) + 1 for part in parts)])
         columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
         columns["question"] = [
@@ -130,39 +130,39 @@ class HiddenWords:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns scores into probabilities.
+    """The curves that turn scores into probabilities.
 
     Parameters
     ----------
     slope, intercept : float
         Of the curve for labels: log odds = slope * score + intercept.
     shifts : mapping
-        Added to the log odds of single labels; most often empty.
+        Added to the log odds of single labels; usually empty.
     word_slope, word_intercept : float
         Of the curve for other words: of normalized scores.
     remoteness : float
-        Taken from the log odds for each unit by which a word's affinity to the labels is below
-        `AFFINITY`.
+        Subtracted from the log odds of a word for each unit by which its affinity to the labels is
+        below `AFFINITY`.
     word_threshold : float
-        The probability from which on a photo matches a word that is no label.
+        Photos with at least this probability match a word that is not a label.
     """
 
     slope: float
     intercept: float
     shifts: Mapping[str, float] = field(default_factory=dict)
-    # What held on listings and houses alike, for training sets too small to learn it from.
+    # Good values on listings and houses alike, for training sets that are too small to learn them.
     word_slope: float = 1.2
     word_intercept: float = -2.0
     remoteness: float = 10.0
     word_threshold: float = 0.3
 
     def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
-        """Probabilities of labels, (photos, labels), from their scores of that shape."""
+        """Return the probabilities of labels, (photos, labels), from scores of that shape."""
         shifts = np.array([self.shifts.get(label, 0.0) for label in labels])
         return _sigmoid(self.slope * np.asarray(scores, np.float64) + self.intercept + shifts)
 
     def words(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
-        """Probabilities of words that are no labels, from normalized scores and affinities."""
+        """Return the probabilities of other words, from normalized scores and affinities."""
         penalty = self.remoteness * _distance(affinity)
         return _sigmoid(self.word_slope * normal + self.word_intercept - penalty)
 
@@ -172,7 +172,7 @@ class Calibration:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------
@@ -194,7 +194,7 @@ def fit_labels(
     relevant: NDArray[np.bool_],
     labels: Sequence[str] = (),
 ) -> Calibration:
-    """Fit the curve for labels, and shifts for the labels named.
+    """Fit the curve for labels, and a shift for each label that is named.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def fit_labels(
         Out-of-fold scores.
     relevant : array of bool (photos, columns)
     labels : sequence of str (columns,), optional
-        Names of the columns, if each is to get a shift.
+        Names of the columns, if shifts are to be fitted.
     """
     slope, intercept = _logistic(scores.reshape(-1, 1), relevant.ravel())
     shifts = {}
@@ -213,7 +213,7 @@ def fit_labels(
 
 
 def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
-    """Fit the curve for words that are no labels; with little to learn from the default stays."""
+    """Fit the curve for words that are not labels; with too few positives the default stays."""
     labels = ~hidden.general
     if hidden.relevant.sum() < LEAST_HIDDEN:
         return calibration
@@ -222,10 +222,10 @@ def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
 
 
 def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -> Calibration:
-    """Set the threshold for words, and how much remoteness takes.
+    """Set the threshold for words and the remoteness.
 
-    The remoteness is the smallest that leaves no more than `FALSE_ANSWERS` of the questions with
-    a general word answered.
+    The remoteness is the smallest with which at most `FALSE_ANSWERS` of the questions with a
+    general word get an answer.
     """
     calibration = replace(calibration, word_threshold=threshold, remoteness=0.0)
     if not hidden.general.any():
@@ -236,7 +236,7 @@ def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -
     np.maximum.at(best, number, odds)
     distance = np.zeros(len(questions))
     distance[number] = _distance(hidden.affinity[hidden.general])
-    # What remoteness it takes for each question to stay unanswered.
+    # The remoteness with which each question stays without an answer.
     needed = (best - math.log(threshold / (1 - threshold))) / np.maximum(distance, 1e-3)
     remoteness = float(np.quantile(np.maximum(needed, 0.0), 1 - FALSE_ANSWERS))
     return replace(calibration, remoteness=remoteness)
@@ -250,14 +250,14 @@ def _logistic(
     features: NDArray[np.floating[Any]], relevant: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """Fit a logistic regression of one feature; return its weight, positive, and intercept."""
-    if relevant.all() or not relevant.any():  # nothing to tell apart: the rate is all there is
+    if relevant.all() or not relevant.any():  # with one class only the rate can be learned
         rate = (relevant.sum() + 1) / (len(relevant) + 2)
         return 1.0, math.log(rate / (1 - rate))
     from sklearn.linear_model import LogisticRegression
 
     mean, deviation = features.mean(), max(features.std(), 1e-6)
     model = LogisticRegression(C=10.0).fit((features - mean) / deviation, relevant)
-    # A better score never means less likely; where labels say so, they say nothing.
+    # A higher score must never mean less probable, so a slope that is not positive is replaced.
     weight = max(float(model.coef_[0, 0]) / deviation, 1e-3)
     return weight, float(model.intercept_[0] - weight * mean)
 

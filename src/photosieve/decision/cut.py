@@ -26,7 +26,7 @@ from photosieve.errors import SieveError, UsageError
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a cut says about one photo, and which of its numbers decided."""
+    """The decision of a cut about one photo, and the number that decided."""
 
     kept: bool
     reason: str
@@ -34,14 +34,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Cut:
-    """Gate, floor and drop, and the masks that they make.
+    """A rule that decides which photos of a ranked list are kept.
 
     Parameters
     ----------
     gate, floor : float
-        Values in whatever the lists hold: probabilities, or for comparison cosines.
+        In the unit of the lists: probabilities, or for comparison cosines.
     drop : float
-        Fraction between 0 and 1 or more; infinity means that no fall ends the list.
+        A fraction of 0 or more; with infinity no fall ends the list.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class Cut:
 
     @classmethod
     def threshold(cls, value: float) -> Cut:
-        """One threshold for all photos: gate = floor, no drop."""
+        """Return the cut with one threshold for all photos: gate = floor, no drop."""
         return cls(gate=value, floor=value)
 
     def keep(self, scores: ArrayLike) -> NDArray[np.bool_]:
@@ -112,7 +112,7 @@ class Cut:
         return kept
 
     def explain(self, values: ArrayLike, groups: Sequence[str]) -> list[Verdict]:
-        """Decide about one query's photos as `keep_by_group` does, and say why.
+        """Decide about one query's photos as `keep_by_group` does, with the reason for each.
 
         Parameters
         ----------
@@ -133,7 +133,7 @@ class Cut:
         return [Verdict(bool(k), str(r)) for k, r in zip(kept, reasons, strict=True)]
 
     def _reasons(self, ranked: NDArray[np.float64]) -> list[str]:
-        """Say for each photo of one list, best first, what decided."""
+        """Return the reason for each photo of one list, best first."""
         if ranked[0] < self.gate:
             return [f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"] * len(
                 ranked
@@ -153,7 +153,7 @@ class Cut:
         return reasons
 
     def describe(self) -> str:
-        """Say the rule in words, for values that are probabilities."""
+        """Return the rule in words, for values that are probabilities."""
         if self.gate == self.floor:
             text = f"keep a photo when its probability is above {self.floor:.3f}"
         else:
@@ -172,7 +172,7 @@ class Cut:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Cut:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------
@@ -187,7 +187,7 @@ class Cut:
 
 
 NOTEBOOK = Cut(gate=0.23, floor=0.22, drop=0.04)
-"""The numbers that the notebooks typed by hand, for comparison."""
+"""The hand-picked numbers of the notebooks, for comparison."""
 
 
 def falls(ranked: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,7 @@
-"""Prove a sieve: every label asked in every building, and every answer counted. Numbers only."""
+"""Judge a sieve: every label is asked in every building, and every answer is counted.
+
+An `Evaluation` holds the decisions photo by photo, and computes all figures and their intervals.
+"""
 
 from __future__ import annotations
 
@@ -22,21 +25,21 @@ DRAWS = 2000
 
 @dataclass(frozen=True)
 class EmptyAnswers:
-    """How "none" was used: over all questions, one question being one label in one building."""
+    """How often "none" was the answer, over all questions: one label in one building each."""
 
     asked: int
-    """Questions that no photo of the building answers: "none" is the right answer."""
+    """Questions that no photo of the building answers, so that "none" is right."""
     right: int
-    """How many of these were answered with "none"."""
+    """How many of these got the answer "none"."""
     answerable: int
     """Questions that some photo answers."""
     wrong: int
-    """How many of those were answered with "none" all the same."""
+    """How many of these got the answer "none"."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a sieve answered, photo by photo, and every figure that follows from it.
+    """The answers of a sieve, photo by photo, and the figures that follow from them.
 
     Parameters
     ----------
@@ -44,20 +47,20 @@ class Evaluation:
     groups : tuple of str (photos,)
         The building of each photo.
     labels : tuple of str (labels,)
-        All that was asked, in every building.
+        Each was asked in every building.
     scores : array (photos, labels)
         Cosines.
     probabilities : array (photos, labels)
-        What the scores mean, and what the cut looks at.
+        The numbers that the cut decides by.
     relevant : array of bool (photos, labels)
-        What the labels files say.
+        Whether the photo has the label.
     kept : array of bool (photos, labels)
-        What the cut kept, list by list: one list is one label in one building.
+        Whether the cut kept the photo in the list of a label in a building.
     trained : mapping
         Photos per label that training saw.
     cut : Cut
     skipped : tuple of Skipped
-        Photos that could not be read; they are in no figure.
+        Photos that could not be read; no figure includes them.
     """
 
     photos: tuple[Path, ...]
@@ -153,10 +156,19 @@ class Evaluation:
     def draws(self) -> dict[str, NDArray[np.float64]]:
         """The totals over bootstrap draws of buildings, each an array (draws,).
 
-        Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy, empty_right (fraction of
-        the questions that nothing answers which got "none") and mean_average_precision.
+        Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy, empty_right (of the
+        questions that no photo answers, the fraction that got "none") and mean_average_precision.
         """
-        weights = metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0)  # (draws, B)
+        return self.drawn_totals(metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0))
+
+    def drawn_totals(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return the totals with weights for buildings, each an array (draws,); keys as `draws`.
+
+        Parameters
+        ----------
+        weights : array (draws, buildings)
+            How often each building counts.
+        """
         drawn = self.counts.drawn(weights)  # (draws, labels)
         total = drawn.sum(-1)
         asked = self.counts.support == 0
@@ -201,7 +213,7 @@ class Evaluation:
         return np.flatnonzero(np.array(self.groups) == building)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every figure as plain numbers for JSON; what is undefined is None."""
+        """Return every figure as plain numbers for JSON; undefined ones are None."""
         labels = {
             label: {
                 **_count_dict(self.per_label[j]),
@@ -240,7 +252,7 @@ class Evaluation:
         }
 
     def summary(self) -> str:
-        """Say the main figures in a few lines of text."""
+        """Return the main figures as a few lines of text."""
         empty, shown = self.empty, self.intervals
         lines = [
             f"{len(self.photos)} photos of {len(self.buildings)} "
@@ -270,6 +282,7 @@ def evaluate(
     groups: Sequence[str],
     labels: Sequence[str],
     trained: Mapping[str, int],
+    kept: NDArray[np.bool_] | None = None,
     skipped: Sequence[Skipped] = (),
 ) -> Evaluation:
     """Apply a cut to every label's list in every building.
@@ -279,12 +292,14 @@ def evaluate(
     scores : array (photos, labels)
     relevant : array of bool (photos, labels)
     probabilities : array (photos, labels), optional
-        What the cut looks at; by default the scores themselves.
+        The numbers that the cut decides by; by default the scores themselves.
     cut : Cut
     photos, groups : sequences (photos,)
     labels : sequence (labels,)
     trained : mapping
         Photos per label that training saw.
+    kept : array of bool (photos, labels), optional
+        The decisions, if labels have different cuts; by default those of `cut`.
     skipped : sequence of Skipped
     """
     cosines = np.asarray(scores, np.float64)
@@ -296,7 +311,7 @@ def evaluate(
         scores=cosines,
         probabilities=values,
         relevant=relevant,
-        kept=cut.keep_by_group(values, groups),
+        kept=cut.keep_by_group(values, groups) if kept is None else kept,
         trained=dict(trained),
         cut=cut,
         skipped=tuple(skipped),

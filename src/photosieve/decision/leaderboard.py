@@ -1,4 +1,4 @@
-"""The lines of a leaderboard: one method each, its figures over several trainings."""
+"""The rows of a leaderboard: one method each, with its figures over several trainings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from photosieve.decision import metrics
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.metrics import Interval, defined
 
-FIGURES = ("macro_f1", "mean_average_precision", "accuracy", "empty_right")
+LEADERBOARD_FIGURES = ("macro_f1", "mean_average_precision", "accuracy", "empty_right")
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class ComparisonRow:
     Parameters
     ----------
     name, note : str
-        What it is called and what it does.
+        Its name and a description.
     caveat : str
-        What is known to be wrong with it; empty if nothing is.
+        A known fault of the method; empty without one.
     macro_f1, mean_average_precision, accuracy : Interval
     empty_right : Interval
-        Fraction of the questions that nothing answers which got "none".
+        Of the questions that no photo answers, the fraction that got "none".
     seed_deviation : float
         Standard deviation of macro F1 over seeds.
     label_f1 : mapping of str to float
-        F1 of each label; nan where no photo has it and none was returned.
+        F1 of each label; nan if no photo has it and none was returned.
     """
 
     name: str
@@ -61,14 +61,14 @@ class ComparisonRow:
             name=name,
             note=note,
             caveat=caveat,
-            **{figure: interval(figure) for figure in FIGURES},
+            **{figure: interval(figure) for figure in LEADERBOARD_FIGURES},
             seed_deviation=float(np.std([e.totals["macro_f1"] for e in evaluations])),
             label_f1=dict(zip(evaluations[0].labels, of_labels.tolist(), strict=True)),
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers for JSON; what is undefined is None."""
-        intervals = {figure: getattr(self, figure) for figure in FIGURES}
+        """Return plain numbers for JSON; undefined ones are None."""
+        intervals = {figure: getattr(self, figure) for figure in LEADERBOARD_FIGURES}
         return {
             "name": self.name,
             "note": self.note,

@@ -1,4 +1,4 @@
-"""How good an answer is: counts, ratios, average precision, reliability, intervals. Pure numpy.
+"""Measure answers: counts, ratios, average precision, reliability, intervals. Pure numpy.
 
 Terms are those of scikit-learn. A ratio whose denominator is zero is not a number (``nan``) here
 and ``null`` in JSON; averages leave it out.
@@ -17,7 +17,7 @@ Float64Array = NDArray[np.float64]
 
 
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Float64Array:
-    """Divide element by element; what is divided by zero is nan, without a warning."""
+    """Divide element by element; a division by zero gives nan, without a warning."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     out = np.full(np.broadcast(top, bottom).shape, np.nan)
     np.divide(top, bottom, out=out, where=bottom != 0)
@@ -25,7 +25,7 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Float64Array:
 
 
 def defined(value: ArrayLike) -> float | None:
-    """Return a number as JSON and tables have it: what is undefined is None."""
+    """Return a number for JSON and tables; None if it is nan."""
     number = float(np.asarray(value))
     return None if np.isnan(number) else number
 
@@ -34,8 +34,8 @@ def defined(value: ArrayLike) -> float | None:
 class Counts:
     """True and false positives and negatives, as arrays of one common shape.
 
-    The shape is the caller's: ``()`` for one query, ``(labels,)`` for a table, ``(draws, labels)``
-    for a bootstrap. Every ratio has the same shape.
+    The caller chooses the shape: ``()`` for one query, ``(labels,)`` for a table,
+    ``(draws, labels)`` for a bootstrap. Every ratio has the same shape.
     """
 
     tp: Float64Array
@@ -45,7 +45,7 @@ class Counts:
 
     @classmethod
     def of(cls, kept: ArrayLike, relevant: ArrayLike, axis: int = -1) -> Counts:
-        """Count along `axis`: which photos were returned against which are right.
+        """Count along `axis`, by whether photos were returned and whether they are right.
 
         Parameters
         ----------
@@ -116,7 +116,7 @@ class Counts:
 
 
 def mean(values: ArrayLike, axis: int | None = None) -> Float64Array:
-    """Average of the values that are defined; nan, without a warning, where none is."""
+    """Return the average of the values that are not nan; nan, without a warning, if all are."""
     values = np.asarray(values, np.float64)
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0.0).sum(axis), defined.sum(axis))
@@ -176,7 +176,7 @@ def precision_recall_curve(
 
 @dataclass(frozen=True)
 class Reliability:
-    """Whether probabilities come true: decisions binned by probability, and what was right there.
+    """Reliability of probabilities: decisions in bins, with the fraction that is relevant in each.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: how far off the probabilities are, on average.
+        """Expected calibration error: how far the probabilities are off, on average.
 
         The gap between `predicted` and `observed`, averaged over bins, each weighted by its count
         (Naeini, Cooper and Hauskrecht, 2015; Guo et al., 2017, equation 3), here of the probability
@@ -240,10 +240,10 @@ class Interval:
 
 
 def bootstrap_weights(groups: int, draws: int, seed: int) -> Float64Array:
-    """How often each group is drawn when as many groups are drawn with replacement.
+    """Return how often each group is drawn when as many groups are drawn with replacement.
 
-    Photos of one building resemble one another, so the building, not the photo, is what is drawn
-    (the cluster bootstrap: Davison and Hinkley, 1997, section 3.8).
+    Photos of one building resemble one another, so buildings are drawn and not photos (the cluster
+    bootstrap: Davison and Hinkley, 1997, section 3.8).
 
     Returns
     -------

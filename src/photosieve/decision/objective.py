@@ -1,4 +1,7 @@
-"""What a cut is tuned for."""
+"""The objective of a cut: one number, macro-averaged over labels, that tuning maximizes.
+
+It also says which threshold on probabilities is best for it in theory, if there is such a theory.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,25 @@ from photosieve.decision import metrics
 from photosieve.decision.metrics import Counts, Float64Array
 from photosieve.errors import UsageError
 
+_F_SCORE = re.compile(r"f(1|2|0\.5)")
+_BOUND = re.compile(r"(recall|precision)>=(0?\.\d+|1|1\.0)")
+
 
 @dataclass(frozen=True)
 class Objective:
-    """What a cut is tuned for, macro-averaged over labels.
+    """A figure that a cut is tuned for, macro-averaged over labels.
 
-    ``f1``, ``f2`` and ``f0.5`` are F scores; ``accuracy`` counts true negatives;
-    ``recall>=0.9`` is the best precision among cuts whose recall is at least 0.9, and
-    ``precision>=0.9`` the best recall among cuts whose precision is.
+    Parameters
+    ----------
+    name : str
+        ``f1``, ``f2`` and ``f0.5`` are F scores. ``accuracy`` counts true negatives.
+        ``recall>=0.9`` asks for the best precision among cuts with a recall of at least 0.9, and
+        ``precision>=0.9`` for the best recall among cuts with such a precision.
+
+    Raises
+    ------
+    UsageError
+        If there is no such objective.
     """
 
     name: str
@@ -38,17 +52,23 @@ class Objective:
         return (match[1], float(match[2])) if match else None
 
     def missed(self, figures: Mapping[str, float]) -> str:
-        """Say that a bound was not kept, by figures with its ratio; empty if it was."""
+        """Return a sentence if the figures do not reach the bound; else an empty text."""
         if not self._bound or figures[self._bound[0]] >= self._bound[1]:
             return ""
         name, least = self._bound
         return f"{name} {least:g} was not reached there; label more photos, or ask for less"
 
     def value(self, counts: Counts, axis: int = 0) -> Float64Array:
-        """Macro value, higher is better, of counts whose `axis` is that of labels.
+        """Return the macro value of counts; higher is better.
 
-        For a bound, cuts that keep it rank above all that do not: 1 + the other ratio. What is
-        undefined for every label is worth nothing: 0.
+        For a bound, all cuts that reach it rank above all others: 1 + the other ratio. A value that
+        is undefined for every label counts as 0.
+
+        Parameters
+        ----------
+        counts : Counts
+        axis : int
+            The axis of labels, which is averaged away.
         """
         if self._bound:
             name, least = self._bound
@@ -64,12 +84,12 @@ class Objective:
         return np.nan_to_num(value)
 
     def optimal_threshold(self, best: float) -> float | None:
-        """Threshold on probabilities that is best for this objective, from theory.
+        """Return the threshold on probabilities that is best in theory; None for a bound.
 
-        For an F score that is F* / (1 + beta^2), F* being the best F score that any threshold
+        For an F score it is F* / (1 + beta^2), where F* is the best F score that any threshold
         reaches (Lipton, Elkan and Naryanaswamy 2014, arXiv:1402.1892, theorem 1 for beta = 1). It
-        is far steadier than the threshold at which F* was found. For the accuracy it is one half.
-        None for a bound, which has to be searched.
+        varies much less between samples than the threshold at which F* was found. For the accuracy
+        it is one half.
 
         Parameters
         ----------
@@ -83,7 +103,7 @@ class Objective:
         return min(max(best / (1 + float(self.name[1:]) ** 2), 0.01), 0.99)
 
     def threshold(self, probabilities: Float64Array, relevant: NDArray[np.bool_]) -> float:
-        """Find the threshold on probabilities of single decisions that serves the objective.
+        """Find the best threshold on the probabilities of single decisions.
 
         Parameters
         ----------
@@ -101,5 +121,5 @@ class Objective:
         return float(probabilities[order][int(values.argmax())]) if optimal is None else optimal
 
 
-_F_SCORE = re.compile(r"f(1|2|0\.5)")
-_BOUND = re.compile(r"(recall|precision)>=(0?\.\d+|1|1\.0)")
+F1 = Objective("f1")
+"""The default."""

@@ -1,4 +1,7 @@
-"""All (photo, label) pairs of all lists, and the search for the cut that serves them best."""
+"""Search for the best cut: all (photo, label) pairs in flat arrays, counted for many cuts at once.
+
+A list is the photos of one building, ranked for one label.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,25 @@ MOST_VALUES = {"threshold": 4096, "gate": 48, "floor": 48, "drop": 24}
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs, flat, with what the rule looks at.
+    """The pairs of all lists, with the numbers that a cut compares.
 
     A pair is kept when its list's best score reaches the gate, its own score exceeds the floor (or
     it is the best), and no fall up to it in its list exceeds the drop. Arrays are (pairs,).
+
+    Parameters
+    ----------
+    labels, units : int
+        How many there are.
+    score : array
+    best : array
+        The best score in the pair's list.
+    is_best : array of bool
+    deepest_fall : array
+        The largest fall in the pair's list up to the pair; see `photosieve.decision.cut.falls`.
+    relevant : array of bool
+    label : array of int
+    unit : array of int
+        The building or, if there is only one, the label. Units are held out as a whole.
     """
 
     labels: int
@@ -35,7 +53,6 @@ class Pairs:
     relevant: NDArray[np.bool_]
     label: NDArray[np.intp]
     unit: NDArray[np.intp]
-    """What is held out together: the building or, if there is only one, the label."""
 
     @classmethod
     def of(
@@ -44,7 +61,7 @@ class Pairs:
         relevant: NDArray[np.bool_],
         groups: Sequence[str],
     ) -> Pairs:
-        """Flatten values, (photos, labels), list by list; a list is a label in a building."""
+        """Flatten values, (photos, labels), list by list."""
         names, buildings = np.array(groups), tuple(dict.fromkeys(groups))
         parts = []
         labels = np.arange(scores.shape[1])
@@ -69,7 +86,7 @@ class Pairs:
         return cls(len(labels), units, *flat)
 
     def among(self, chosen: NDArray[np.bool_]) -> Pairs:
-        """Return only the pairs of some units, (units,) of bool."""
+        """Return only the pairs of some units, given as a mask (units,)."""
         pairs = chosen[self.unit]
         arrays: list[Any] = [
             self.score, self.best, self.is_best, self.deepest_fall,
@@ -93,11 +110,18 @@ class Pairs:
         )
 
 
-def search(pairs: Pairs, member: str, goal: Objective) -> Cut:
-    """Try every combination of a member's numbers and return the best.
+def search(pairs: Pairs, member: str, objective: Objective) -> Cut:
+    """Try every combination of a member's numbers and return the best cut.
 
-    Among equals the middle of the widest plateau is taken, number by number, as far as possible
-    from where the result gets worse; of equal drops the loosest.
+    Of equally good values the middle of the widest plateau is taken, number by number, as far as
+    possible from worse values; of equally good drops the loosest.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    member : str
+        See `photosieve.decision.selection.MEMBERS`.
+    objective : Objective
     """
     lowered = "drop" in member
     drops = _midpoints(pairs.deepest_fall, MOST_VALUES["drop"])[:-1] if lowered else np.array([])
@@ -106,10 +130,10 @@ def search(pairs: Pairs, member: str, goal: Objective) -> Cut:
     gates = _midpoints(
         pairs.score if joint else pairs.best, MOST_VALUES["threshold" if joint else "gate"]
     )
-    if not pairs.relevant.any():  # no photo matches any label, which "none" says
+    if not pairs.relevant.any():  # no photo has any label: keep none
         return Cut.threshold(float(gates[-1]))
     floors = gates if joint else _midpoints(pairs.score, MOST_VALUES["floor"])
-    found: list[tuple[float, Cut]] = []
+    tried: list[tuple[float, Cut]] = []
     for drop in drops:
         open_pairs = pairs.deepest_fall <= drop
         if joint:
@@ -117,12 +141,12 @@ def search(pairs: Pairs, member: str, goal: Objective) -> Cut:
         else:
             own = np.where(pairs.is_best, math.inf, pairs.score)
             counts = _counts_over(pairs, open_pairs, (gates, floors), (pairs.best, own))
-        values = goal.value(counts)  # (gates,) or (gates, floors)
-        index = _middle_of_best(values)
+        values = objective.value(counts)  # (gates,) or (gates, floors)
+        index = middle_of_best(values)
         gate, floor = gates[index[0]], floors[index[-1]]
-        found.append((float(values[index]), Cut(float(gate), float(floor), float(drop))))
-    best = max(value for value, _ in found)
-    return [cut for value, cut in found if value >= best - 1e-12][-1]  # the loosest drop of equals
+        tried.append((float(values[index]), Cut(float(gate), float(floor), float(drop))))
+    best = max(value for value, _ in tried)
+    return [cut for value, cut in tried if value >= best - 1e-12][-1]  # the loosest drop of equals
 
 
 def _counts_over(
@@ -163,8 +187,8 @@ def _counts_over(
     return Counts(tp, fp, support - tp, total - support - fp)
 
 
-def _middle_of_best(values: Float64Array) -> tuple[int, ...]:
-    """Index of a best value: axis by axis the middle of the longest run in which there is one."""
+def middle_of_best(values: Float64Array) -> tuple[int, ...]:
+    """Return the index of a best value: the middle of the longest run of them, axis by axis."""
     best = values >= values.max() - 1e-12
     index: list[int] = []
     while best.ndim:
@@ -177,7 +201,7 @@ def _middle_of_best(values: Float64Array) -> tuple[int, ...]:
 
 
 def _midpoints(values: Float64Array, most: int) -> Float64Array:
-    """Ascending bounds between neighboring distinct values, and one below and one above all."""
+    """Return ascending bounds between neighboring distinct values, and one below and above all."""
     distinct = np.unique(values[np.isfinite(values)])
     bounds = np.concatenate(
         [distinct[:1] - 1, (distinct[1:] + distinct[:-1]) / 2, distinct[-1:] + 1]

@@ -1,13 +1,8 @@
-"""Learn from out-of-fold scores what a score means and where a list is cut.
+"""Learn from out-of-fold scores how probable a match is, and where a list is cut.
 
-Scores become probabilities first (`photosieve.decision.calibration`); the cut looks at those. Its
-rule has several members, from simple to complicated: one threshold; the same with a drop; a gate
-and a floor; all three numbers; one threshold after a shift for each label. A threshold follows from
-the best value that the objective reaches (`Objective.optimal_threshold`); the other numbers are
-searched over all values where the result can change. What a member is really worth is measured by
-nested cross-validation: its numbers are chosen on all buildings but some, and judged on those. The
-simplest member that is within the noise of the best one wins, because a rule with more numbers
-always looks better on the scores that they were chosen on.
+Scores become probabilities first (`photosieve.decision.calibration`); the cut decides by these. The
+rule has several members, from simple to complicated, and `photosieve.decision.selection` chooses
+one. The result is a `Tuning`, which a sieve saves.
 """
 
 from __future__ import annotations
@@ -30,20 +25,21 @@ from photosieve.decision.calibration import (
 )
 from photosieve.decision.cut import Cut
 from photosieve.decision.metrics import Counts, Float64Array
-from photosieve.decision.objective import Objective
+from photosieve.decision.objective import F1, Objective
 from photosieve.decision.pairs import Pairs, search
-
-THRESHOLD = "threshold"
-SHIFTED = "threshold + shift per label"
-
-MEMBERS = (THRESHOLD, "threshold + drop", "gate + floor", "gate + floor + drop", SHIFTED)
-"""The rule's members, simplest first."""
+from photosieve.decision.selection import (
+    MEMBERS,
+    SHIFTED,
+    THRESHOLD,
+    choose,
+    judge,
+    judge_shifts,
+    simplest_within_noise,
+    split_units,
+)
 
 LEAST_REPEATED = 10
-"""Held-out photos with a label that training saw which it takes to learn from them."""
-
-FOLDS = 10
-"""Most parts of the nested cross-validation."""
+"""With fewer held-out photos whose label was in training, nothing is learned from them."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +69,7 @@ class Tuning:
     candidates: Mapping[str, float]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a form for JSON; what is undefined is null."""
+        """Return a form for JSON; undefined figures are null."""
         return {
             "calibration": self.calibration.to_dict(),
             "cut": self.cut.to_dict(),
@@ -85,7 +81,7 @@ class Tuning:
 
     @classmethod
     def from_dict(cls, saved: dict[str, Any]) -> Tuning:
-        """Read what `to_dict` wrote.
+        """Read the form that `to_dict` returns.
 
         Raises
         ------
@@ -111,10 +107,11 @@ def tune(
     relevant: NDArray[np.bool_],
     groups: Sequence[str],
     labels: Sequence[str],
-    objective: str = "f1",
+    objective: Objective = F1,
     *,
     usual: Calibration | None = None,
     hidden: HiddenWords | None = None,
+    members: Sequence[str] = MEMBERS,
 ) -> Tuning:
     """Fit the calibration, and choose the rule's member and its numbers.
 
@@ -124,57 +121,43 @@ def tune(
         Out-of-fold scores.
     relevant : array of bool (photos, labels)
     groups : sequence of str (photos,)
-        The building of each photo: a list that the cut is applied to is one label in one building.
+        The building of each photo. The cut is applied to each label in each building.
     labels : sequence of str (labels,)
-    objective : str
-        See `photosieve.decision.objective.Objective`.
+    objective : Objective
     usual : Calibration, optional
-        Taken, with the even odds as threshold, where held-out scores hardly say anything: where
-        nearly every label is in one building only, no model that was trained without that building
-        knows it.
+        Used with a threshold of one half if the held-out scores say next to nothing: where nearly
+        every label is in one building only, no model that was trained without that building knows
+        it.
     hidden : HiddenWords, optional
-        What the map for words that are no labels is learned from.
-
-    Raises
-    ------
-    UsageError
-        If the objective does not exist.
+        Material for the curve of words that are not labels.
+    members : sequence of str
+        Members of the rule to choose from, simplest first.
     """
-    goal = Objective(objective)
     if usual is not None and _repeated(relevant, groups) < LEAST_REPEATED:
         if hidden is not None:
-            usual = _fit_words(usual, hidden, goal)
-        return _as_usual(usual, scores, relevant, groups, labels, goal)
+            usual = _fit_words(usual, hidden, objective)
+        return _as_usual(usual, scores, relevant, groups, labels, objective)
     calibration = fit_labels(scores, relevant)
     table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
-    folds = _folds(table.units)
-    # A monotone map leaves the choices of every other member as they are: it needs no folds.
-    judged = {m: _judge(table, m, goal, folds) for m in MEMBERS if m != SHIFTED}
-    if SHIFTED in MEMBERS and len(set(groups)) > 1:
-        judged[SHIFTED] = _judge_shifts(scores, relevant, groups, labels, goal, folds)
-    member = _simplest_within_noise(judged, goal)
+    folds = split_units(table.units)
+    # A monotone curve changes no choice of the other members, so it is not fitted again in folds.
+    judged = {m: judge(table, m, objective, folds) for m in members if m != SHIFTED}
+    if SHIFTED in members and len(set(groups)) > 1:
+        judged[SHIFTED] = judge_shifts(scores, relevant, groups, labels, objective, folds)
+    member = simplest_within_noise(judged, objective)
     if member == SHIFTED:
         calibration = fit_labels(scores, relevant, labels)
         table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
     if hidden is not None:
-        calibration = _fit_words(calibration, hidden, goal)
+        calibration = _fit_words(calibration, hidden, objective)
     return Tuning(
         calibration=calibration,
-        cut=choose(table, member, goal),
-        objective=objective,
+        cut=choose(table, member, objective),
+        objective=objective.name,
         member=member,
         figures=_figures(judged[member].sum(0), scores, relevant),
-        candidates={name: float(goal.value(counts.sum(0))) for name, counts in judged.items()},
+        candidates={name: float(objective.value(counts.sum(0))) for name, counts in judged.items()},
     )
-
-
-def choose(table: Pairs, member: str, goal: Objective) -> Cut:
-    """Choose a member's numbers for a table of probabilities."""
-    cut = search(table, member, goal)
-    if member not in (THRESHOLD, SHIFTED) or len(np.unique(table.relevant)) < 2:
-        return cut
-    optimal = goal.optimal_threshold(float(goal.value(table.counts(cut).sum(0))))
-    return cut if optimal is None else Cut.threshold(optimal)
 
 
 def with_cut(
@@ -186,14 +169,14 @@ def with_cut(
     groups: Sequence[str],
     labels: Sequence[str],
 ) -> Tuning:
-    """Take another cut on the same probabilities, with the figures that it has on given photos.
+    """Return a tuning with another cut, and with its figures on the given photos.
 
     Parameters
     ----------
     tuning : Tuning
     cut : Cut
     name : str
-        What it was chosen for.
+        Of the objective or guarantee that the cut was chosen for.
     scores : array (photos, labels)
     relevant : array of bool (photos, labels)
     groups : sequence of str (photos,)
@@ -226,17 +209,17 @@ def _as_usual(
     relevant: NDArray[np.bool_],
     groups: Sequence[str],
     labels: Sequence[str],
-    goal: Objective,
+    objective: Objective,
 ) -> Tuning:
-    """Take the usual curve; of the cut only what a bound asks for is searched."""
+    """Take the usual curve; the cut is searched only for an objective that is a bound."""
     table = Pairs.of(usual.labels(scores, labels), relevant, groups)
     even = Cut.threshold(0.5)
-    cut = search(table, THRESHOLD, goal) if ">=" in goal.name else even
+    cut = search(table, THRESHOLD, objective) if ">=" in objective.name else even
     counts = table.counts(cut).sum(0)
     return Tuning(
         calibration=usual,
         cut=cut,
-        objective=goal.name,
+        objective=objective.name,
         member="usual threshold" if cut == even else THRESHOLD,
         figures=_figures(counts, scores, relevant),
         candidates={},
@@ -244,7 +227,7 @@ def _as_usual(
 
 
 def _figures(total: Counts, scores: Float64Array, relevant: NDArray[np.bool_]) -> dict[str, float]:
-    """Macro and micro figures of counts, (labels,)."""
+    """Return the figures of counts, (labels,), and of the ranking."""
     columns = zip(scores.T, relevant.T, strict=True)
     return {
         "precision": float(metrics.mean(total.precision)),
@@ -257,93 +240,15 @@ def _figures(total: Counts, scores: Float64Array, relevant: NDArray[np.bool_]) -
     }
 
 
-def _fit_words(calibration: Calibration, hidden: HiddenWords, goal: Objective) -> Calibration:
-    """Learn the map for words that are no labels, and from which probability on they match."""
+def _fit_words(calibration: Calibration, hidden: HiddenWords, objective: Objective) -> Calibration:
+    """Learn the curve and the threshold for words that are not labels."""
     fitted = fit_words(calibration, hidden)
     threshold = fitted.word_threshold
     if fitted != calibration:  # there was enough to learn from
         labels = ~hidden.general
         close = fitted.words(hidden.normal[labels], 1.0)
-        threshold = goal.threshold(close, hidden.relevant[labels])
+        threshold = objective.threshold(close, hidden.relevant[labels])
     return hold_back(fitted, hidden, threshold)
-
-
-def _folds(units: int) -> list[NDArray[np.bool_]]:
-    """Masks of held-out units, (units,); none for a single one."""
-    if units < 2:
-        return []
-    parts = np.array_split(np.arange(units), min(units, FOLDS))
-    return [np.isin(np.arange(units), part) for part in parts]
-
-
-def _judge(
-    table: Pairs, member: str, goal: Objective, folds: Sequence[NDArray[np.bool_]]
-) -> Counts:
-    """Count what a member does on units that its numbers were not searched on.
-
-    Returns
-    -------
-    Counts
-        Of shape (units, labels).
-    """
-    if not folds:
-        return table.counts(choose(table, member, goal))
-    parts = [
-        table.among(held_out).counts(choose(table.among(~held_out), member, goal))
-        for held_out in folds
-    ]
-    return Counts.stack(parts).sum(0)
-
-
-def _judge_shifts(
-    scores: Float64Array,
-    relevant: NDArray[np.bool_],
-    groups: Sequence[str],
-    labels: Sequence[str],
-    goal: Objective,
-    folds: Sequence[NDArray[np.bool_]],
-) -> Counts:
-    """Do what `_judge` does for the shifted member, whose shifts must not see held-out units."""
-    names = list(dict.fromkeys(groups))
-    unit = np.array([names.index(group) for group in groups])
-    parts = []
-    for held_out in folds:
-        seen = ~held_out[unit]
-        calibration = fit_labels(scores[seen], relevant[seen], labels)
-        table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
-        parts.append(table.among(held_out).counts(choose(table.among(~held_out), SHIFTED, goal)))
-    return Counts.stack(parts).sum(0)
-
-
-def _simplest_within_noise(judged: Mapping[str, Counts], goal: Objective) -> str:
-    """Pick the first member that the best one does not beat with 95 % confidence.
-
-    The error of the difference between two is taken over bootstrap draws of units, and held
-    against Student's t, because a handful of buildings tells little about its own noise, with
-    Bonferroni's correction, because the best is the best of several. With one unit the figures are
-    not honest, and the simplest member is taken.
-    """
-    from scipy.special import stdtrit
-
-    simplest = MEMBERS[0]
-    units = len(judged[simplest].tp)
-    if units < 2:
-        return simplest
-    values = {member: float(goal.value(counts.sum(0))) for member, counts in judged.items()}
-    best = max(values, key=lambda member: values[member])
-    # Draws of n units out of n show sqrt((n - 1) / n) of the deviation.
-    confidence = 1 - 0.05 / max(len(judged) - 1, 1)
-    noise = float(stdtrit(units - 1, confidence)) * math.sqrt(units / (units - 1))
-    weights = metrics.bootstrap_weights(units, draws=1000, seed=0)  # (draws, units)
-
-    def draws(member: str) -> Float64Array:
-        return goal.value(judged[member].drawn(weights), axis=-1)
-
-    for member in judged:
-        error = float(np.std(draws(best) - draws(member)))
-        if values[member] >= values[best] - noise * error:
-            return member
-    return best
 
 
 def _plain(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -1,1 +1,1 @@
-"""Indexes: photos of folders, embedded once and kept, and searched without opening one."""
+"""Indexes: photos of folders, embedded once, and searched without opening a photo."""

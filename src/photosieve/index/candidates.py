@@ -1,8 +1,8 @@
-"""The photos that an answer can hold: all that reach the cut, and the next best.
+"""Find the photos that can be in an answer: all that reach the cut, and the best of the others.
 
-What is left out here is certainly not in the answer, so that the exact rule has to look at these
-alone. In a scope, and while it is fast enough over everything, every vector is compared. Beyond
-that `photosieve.index.neighbors` is asked for more and more until they fall below the cut.
+Photos that are left out here are certainly not in the answer, so the exact rule has to look only at
+these. In a scope, and in an index that is not too large, every vector is compared with the query.
+Otherwise `photosieve.index.neighbors` gives more and more photos until they fall below the cut.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.index.neighbors import Neighbors
 from photosieve.sieve.scorer import Reading, Scorer, matches
 
-BLOCK = 2**25
-"""Vectors are compared so many bytes at a time: what is not in the answer does not stay."""
+BLOCK_BYTES = 2**25
+"""Vectors are compared so many bytes at a time, which bounds the memory."""
 
 SLACK = 1e-5
 """Scores computed in another order of summation differ by less."""
@@ -35,10 +35,10 @@ def candidates(
     cut: Cut,
     *,
     rows: Rows | slice,
-    beside: int,
+    extra: int,
     neighbors: Neighbors | None = None,
 ) -> Rows:
-    """Return a superset of the answer, with so many of the best photos beside it.
+    """Return a superset of the answer, with some of the best other photos.
 
     Parameters
     ----------
@@ -48,10 +48,11 @@ def candidates(
     cut : Cut
         The rule for probabilities.
     rows : array of int or slice
-        Where to look.
-    beside : int
+        The rows to search.
+    extra : int
+        How many other photos.
     neighbors : Neighbors, optional
-        To ask instead of comparing all; for one positive term and all rows.
+        To search instead of comparing all; for one positive term and all rows.
 
     Returns
     -------
@@ -60,43 +61,43 @@ def candidates(
     """
     lowest = min(cut.gate, cut.floor)  # nothing below both is ever kept
     if len(readings) == 1:
-        # Probability grows with the score, so that scores will do: no curve for every photo.
+        # Probability grows with the score, so comparing scores is enough, and faster.
         reading = readings[0]
         bound = scorer.least_score(reading, lowest) - SLACK
         if neighbors is not None:
-            found = neighbors.above(reading.vector, bound, beside)
-            if found is not None:
-                return np.sort(found)
-        return _best(vectors, lambda block: block @ reading.vector, bound, rows, beside)
+            near = neighbors.above(reading.vector, bound, extra)
+            if near is not None:
+                return np.sort(near)
+        return _best(vectors, lambda block: block @ reading.vector, bound, rows, extra)
     terms = tuple(reading.term for reading in readings)
 
     def probabilities(block: Float32Array) -> NDArray[np.float64]:
         return matches(terms, scorer.probabilities(readings, block))
 
-    return _best(vectors, probabilities, lowest - SLACK, rows, beside)
+    return _best(vectors, probabilities, lowest - SLACK, rows, extra)
 
 
 def _best(
-    vectors: Float32Array, values: Values, bound: float, rows: Rows | slice, beside: int
+    vectors: Float32Array, values: Values, bound: float, rows: Rows | slice, extra: int
 ) -> Rows:
-    """Rows whose value reaches the bound, and the best of the others."""
+    """Return the rows whose value reaches the bound, and the best of the others."""
     kept: list[Rows] = []
     best = np.zeros(0), np.zeros(0, np.intp)  # of those below the bound
-    beside = max(beside, 1)  # one more says how near the next photo was
+    extra = max(extra, 1)  # at least one, for the score of the closest photo that is left out
     for place, block in _blocks(vectors, rows):
-        found = values(block)
-        passing = found >= bound
+        scores = values(block)
+        passing = scores >= bound
         kept.append(place[passing])
-        limit = best[0].min() if len(best[0]) >= beside else -np.inf
-        rest = np.flatnonzero(~passing & (found > limit))
-        others = np.concatenate([best[0], found[rest]]), np.concatenate([best[1], place[rest]])
-        order = np.argsort(-others[0], kind="stable")[:beside]
+        limit = best[0].min() if len(best[0]) >= extra else -np.inf
+        rest = np.flatnonzero(~passing & (scores > limit))
+        others = np.concatenate([best[0], scores[rest]]), np.concatenate([best[1], place[rest]])
+        order = np.argsort(-others[0], kind="stable")[:extra]
         best = others[0][order], others[1][order]
     return np.sort(np.concatenate([*kept, best[1]]))
 
 
 def _blocks(vectors: Float32Array, rows: Rows | slice) -> Iterator[tuple[Rows, Float32Array]]:
-    step = max(1, BLOCK // (4 * max(1, vectors.shape[1])))
+    step = max(1, BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
     if isinstance(rows, slice):
         start, stop, _ = rows.indices(len(vectors))
         for first in range(start, stop, step):

@@ -1,8 +1,8 @@
 """Embedding on a Ray cluster, for more photos than one machine can take.
 
-Workers read photos and embed them; the process that was started lists, commits and sweeps, as it
-does alone. So there is one writer, and what a lost worker had is computed again elsewhere and
-arrives once.
+Workers read photos and embed them; the process that was started lists folders and writes the
+table, as it does without a cluster. So there is one writer, and the photos of a lost worker are
+embedded by another one and arrive once.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from PIL import Image
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
-from photosieve.index.changes import Entry
+from photosieve.index.changes import PendingPhoto
 from photosieve.index.sources import open_root, place
-from photosieve.index.update import Embed, Same, Verdict, decoded
+from photosieve.index.update import Embed, NotEmbedded, Reuse, decoded
 from photosieve.sieve.sieve import Sieve
 
-AT_ONCE = 100_000
-"""Photos that are handed to the cluster in one go; the next are handed out when these are back."""
+PHOTOS_AT_ONCE = 100_000
+"""Photos that are given to the cluster together; the next are given when all of these are back."""
 
 BATCH = 32
-"""Photos that a worker takes at once: what is lost with it."""
+"""Photos that a worker takes at once, which are lost with it."""
 
-CORES = 2
-"""Of a worker without a graphics card."""
+CORES_PER_WORKER = 2
+"""Cores of a worker without a graphics card."""
 
 
 def embed_on(address: str) -> Callable[[Path, int], Embed]:
-    """Return what `photosieve.index.index.Index.update` takes to embed on a cluster.
+    """Return the argument `embed` of `photosieve.index.index.Index.update` for a cluster.
 
     Parameters
     ----------
@@ -73,37 +73,46 @@ def embed_on(address: str) -> Callable[[Path, int], Embed]:
         sieve = ray.put(_packed(folder))
 
         def embed(
-            entries: Iterable[Entry],
-            load: Callable[[Entry], Sequence[Image.Image] | Verdict],  # noqa: ARG001  # workers read
-            other: Callable[[Entry, Verdict], None],
-        ) -> Iterator[tuple[Entry, Float32Array]]:
-            waiting = iter(entries)
-            while part := list(itertools.islice(waiting, AT_ONCE)):
+            photos: Iterable[PendingPhoto],
+            load: Callable[[PendingPhoto], Sequence[Image.Image] | NotEmbedded],  # noqa: ARG001  # workers read
+            other: Callable[[PendingPhoto, NotEmbedded], None],
+        ) -> Iterator[tuple[PendingPhoto, Float32Array]]:
+            waiting = iter(photos)
+            while part := list(itertools.islice(waiting, PHOTOS_AT_ONCE)):
                 for row in _embedded(part, sieve, max_pixels):
-                    entry = part[int(row["number"])]
-                    found = _take(entry, row)
-                    if isinstance(found, np.ndarray):
-                        yield entry, found
+                    photo = part[int(row["number"])]
+                    result = _take(photo, row)
+                    if isinstance(result, np.ndarray):
+                        yield photo, result
                     else:
-                        other(entry, found)
+                        other(photo, result)
 
         return embed
 
     return bind
 
 
-def _embedded(entries: Sequence[Entry], sieve: Any, max_pixels: int) -> Iterator[Mapping[str, Any]]:
-    """Send entries through the cluster; results come in any order."""
+def _embedded(
+    photos: Sequence[PendingPhoto], sieve: Any, max_pixels: int
+) -> Iterator[Mapping[str, Any]]:
+    """Send photos through the cluster; results come in any order."""
     import ray
 
     rows = [
-        {"number": number, "root": entry.root.address, "path": entry.path, "was": entry.was}
-        for number, entry in enumerate(entries)
+        {
+            "number": number,
+            "root": photo.root.address,
+            "path": photo.path,
+            "known_sha256": photo.known_sha256,
+        }
+        for number, photo in enumerate(photos)
     ]
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     cards = int(sum(node.get("GPU", 0) for node in nodes))
     # A worker has to fit into the smallest node.
-    cores = max(1, min(CORES, *(int(node.get("CPU", CORES)) for node in nodes)))
+    cores = max(
+        1, min(CORES_PER_WORKER, *(int(node.get("CPU", CORES_PER_WORKER)) for node in nodes))
+    )
     workers = cards or max(1, sum(int(node.get("CPU", 0)) // cores for node in nodes))
     data = ray.data.from_items(rows, override_num_blocks=max(1, len(rows) // BATCH)).map_batches(
         Worker,
@@ -116,20 +125,20 @@ def _embedded(entries: Sequence[Entry], sieve: Any, max_pixels: int) -> Iterator
     yield from data.iter_rows()
 
 
-def _take(entry: Entry, row: Mapping[str, Any]) -> Float32Array | Verdict:
-    """Enter what a worker found into an entry."""
-    entry.size, entry.mtime_ns = int(row["size"]), int(row["mtime_ns"])
-    entry.sha256 = str(row["sha256"])
+def _take(photo: PendingPhoto, row: Mapping[str, Any]) -> Float32Array | NotEmbedded:
+    """Take over a worker's result into a photo."""
+    photo.size, photo.mtime_ns = int(row["size"]), int(row["mtime_ns"])
+    photo.sha256 = str(row["sha256"])
     if row["reason"]:
-        return Skipped(place(*entry.key), str(row["reason"]), str(row["remedy"]))
-    if entry.sha256 == entry.was:
-        return Same.TOUCHED
-    entry.full_size = int(row["width"]), int(row["height"])
+        return Skipped(place(*photo.key), str(row["reason"]), str(row["remedy"]))
+    if photo.sha256 == photo.known_sha256:
+        return Reuse.TOUCHED
+    photo.full_size = int(row["width"]), int(row["height"])
     return np.asarray(row["features"], np.float32)[None]
 
 
 class Worker:
-    """What runs on the cluster: reads and embeds photos.
+    """A worker of the cluster, which reads and embeds photos.
 
     Parameters
     ----------
@@ -145,27 +154,29 @@ class Worker:
             with zipfile.ZipFile(io.BytesIO(ray.get(sieve))) as packed:
                 packed.extractall(scratch)
             self._encoder = Sieve.load(Path(scratch)).encoder
-            # The model is read when it is first used: that has to be while the folder is there.
+            # The model is loaded when it is first used, which has to be while the folder exists.
             self._width = self._encoder.head.photo_width
         self._max_pixels = max_pixels
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         """Embed the photos of a batch of rows."""
-        entries = [
-            Entry(open_root(str(root)), str(path), 0, 0, was=str(was))
-            for root, path, was in zip(batch["root"], batch["path"], batch["was"], strict=True)
+        photos = [
+            PendingPhoto(open_root(str(root)), str(path), 0, 0, known_sha256=str(sha256))
+            for root, path, sha256 in zip(
+                batch["root"], batch["path"], batch["known_sha256"], strict=True
+            )
         ]
-        features = np.zeros((len(entries), self._width), np.float32)
-        reasons = [("", "")] * len(entries)
+        features = np.zeros((len(photos), self._width), np.float32)
+        reasons = [("", "")] * len(photos)
 
         def load(index: int) -> Sequence[Image.Image] | Skipped | None:
-            entry = entries[index]
+            photo = photos[index]
             try:
-                found = entry.root.read(entry.path, self._max_pixels)
-                entry.note(found)
-                if entry.sha256 == entry.was:
+                content = photo.root.read(photo.path, self._max_pixels)
+                photo.note(content)
+                if photo.sha256 == photo.known_sha256:
                     return None
-                return decoded(entry, found, self._encoder.shortest_side, self._max_pixels)
+                return decoded(photo, content, self._encoder.shortest_side, self._max_pixels)
             except PhotoError as error:
                 return Skipped.from_error(error)
 
@@ -174,15 +185,15 @@ class Worker:
                 reasons[index] = reason.reason, reason.remedy
 
         stream: Any = self._encoder.stream
-        for index, rows in stream(range(len(entries)), load, other):
+        for index, rows in stream(range(len(photos)), load, other):
             features[index] = rows[0]
         return {
             "number": batch["number"],
-            "size": np.array([entry.size for entry in entries]),
-            "mtime_ns": np.array([entry.mtime_ns for entry in entries]),
-            "sha256": np.array([entry.sha256 for entry in entries]),
-            "width": np.array([entry.full_size[0] for entry in entries]),
-            "height": np.array([entry.full_size[1] for entry in entries]),
+            "size": np.array([photo.size for photo in photos]),
+            "mtime_ns": np.array([photo.mtime_ns for photo in photos]),
+            "sha256": np.array([photo.sha256 for photo in photos]),
+            "width": np.array([photo.full_size[0] for photo in photos]),
+            "height": np.array([photo.full_size[1] for photo in photos]),
             "reason": np.array([reason for reason, _ in reasons]),
             "remedy": np.array([remedy for _, remedy in reasons]),
             "features": features,
@@ -190,7 +201,7 @@ class Worker:
 
 
 def _packed(folder: Path) -> bytes:
-    """A sieve's folder as one value, for workers that do not share this machine's disk."""
+    """Pack a sieve's folder into one value, for workers on other machines."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as packed:
         for file in folder.iterdir():

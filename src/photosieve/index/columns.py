@@ -1,4 +1,4 @@
-"""What a table of the user's says about photos or groups, as columns of the index."""
+"""The user's own columns of an index, read from a CSV file about photos or groups."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosieve.errors import UsageError, one_line
-from photosieve.index.store import KEY, LIGHT, Store
+from photosieve.index.store import KEY_COLUMNS, PHOTO_COLUMNS, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-KEYS = {"photo": "path", "group": "group"}
-"""What the first column of the table may be called, and what it names."""
+FIRST_COLUMNS = {"photo": "path", "group": "group"}
+"""Allowed names of the table's first column, with the column of the index that each refers to."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Metadata:
 
     @classmethod
     def load(cls, path: Path) -> Metadata:
-        """Read a CSV file; numbers, dates, truth values and texts are told apart.
+        """Read a CSV file; each column is of numbers, dates, truth values or texts.
 
         Raises
         ------
@@ -47,13 +47,13 @@ class Metadata:
         except (OSError, pa.ArrowInvalid) as error:
             raise UsageError(f"{path} cannot be read as a CSV file ({one_line(error)}).") from None
         first = table.column_names[0] if table.column_names else ""
-        if first not in KEYS:
+        if first not in FIRST_COLUMNS:
             raise UsageError(
                 f'{path}: the first column is "{first}"; call it "group" if it names folders of '
                 'photos, or "photo" if it names paths below the indexed folder'
             )
         names = table.column_names[1:]
-        taken = [name for name in names if name in (*LIGHT, "features", "_rowid")]
+        taken = [name for name in names if name in (*PHOTO_COLUMNS, "features", "_rowid")]
         if taken or len(set(names)) < len(names):
             raise UsageError(
                 f'{path}: the column "{(taken or names)[0]}" has a name that an index uses itself '
@@ -62,18 +62,18 @@ class Metadata:
         keys = table[first].cast(pa.string()).combine_chunks()
         if len(keys.unique()) < len(keys):
             raise UsageError(f"{path}: a {first} stands there twice; keep one line for each.")
-        columns = {KEYS[first]: keys, **{name: table[name] for name in names}}
+        columns = {FIRST_COLUMNS[first]: keys, **{name: table[name] for name in names}}
         # A column without a value has no type of its own.
         columns = {
             name: column.cast(pa.string()) if pa.types.is_null(column.type) else column
             for name, column in columns.items()
         }
-        return cls(pa.table(columns), KEYS[first])
+        return cls(pa.table(columns), FIRST_COLUMNS[first])
 
     def write(self, store: Store) -> None:
         """Bring the columns of the index in line with the table.
 
-        Photos that it does not name keep what they have.
+        Photos that the table does not name keep their values.
 
         Raises
         ------
@@ -82,10 +82,10 @@ class Metadata:
         """
         import pyarrow as pa
 
-        table, there = self.table, store.photos.schema
+        table, known = self.table, store.photos.schema
         for number, field in enumerate(table.schema):
-            if field.name in there.names:
-                kind = there.field(field.name).type
+            if field.name in known.names:
+                kind = known.field(field.name).type
                 try:
                     cast = table[field.name].cast(kind)
                 except pa.ArrowInvalid:
@@ -95,16 +95,16 @@ class Metadata:
                     ) from None
                 table = table.set_column(number, field.name, cast)
         fields = [field for field in table.schema if field.name != self.key]
-        new = [field for field in fields if field.name not in there.names]
-        if new:
-            store.add_columns(new)
+        missing = [field for field in fields if field.name not in known.names]
+        if missing:
+            store.add_columns(missing)
         rows = store.rows()
-        keys = list(dict.fromkeys((*KEY, self.key)))
-        now = rows.select([*keys, *(field.name for field in fields)])
-        wanted = now.select(keys).join(table, self.key, join_type="inner")
-        wanted = wanted.select(now.column_names).combine_chunks()
-        before = {tuple(row.values()) for row in now.to_pylist()}
-        changed = [row for row in wanted.to_pylist() if tuple(row.values()) not in before]
+        keys = list(dict.fromkeys((*KEY_COLUMNS, self.key)))
+        old = rows.select([*keys, *(field.name for field in fields)])
+        new = old.select(keys).join(table, self.key, join_type="inner")
+        new = new.select(old.column_names).combine_chunks()
+        before = {tuple(row.values()) for row in old.to_pylist()}
+        changed = [row for row in new.to_pylist() if tuple(row.values()) not in before]
         if changed:
-            schema = pa.schema([now.schema.field(name) for name in now.column_names])
+            schema = pa.schema([old.schema.field(name) for name in old.column_names])
             store.upsert(pa.Table.from_pylist(changed, schema=schema))

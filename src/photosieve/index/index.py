@@ -1,4 +1,4 @@
-"""Indexes: photos of folders, embedded once and kept, and searched without opening one.
+"""Index: photos of folders, embedded once, and searched without opening a photo.
 
 ::
 
@@ -12,25 +12,23 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import general_words
-from photosieve.errors import PhotoError, PhotoIndexError, Skipped, UsageError
-from photosieve.index import neighbors as ann
+from photosieve.errors import PhotoIndexError, Skipped, UsageError
+from photosieve.index import neighbors
 from photosieve.index.candidates import candidates
-from photosieve.index.snapshot import Snapshot, find_snapshot, make_snapshot
+from photosieve.index.scope import rows_in_scope
+from photosieve.index.snapshot import Snapshot, find_snapshot
 from photosieve.index.sources import Root, open_root, place
 from photosieve.index.store import Store, explained
 from photosieve.progress import Progress, silent
@@ -41,14 +39,14 @@ if TYPE_CHECKING:
     from photosieve.index.update import Embed, Update
 
 SHOWN_HIDDEN = 20
-"""How many of the photos that do not match an answer names by default."""
+"""By default, an answer names so many of the photos that do not match."""
 
-MANY_PARTS = 32
-"""A table of more files than this is joined after an update."""
+MOST_FILES = 32
+"""After an update, the files of the table are joined if they are more than this."""
 
 
 class Index:
-    """Photos that are embedded already.
+    """Photos of folders, with their features in a table on the disk or in an object store.
 
     Parameters
     ----------
@@ -83,7 +81,7 @@ class Index:
 
     @property
     def snapshot(self) -> Snapshot:
-        """What the index holds now, for its sieve; other processes may have changed it.
+        """The current content of the index, for its sieve; other processes may change it.
 
         Raises
         ------
@@ -96,16 +94,24 @@ class Index:
             self._snapshot = stamp, self._open_snapshot()
         return self._snapshot[1]
 
-    def _open_snapshot(self, progress: Progress = silent, *, beside: bool = False) -> Snapshot:
+    def _open_snapshot(
+        self, progress: Progress = silent, *, beside_table: bool = False
+    ) -> Snapshot:
         encoder = self.sieve.encoder
-        found = find_snapshot(self.store, encoder.fingerprint, beside=beside)
-        if found is None:
+        snapshot = find_snapshot(self.store, encoder.fingerprint, beside_table=beside_table)
+        if snapshot is None:
+            from photosieve.index.projection import make_snapshot
+
             self._check_model(encoder)
             with explained(self.address):
-                found = make_snapshot(
-                    self.store, encoder.fingerprint, encoder.head, beside=beside, progress=progress
+                snapshot = make_snapshot(
+                    self.store,
+                    encoder.fingerprint,
+                    encoder.head,
+                    beside_table=beside_table,
+                    progress=progress,
                 )
-        return found
+        return snapshot
 
     def _check_model(self, encoder: Encoder) -> None:
         if self.store.fingerprint != encoder.trunk_fingerprint:
@@ -116,9 +122,9 @@ class Index:
             )
 
     def _notes(self) -> Mapping[str, Any]:
-        """What the last run noted; a snapshot has it too, and is opened faster."""
-        found = find_snapshot(self.store)
-        notes = found.notes if found else self.store.read_manifest()
+        """Return the notes of the last run, from a snapshot if there is one, which is faster."""
+        snapshot = find_snapshot(self.store)
+        notes = snapshot.notes if snapshot else self.store.read_manifest()
         if "sieve" not in notes:
             raise PhotoIndexError(
                 f"{self.address}: the run that made this index did not finish; "
@@ -147,7 +153,7 @@ class Index:
         where : str, optional
             A condition in SQL on the columns of the index, such as ``"price < 300000"``.
         top : int, optional
-            Return this many of the best instead of what the cut keeps.
+            Return this many of the best photos instead of those that the cut keeps.
         cut : Cut, optional
             Decide by this rule instead of the learned one.
         hidden : int
@@ -162,7 +168,7 @@ class Index:
             raise UsageError(f"top must be 1 or more, not {top}")
         scorer, snapshot = self.sieve.scorer, self.snapshot
         readings = scorer.read(query)
-        rows = self.scope(snapshot, within, where)
+        rows = rows_in_scope(snapshot, self.store, within, where)
         everything = isinstance(rows, slice)
         chosen = candidates(
             snapshot.vectors,
@@ -170,7 +176,7 @@ class Index:
             readings,
             cut or scorer.cut(readings, self.sieve.cut),
             rows=rows,
-            beside=(top or 0) + hidden,
+            extra=(top or 0) + hidden,
             neighbors=snapshot.neighbors if everything else None,
         )
         groups = [snapshot.group(row) for row in chosen.tolist()]
@@ -189,33 +195,6 @@ class Index:
             looked_at=len(snapshot) if isinstance(rows, slice) else len(rows),
             rule=cut,
         )
-
-    def scope(
-        self, snapshot: Snapshot, within: Sequence[str], where: str | None
-    ) -> NDArray[np.intp] | slice:
-        """Rows of groups, with those below them, and of photos for which a condition holds."""
-        rows: NDArray[np.intp] | slice = slice(None)
-        if within:
-            wanted = [name.strip("/") for name in within]
-            names = {group.name for group in snapshot.groups}
-            for name in wanted:
-                if not any(f"{group}/".startswith(f"{name}/") for group in names):
-                    near = ", ".join(difflib.get_close_matches(name, names, cutoff=0.4))
-                    raise UsageError(
-                        f'there is no group "{name}" in the index; '
-                        + (f"near are: {near}" if near else f"it has {len(names)} others")
-                    )
-            prefixes = tuple(f"{name}/" for name in wanted)
-            parts = [
-                np.arange(group.start, group.stop)
-                for group in snapshot.groups
-                if f"{group.name}/".startswith(prefixes)
-            ]
-            rows = np.concatenate(parts)
-        if where is not None:
-            there = np.isin(snapshot.ids, self.store.where(where))
-            rows = np.flatnonzero(there) if isinstance(rows, slice) else rows[there[rows]]
-        return rows
 
     def update(
         self,
@@ -236,8 +215,8 @@ class Index:
         sieve : str or Path, optional
             The folder of a sieve; by default the one of the last update.
         folders : str or Path
-            Folders, or places in an object store; by default those of the last update. What the
-            index has of others stays.
+            Folders, or places in an object store; by default those of the last update. Photos of
+            other folders stay in the index.
         metadata : str or Path, optional
             A CSV file with further columns: see `photosieve.index.columns`.
         follow_links : bool
@@ -249,19 +228,20 @@ class Index:
         max_pixels : int
             Larger photos are skipped.
         embed : callable, optional
-            Makes of the sieve's folder and `max_pixels` what embeds; by default this machine does.
+            Called with the sieve's folder and `max_pixels`, returns a function that embeds photos;
+            see `photosieve.index.cluster.embed_on`. By default this machine embeds them.
         progress : Progress
 
         Raises
         ------
         PhotosieveError
-            With one sentence on what cannot be used; what was done before is kept.
+            If something cannot be used; the photos embedded so far are kept.
         """
-        # A search should not wait for what only this needs.
-        from photosieve.index.changes import mark
+        # Imported here, so that a search does not wait for them.
+        from photosieve.index.changes import find_changes
         from photosieve.index.columns import Metadata
         from photosieve.index.lock import writing
-        from photosieve.index.update import Run
+        from photosieve.index.update import Updater
 
         started = time.monotonic()
         table = Metadata.load(Path(metadata)) if metadata is not None else None
@@ -274,61 +254,64 @@ class Index:
             store, encoder = self.store, self.sieve.encoder
             if reencode or not store.exists():
                 store.create(encoder.trunk_fingerprint, encoder.head.photo_width)
-            snapshot = self._open_snapshot(progress, beside=True)
+            snapshot = self._open_snapshot(progress, beside_table=True)
             if snapshot.notes.get("sieve") != str(folder):
                 store.write_manifest({"sieve": str(folder)})
-            bad = {(photo["root"], photo["path"]): photo for photo in snapshot.notes["skipped"]}
-            marks = mark(roots, snapshot, bad, follow_links=follow_links, prune=prune)
-            run = Run(
+            unusable = {(skip["root"], skip["path"]): skip for skip in snapshot.notes["skipped"]}
+            changes = find_changes(
+                roots, snapshot, unusable, follow_links=follow_links, prune=prune
+            )
+            updater = Updater(
                 store,
                 snapshot,
-                marks,
+                changes,
                 shortest_side=encoder.shortest_side,
                 max_pixels=max_pixels,
                 progress=progress,
             )
-            update = run.go(embed(folder, max_pixels) if embed else cast("Embed", encoder.stream))
-            if marks.bad != bad:
-                store.write_skipped(list(marks.bad.values()))
+            stream = embed(folder, max_pixels) if embed else cast("Embed", encoder.stream)
+            update = updater.run(stream)
+            if changes.unusable != unusable:
+                store.write_skipped(list(changes.unusable.values()))
             if table is not None:
                 table.write(store)
             if store.stamp() != snapshot.stamp:
-                store.compact(after=MANY_PARTS)
+                store.compact(after=MOST_FILES)
             self._renew(progress)
         update.photos = len(self.snapshot)
         update.seconds = time.monotonic() - started
         return update
 
     def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
-        """What to look through: folders inside others are part of these."""
+        """Open the folders to look through; a folder inside another one is a part of that."""
         known: set[str] = set()
         if self.store.exists():
-            found = find_snapshot(self.store)
-            known = {group.root for group in found.groups} if found else self.store.roots()
+            snapshot = find_snapshot(self.store)
+            known = {group.root for group in snapshot.groups} if snapshot else self.store.roots()
         asked = [open_root(str(folder)) for folder in folders or sorted(known)]
         if not asked:
             raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
         outer = known | {root.address for root in asked}
         chosen = {}
         for root in asked:
-            around = [place for place in outer if f"{root.address}/".startswith(f"{place}/")]
+            around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
             address = min(around, key=len)
             chosen[address] = root if address == root.address else open_root(address)
         return list(chosen.values())
 
     def _renew(self, progress: Progress) -> None:
-        """Make what searches read, if the table has changed."""
-        found = self._open_snapshot(progress, beside=True)
-        if len(found) >= ann.FROM and found.neighbors is None:
-            asked = tuple(self.sieve.labels) or general_words()[::20]
-            queries = self.sieve.scorer.embed(asked)
+        """Make the snapshot and the lists of neighbors, if the table has changed."""
+        snapshot = self._open_snapshot(progress, beside_table=True)
+        if len(snapshot) >= neighbors.LEAST_PHOTOS and snapshot.neighbors is None:
+            words = tuple(self.sieve.labels) or general_words()[::20]
+            queries = self.sieve.scorer.embed(words)
             with explained(self.address):
-                ann.make(found.folder, found.vectors, queries, progress)
-            found = Snapshot.open(found.folder)
-        self._snapshot = self.store.stamp(), found
+                neighbors.make(snapshot.folder, snapshot.vectors, queries, progress)
+            snapshot = Snapshot.open(snapshot.folder)
+        self._snapshot = self.store.stamp(), snapshot
 
     def compact(self, progress: Progress = silent) -> None:
-        """Join the small files that many updates leave, and drop what only old versions need.
+        """Join the small files that many updates leave, and delete those of old versions.
 
         Raises
         ------
@@ -344,35 +327,16 @@ class Index:
     def verify(
         self, max_pixels: int = DEFAULT_MAX_PIXELS, progress: Progress = silent
     ) -> list[Skipped]:
-        """Read every photo again, and return what the index has wrong.
+        """Read every photo again, and return those that are not the same as in the index.
 
         Raises
         ------
         PhotosieveError
             If there is no index.
         """
-        snapshot, problems, done = self.snapshot, [], 0
-        remedy = "run photosieve index again"
-        for group in snapshot.groups:
-            root = open_root(group.root)
-            paths = list(snapshot.paths(group))
-            twice = {path for path, count in Counter(paths).items() if count > 1}
-            for row, path in enumerate(paths, group.start):
-                where = place(group.root, path)
-                if path in twice:
-                    problems.append(Skipped(where, "it stands there twice", remedy))
-                if abs(float(np.linalg.norm(snapshot.vectors[row])) - 1) > 1e-3:
-                    problems.append(Skipped(where, "its vector is damaged", remedy))
-                try:
-                    content = root.read(path, max_pixels).sha256
-                except PhotoError as error:
-                    problems.append(Skipped.from_error(error))
-                else:
-                    if content != snapshot.hashes[row].tobytes().hex():
-                        problems.append(Skipped(where, "it has changed since", remedy))
-                done += 1
-                progress("verifying", done, len(snapshot))
-        return problems
+        from photosieve.index.verification import find_differences
+
+        return find_differences(self.snapshot, max_pixels, progress)
 
     def status(self) -> dict[str, Any]:
         """Describe the index, for JSON.
@@ -383,7 +347,7 @@ class Index:
             If there is no index.
         """
         snapshot, store = self.snapshot, self.store
-        neighbors = snapshot.neighbors
+        lists = snapshot.neighbors
         return {
             "index": self.address,
             "photos": len(snapshot),
@@ -396,5 +360,5 @@ class Index:
             "columns": list(store.columns),
             "made_with": store.made_with,
             "bytes": store.size(),
-            "recall": neighbors.recall if neighbors else 1.0,
+            "recall": lists.recall if lists else 1.0,
         }

@@ -1,7 +1,8 @@
 """One writer at a time: a file lock in a folder, a lease in an object store.
 
-A killed writer's file lock goes with it. A lease does not: who finds one watches it, and takes it
-over when it has not been renewed for a while. No clock of another machine is trusted for that.
+The system releases the file lock of a killed process. A lease stays: another process that finds it
+watches it, and takes it over when it has not been renewed for a while. The clocks of other machines
+are not used for that.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from filelock import FileLock, Timeout
 from photosieve.errors import PhotoIndexError, UsageError, one_line
 from photosieve.index.store import is_remote
 
-LEASE = "writer"
+LEASE_TABLE = "writer"
+"""Name of the table that is the lease."""
 
-FAILURES = (OSError, RuntimeError, ValueError)
-"""What the table's library raises."""
+LANCE_ERRORS = (OSError, RuntimeError, ValueError)
+"""The errors that LanceDB raises."""
 
-RENEWED = 10.0
+RENEW_SECONDS = 10.0
 """Seconds between two renewals of a lease."""
 
-DEAD = 60.0
-"""Seconds without a renewal after which its holder counts as dead."""
+EXPIRE_SECONDS = 60.0
+"""Seconds without a renewal after which a lease can be taken over."""
 
 
 @contextmanager
@@ -89,13 +91,13 @@ def _leased(address: str) -> Iterator[None]:
         done = threading.Event()
 
         def renew() -> None:
-            while not done.wait(RENEWED):
-                with suppress(*FAILURES):  # the next one may pass
+            while not done.wait(RENEW_SECONDS):
+                with suppress(*LANCE_ERRORS):  # the next one may pass
                     table.add(note(), mode="overwrite")
 
         thread = threading.Thread(target=renew, daemon=True)
         thread.start()
-    except FAILURES as error:
+    except LANCE_ERRORS as error:
         raise UsageError(
             f"{address}: an index cannot be written here ({one_line(error)}); check the address "
             "and your permission to write"
@@ -105,31 +107,31 @@ def _leased(address: str) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
-        with suppress(*FAILURES):  # it ends by itself, only later
+        with suppress(*LANCE_ERRORS):  # without this it ends later, by itself
             table.checkout_latest()
-            if _holder(table) == mine:  # and not that of somebody who took it over
-                database.drop_table(LEASE)
+            if _holder(table) == mine:  # and no other process took it over
+                database.drop_table(LEASE_TABLE)
 
 
 def _take(database: Any, note: Any, address: str) -> Any:
-    """Create the lease; if there is one, watch whether its holder lives."""
-    if LEASE not in database.list_tables().tables:
+    """Create the lease; if there is one, watch whether it is still renewed."""
+    if LEASE_TABLE not in database.list_tables().tables:
         try:
-            return database.create_table(LEASE, note(), mode="create")
-        except FAILURES:
-            if LEASE not in database.list_tables().tables:
+            return database.create_table(LEASE_TABLE, note(), mode="create")
+        except LANCE_ERRORS:
+            if LEASE_TABLE not in database.list_tables().tables:
                 raise
-    table = database.open_table(LEASE)
-    seen, waited = table.version, 0.0
-    while waited < DEAD:
+    table = database.open_table(LEASE_TABLE)
+    version, waited = table.version, 0.0
+    while waited < EXPIRE_SECONDS:
         time.sleep(1.0)
         waited += 1.0
         table.checkout_latest()
-        if table.version != seen:
+        if table.version != version:
             raise _busy(address, f" ({_holder(table).rpartition(', ')[0]})")
     mine = note()
     table.add(mine, mode="overwrite")
-    time.sleep(1.0)  # of several that waited, the last to write it has it
+    time.sleep(1.0)  # of several that waited, the last writer has it
     table.checkout_latest()
     if _holder(table) != mine["holder"][0].as_py():
         raise _busy(address)

@@ -1,4 +1,4 @@
-"""Approximate neighbors, for more photos than can be compared one by one in time.
+"""Approximate neighbors, for indexes that are too large to compare every photo with a query.
 
 FAISS's inverted lists (Sivic and Zisserman 2003; Jegou et al. 2011, "Product quantization for
 nearest neighbor search") over vectors in 8 bits a number: photos are sorted into lists by their
@@ -20,38 +20,40 @@ from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.progress import Progress, silent
+from photosieve.storage import draft_file
 
-FROM = 500_000
-"""So many photos are worth it: fewer are compared one by one within a few dozen milliseconds."""
+LEAST_PHOTOS = 500_000
+"""Fewer photos are compared one by one, which takes a few dozen milliseconds."""
 
-RECALL = 0.995
-"""Part of the photos above a bound that the lists have to find."""
+LEAST_RECALL = 0.995
+"""Fraction of the photos above a bound that the lists have to find."""
 
 # Indexes that were made before keep these names.
-_FILE, _NOTES = "neighbours.faiss", "neighbours.json"
-_ROWS, _LOOSE = "neighbours_rows.npy", "neighbours_loose.npy"
+_LISTS_FILE, _NOTES_FILE = "neighbours.faiss", "neighbours.json"
+_ROWS_FILE, _LOOSE_FILE = "neighbours_rows.npy", "neighbours_loose.npy"
 
 _MOST_LOOSE = 0.05
-"""With a larger part of the photos outside the lists, these are made anew."""
+"""With a larger fraction of the photos outside the lists, the lists are made again."""
 
-_SAMPLE = 64
+_SAMPLE_PER_CENTER = 64
 """Photos for each center that the centers are computed from."""
 
-_FIRST = 1000
+FIRST_FETCH = 1000
+"""Photos that a search asks the lists for at first."""
 
-_ROUGH = 0.01
+_QUANTIZATION_ERROR = 0.01
 """8 bits a number move a score by less."""
 
 
 @dataclass(frozen=True)
 class Neighbors:
-    """The lists, and what became of the photos since they were made.
+    """The lists, and the photos that came or went since they were made.
 
     Parameters
     ----------
     lists : faiss.IndexIVF
     recall : float
-        As measured, for as many lists as it takes.
+        As measured for the number of lists that a search looks into.
     rows : array of int or None
         The row of each photo in the lists, -1 if it is gone; None if they are in order.
     loose : array of int
@@ -67,80 +69,89 @@ class Neighbors:
 
     @classmethod
     def open(cls, folder: Path, vectors: Float32Array) -> Neighbors | None:
-        """Open what `make` or `carry` wrote; None if there is nothing."""
+        """Open the lists in a snapshot's folder; None if there are none."""
         try:
-            notes = json.loads((folder / _NOTES).read_text("utf-8"))
+            notes = json.loads((folder / _NOTES_FILE).read_text("utf-8"))
         except OSError:
             return None
         import faiss
 
-        lists: Any = faiss.read_index(str(folder / _FILE), faiss.IO_FLAG_MMAP)
+        lists: Any = faiss.read_index(str(folder / _LISTS_FILE), faiss.IO_FLAG_MMAP)
         lists.nprobe = int(notes["lists"])
         rows, loose = None, np.zeros(0, np.intp)
-        if (folder / _ROWS).exists():
-            rows, loose = np.load(folder / _ROWS), np.load(folder / _LOOSE)
+        if (folder / _ROWS_FILE).exists():
+            rows, loose = np.load(folder / _ROWS_FILE), np.load(folder / _LOOSE_FILE)
         return cls(_on_gpu(lists), float(notes["recall"]), rows, loose, vectors)
 
-    def above(self, vector: Float32Array, bound: float, beside: int) -> NDArray[np.intp] | None:
-        """Rows whose score reaches a bound, and so many of the best beside them.
+    def above(self, vector: Float32Array, bound: float, extra: int) -> NDArray[np.intp] | None:
+        """Return the rows whose score reaches a bound, and some of the best others.
 
         More and more are fetched until enough of them are below the bound.
+
+        Parameters
+        ----------
+        vector : array (d,)
+        bound : float
+        extra : int
+            How many others.
 
         Returns
         -------
         array of int, or None
-            None if they are so many that comparing all is faster.
+            None if comparing all photos is faster, as so many reach the bound.
         """
-        count = max(_FIRST, 2 * beside)
+        count = max(FIRST_FETCH, 2 * extra)
         while count <= self.lists.ntotal // 20:
-            scores, found = self.lists.search(vector[None], count)
-            enough = int((scores[0] >= bound - _ROUGH).sum()) + beside
-            if found[0, -1] < 0 or enough <= count:
-                rows = found[0][:enough]
+            scores, near = self.lists.search(vector[None], count)
+            enough = int((scores[0] >= bound - _QUANTIZATION_ERROR).sum()) + extra
+            if near[0, -1] < 0 or enough <= count:
+                rows = near[0][:enough]
                 rows = rows[rows >= 0]
                 if self.rows is not None:
                     rows = self.rows[rows]
-                near = self.loose[self.vectors[self.loose] @ vector >= bound]
-                return np.asarray(np.concatenate([rows[rows >= 0], near]), np.intp)
+                loose = self.loose[self.vectors[self.loose] @ vector >= bound]
+                return np.asarray(np.concatenate([rows[rows >= 0], loose]), np.intp)
             count *= 4
         return None
 
 
 def carry(old: Path, new: Path, known: NDArray[np.intp]) -> None:
-    """Go on using lists after photos came and went, unless too many did.
+    """Reuse the lists of an old snapshot after photos came and went, unless too many did.
 
     Parameters
     ----------
     old, new : Path
-        Folders, with the lists and for them.
+        Folders of the snapshots.
     known : array of int (n,)
-        Where each photo was among those of the old folder, -1 if it is new.
+        The row of each photo in the old snapshot, -1 if it is new.
     """
     try:
-        notes = json.loads((old / _NOTES).read_text("utf-8"))
-        rows = np.load(old / _ROWS) if (old / _ROWS).exists() else np.arange(notes["photos"])
+        notes = json.loads((old / _NOTES_FILE).read_text("utf-8"))
+        rows = (
+            np.load(old / _ROWS_FILE) if (old / _ROWS_FILE).exists() else np.arange(notes["photos"])
+        )
     except OSError:
         return
     there = np.flatnonzero(known >= 0)
     now = np.full(int(known.max(initial=-1)) + 2, -1, np.intp)
-    now[known[there]] = there  # of photos with the same content, one: the others are loose
+    now[known[there]] = there  # one of the photos with the same content: the others are loose
     listed = np.where((rows >= 0) & (rows < len(now)), now[np.minimum(rows, len(now) - 1)], -1)
     loose = np.setdiff1d(np.arange(len(known)), listed)
     if len(loose) > _MOST_LOOSE * len(known):
         return
     try:
-        os.link(old / _FILE, new / _FILE)
+        os.link(old / _LISTS_FILE, new / _LISTS_FILE)
     except OSError:  # they are on two disks
-        shutil.copyfile(old / _FILE, new / _FILE)
-    np.save(new / _ROWS, listed)
-    np.save(new / _LOOSE, loose)
-    (new / _NOTES).write_text(json.dumps(notes), "utf-8")
+        shutil.copyfile(old / _LISTS_FILE, new / _LISTS_FILE)
+    np.save(new / _ROWS_FILE, listed)
+    np.save(new / _LOOSE_FILE, loose)
+    (new / _NOTES_FILE).write_text(json.dumps(notes), "utf-8")
 
 
 def make(
     folder: Path, vectors: Float32Array, queries: Float32Array, progress: Progress = silent
 ) -> None:
-    """Sort vectors into lists, and write them; not if half of the lists have to be searched.
+    """Sort vectors into lists, and write them unless a search had to look into half of them.
 
     Parameters
     ----------
@@ -157,30 +168,31 @@ def make(
     lists: Any = faiss.index_factory(width, f"IVF{centers},SQ8", faiss.METRIC_INNER_PRODUCT)
     lists.cp.niter = 10
     rng = np.random.default_rng(0)
-    sample = np.sort(rng.choice(count, min(count, _SAMPLE * centers), replace=False))
+    sample = np.sort(rng.choice(count, min(count, _SAMPLE_PER_CENTER * centers), replace=False))
     lists.train(np.ascontiguousarray(vectors[sample]))
     step = 2**16
     for start in range(0, count, step):
         lists.add(np.ascontiguousarray(vectors[start : start + step]))
         progress("sorting photos for the search", min(start + step, count), count)
-    found = _measure(lists, vectors, queries)
-    if found is None:
+    measured = _measure(lists, vectors, queries)
+    if measured is None:
         return
-    lists.nprobe, recall = found
-    faiss.write_index(lists, str(folder / _FILE))
+    lists.nprobe, recall = measured
+    faiss.write_index(lists, str(folder / _LISTS_FILE))
     notes = {"photos": count, "lists": lists.nprobe, "recall": recall}
-    (folder / _NOTES).write_text(json.dumps(notes), "utf-8")
+    with draft_file(folder / _NOTES_FILE) as file:  # last: lists without notes do not count
+        file.write(json.dumps(notes).encode())
 
 
 def _measure(lists: Any, vectors: Float32Array, queries: Float32Array) -> tuple[int, float] | None:
-    """How many lists a search has to look into, and the recall that it has then.
+    """Find how many lists a search has to look into; return that and the recall.
 
-    Asked are the hundred best photos of each query.
+    The recall is that of the hundred best photos of each query.
     """
-    wanted = []
+    expected = []
     for query in queries:
         scores = vectors @ query
-        wanted.append(set(np.argpartition(-scores, 100)[:100].tolist()))
+        expected.append(set(np.argpartition(-scores, 100)[:100].tolist()))
     probes = 8
     while probes <= lists.nlist // 2:
         lists.nprobe = probes
@@ -189,11 +201,11 @@ def _measure(lists: Any, vectors: Float32Array, queries: Float32Array) -> tuple[
             np.mean(
                 [
                     len(best & set(row.tolist())) / 100
-                    for best, row in zip(wanted, rows, strict=True)
+                    for best, row in zip(expected, rows, strict=True)
                 ]
             )
         )
-        if recall >= RECALL:
+        if recall >= LEAST_RECALL:
             return probes, recall
         probes *= 2
     return None

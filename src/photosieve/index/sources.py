@@ -1,4 +1,4 @@
-"""Where photos come from: folders of this machine, and places in an object store."""
+"""The places that photos come from: folders of this machine, or of an object store."""
 
 from __future__ import annotations
 
@@ -6,95 +6,42 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
-from photosieve.data.folders import Found, walk
+from photosieve.data.folders import PhotoFile, walk
 from photosieve.data.photos import CHANGED, SUFFIXES, Bytes, check_bytes, read
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
 from photosieve.index.store import is_remote
 
 
-class Root(Protocol):
-    """A folder or address that is indexed with all that is below it."""
-
-    @property
-    def address(self) -> str:
-        """What is stored of it: an absolute path, or an address."""
-
-    @property
-    def name(self) -> str:
-        """What photos directly in it go by as a group."""
-
-    @property
-    def gone(self) -> bool:
-        """Whether there is no such place any more."""
-
-    def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:
-        """Go through its photos; see `photosieve.data.folders.walk`."""
-
-    def read(self, path: str, max_pixels: int) -> Bytes:
-        """Read a photo whole; raises `PhotoError`."""
-
-
-def open_root(address: str) -> Root:
-    """Find a folder, or a place in an object store such as ``s3://bucket/photos``.
-
-    Raises
-    ------
-    UsageError
-        If there is no such thing, or a table cannot hold its name.
-    """
-    if is_remote(address):
-        return Bucket.find(address)
-    path = os.path.abspath(address)  # noqa: PTH100  # links in it stay, ".." goes
-    if not is_text(path):
-        raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
-    return Folder(path)
-
-
-def is_text(path: str) -> bool:
-    """Whether the name of a file is text, rather than any bytes."""
-    if path.isascii():
-        return True
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def readable(path: str) -> str:
-    """Return a name with a mark in the place of what is no text."""
-    return os.fsencode(path).decode(errors="replace")
-
-
-def place(root: str, path: str) -> Path:
-    """Return where a photo is; `photosieve.errors.shown` says it as people know it."""
-    return Path(root, path)
-
-
 @dataclass(frozen=True)
 class Folder:
-    """A folder of this machine."""
+    """A folder of this machine.
+
+    Parameters
+    ----------
+    address : str
+        Its absolute path, which the table stores.
+    """
 
     address: str
 
     @property
     def name(self) -> str:
-        """Its last part."""
+        """Its last part: the group of photos directly in it."""
         return Path(self.address).name or self.address
 
     @property
     def gone(self) -> bool:
-        """Whether there is nothing at its path."""
+        """Whether there is nothing at its path any more."""
         return not Path(self.address).exists()
 
-    def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:
-        """Go through its photos."""
+    def walk(self, *, follow_links: bool) -> Iterator[PhotoFile | Skipped]:
+        """Go through its photos; see `photosieve.data.folders.walk`."""
         return walk(Path(self.address), follow_links=follow_links)
 
     def read(self, path: str, max_pixels: int) -> Bytes:
-        """Read a photo whole."""
+        """Read a photo whole; raises `PhotoError`."""
         return read(Path(self.address, path), max_pixels=max_pixels)
 
 
@@ -107,7 +54,7 @@ class Bucket:
     address : str
     files : pyarrow.fs.FileSystem
     base : str
-        The place as the file system knows it.
+        The place in the file system's own spelling.
     """
 
     address: str
@@ -121,33 +68,35 @@ class Bucket:
 
         try:
             files, base = fs.FileSystem.from_uri(address)
-            found = files.get_file_info(base)
+            info = files.get_file_info(base)
         except (OSError, ValueError) as error:
             raise UsageError(f"{address} cannot be reached ({one_line(error)}).") from None
-        if found.type != fs.FileType.Directory:
+        if info.type != fs.FileType.Directory:
             raise UsageError(f"{address} does not exist: give a place that holds photos.")
         return cls(address.rstrip("/"), files, base.rstrip("/"))
 
-    # An object store has no empty places: what is gone is not found in the first place.
-    gone = False
+    @property
+    def gone(self) -> bool:
+        """Always False: an object store has no empty places, so `find` has found photos."""
+        return False
 
     @property
     def name(self) -> str:
-        """Its last part."""
+        """Its last part: the group of photos directly in it."""
         return PurePosixPath(self.base).name
 
-    def walk(self, *, follow_links: bool) -> Iterator[Found | Skipped]:  # noqa: ARG002
-        """Go through its photos; there are no links in an object store."""
+    def walk(self, *, follow_links: bool) -> Iterator[PhotoFile | Skipped]:  # noqa: ARG002
+        """Go through its photos; an object store has no links."""
         from pyarrow import fs
 
         for info in self.files.get_file_info(fs.FileSelector(self.base, recursive=True)):
             path = info.path[len(self.base) + 1 :]
             hidden = any(part.startswith(".") for part in path.split("/"))
             if info.is_file and not hidden and os.path.splitext(path)[1].lower() in SUFFIXES:  # noqa: PTH122
-                yield Found(path, info.size, info.mtime_ns)
+                yield PhotoFile(path, info.size, info.mtime_ns)
 
     def read(self, path: str, max_pixels: int) -> Bytes:
-        """Read a photo whole."""
+        """Read a photo whole; raises `PhotoError`."""
         address, place = Path(self.address, path), f"{self.base}/{path}"
         try:
             info = self.files.get_file_info(place)
@@ -162,3 +111,44 @@ class Bucket:
         if len(data) != info.size:
             raise PhotoError(address, CHANGED, "run again once it is complete")
         return Bytes(data, info.size, info.mtime_ns)
+
+
+Root = Folder | Bucket
+"""A folder or address that is indexed with all photos below it."""
+
+
+def open_root(address: str) -> Root:
+    """Find a folder, or a place in an object store such as ``s3://bucket/photos``.
+
+    Raises
+    ------
+    UsageError
+        If it does not exist, or its name is not text, which a table cannot hold.
+    """
+    if is_remote(address):
+        return Bucket.find(address)
+    path = os.path.abspath(address)  # noqa: PTH100  # resolves "..", but not links
+    if not is_text(path):
+        raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
+    return Folder(path)
+
+
+def is_text(path: str) -> bool:
+    """Whether the name of a file is text, and not arbitrary bytes."""
+    if path.isascii():
+        return True
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(path: str) -> str:
+    """Return a name with a mark in place of each byte that is not text."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def place(root: str, path: str) -> Path:
+    """Return the path of a photo; `photosieve.errors.shown` writes addresses as usual."""
+    return Path(root, path)

@@ -1,9 +1,9 @@
 """The table of an index: one row a photo, in LanceDB, in a folder or an object store.
 
-Each commit is a version of its own: who reads sees the last complete one, and who is killed leaves
-the table as it was. What a row holds of a photo are the *features* that the frozen part of the
-encoder gives. They stay valid when the head is trained anew, and vectors follow from them: see
-`photosieve.index.snapshot`.
+Each commit is a version of its own: readers see the last complete one, and a writer that is killed
+leaves the table as it was. A row holds the *features* of a photo, which the frozen part of the
+encoder gives. They stay valid when the head is trained again, and vectors are computed from them:
+see `photosieve.index.projection`.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from photosieve.errors import PhotoIndexError, UsageError, one_line
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ALL = TABLE, SKIPPED, MANIFEST = "photos", "skipped", "manifest"
+PHOTOS_TABLE, SKIPPED_TABLE, MANIFEST_TABLE = "photos", "skipped", "manifest"
+TABLES = (PHOTOS_TABLE, SKIPPED_TABLE, MANIFEST_TABLE)
 
-KEPT = timedelta(hours=1)
-"""How long versions stay for those who read them at the moment."""
+VERSIONS_KEPT = timedelta(hours=1)
+"""Old versions stay so long for processes that are reading them."""
 
-FORMAT = 1
-"""Version of the columns; a newer one is refused."""
+TABLE_VERSION = 1
+"""Version of the columns; a table with a newer one is refused."""
 
-KEY = ("root", "path")
-LIGHT = (*KEY, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
-"""All columns that come with the product but the features."""
+KEY_COLUMNS = ("root", "path")
+PHOTO_COLUMNS = (*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
+"""All columns of the product itself except the features."""
 
 _NAMES_AT_ONCE = 1000
 
@@ -65,12 +66,12 @@ class Store:
     def exists(self) -> bool:
         """Whether there is an index."""
         if not is_remote(self.address):
-            return any(Path(self.address, f"{TABLE}.lance", "_versions").glob("*"))
+            return any(Path(self.address, f"{PHOTOS_TABLE}.lance", "_versions").glob("*"))
         with explained(self.address):
-            return self._open(TABLE) is not None
+            return self._open(PHOTOS_TABLE) is not None
 
     def stamp(self) -> str:
-        """What changes with every commit, and is found without opening the table if it is here.
+        """Return a text that changes with every commit; a table on this machine is not opened.
 
         Raises
         ------
@@ -79,24 +80,24 @@ class Store:
         """
         if is_remote(self.address):
             with explained(self.address):
-                tables = {name: self._open(name) for name in ALL}
-                if tables[TABLE] is None:
+                tables = {name: self._open(name) for name in TABLES}
+                if tables[PHOTOS_TABLE] is None:
                     raise _missing(self.address)
                 return "/".join(f"{name}{t.version}" for name, t in tables.items() if t is not None)
         try:
             names = [
                 f"{name}/{file.name}"
-                for name in ALL
+                for name in TABLES
                 for file in Path(self.address, f"{name}.lance", "_versions").glob("*")
             ]
         except OSError as error:
             raise PhotoIndexError(f"{self.address}: cannot be read ({one_line(error)}).") from None
-        if not any(name.startswith(f"{TABLE}/") for name in names):
+        if not any(name.startswith(f"{PHOTOS_TABLE}/") for name in names):
             raise _missing(self.address)
         return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
     def refresh(self) -> None:
-        """See what other processes have committed."""
+        """Forget the opened table, so that commits of other processes are seen."""
         self.__dict__.pop("photos", None)
 
     def create(self, fingerprint: str, width: int) -> None:
@@ -105,24 +106,26 @@ class Store:
         Parameters
         ----------
         fingerprint : str
-            Of what the features come from: see `Encoder.trunk_fingerprint`.
+            Of the trunk that the features come from: see `Encoder.trunk_fingerprint`.
         width : int
             How many features a photo has.
         """
         with explained(self.address):
-            self._database.create_table(TABLE, schema=_schema(fingerprint, width), mode="overwrite")
+            self._database.create_table(
+                PHOTOS_TABLE, schema=_schema(fingerprint, width), mode="overwrite"
+            )
         self.refresh()
 
     @functools.cached_property
     def _database(self) -> Any:
-        # It logs what is no trouble, such as that a new table was not there before.
+        # It logs harmless events, such as that a new table did not exist before.
         os.environ.setdefault("LANCEDB_LOG", "error")
         import lancedb
 
         return lancedb.connect(self.address)
 
     def _open(self, name: str) -> Any:
-        """Return a table, or None: one that another process is about to make is not there yet."""
+        """Return a table, or None if it does not exist yet."""
         try:
             return self._database.open_table(name)
         except ValueError as error:
@@ -139,13 +142,13 @@ class Store:
         PhotoIndexError
             If there is no index, or it cannot be read.
         """
-        if not is_remote(self.address) and not self.exists():  # nothing is made by looking
+        if not is_remote(self.address) and not self.exists():  # connecting would make the folder
             raise _missing(self.address)
         with explained(self.address):
-            table = self._open(TABLE)
+            table = self._open(PHOTOS_TABLE)
             if table is None:
                 raise _missing(self.address)
-            if int(self._about(table)["format"]) > FORMAT:
+            if int(self._about(table)["format"]) > TABLE_VERSION:
                 raise PhotoIndexError(
                     f"{self.address}: this index was made by a newer photosieve; "
                     "update with: pip install --upgrade photosieve"
@@ -164,7 +167,7 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        """Of what the features come from."""
+        """The fingerprint of the trunk that the features come from."""
         return self._about(self.photos)["fingerprint"]
 
     @property
@@ -179,20 +182,22 @@ class Store:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that came from `photosieve.index.columns`."""
-        return tuple(name for name in self.photos.schema.names if name not in (*LIGHT, "features"))
+        """The user's columns: see `photosieve.index.columns`."""
+        return tuple(
+            name for name in self.photos.schema.names if name not in (*PHOTO_COLUMNS, "features")
+        )
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
         with explained(self.address):
-            search = self.photos.search().select([*LIGHT, *self.columns]).with_row_id(True)
+            search = self.photos.search().select([*PHOTO_COLUMNS, *self.columns]).with_row_id(True)
             return search.to_arrow()
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
         with explained(self.address):
-            found = self.photos.search().select(["root"]).to_arrow()["root"]
-            return set(found.unique().to_pylist())
+            roots = self.photos.search().select(["root"]).to_arrow()["root"]
+            return set(roots.unique().to_pylist())
 
     def where(self, condition: str) -> NDArray[np.uint64]:
         """Return the ids of the rows for which an SQL condition holds.
@@ -204,16 +209,16 @@ class Store:
         """
         try:
             search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
-            found = search.to_arrow()
+            rows = search.to_arrow()
         except (ValueError, RuntimeError) as error:
-            names = ", ".join((*LIGHT, *self.columns))
+            names = ", ".join((*PHOTO_COLUMNS, *self.columns))
             reason = str(error).partition("Valid fields are")[0]
             reason = " ".join(reason.replace("SELECT 1 FROM t WHERE ", "").split())[:200]
             raise UsageError(
                 f'the condition "{condition}" cannot be used ({reason.rstrip(". ")}); '
                 f"the columns are {names}"
             ) from None
-        return np.asarray(found["_rowid"].to_numpy(), np.uint64)
+        return np.asarray(rows["_rowid"].to_numpy(), np.uint64)
 
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)
@@ -223,22 +228,22 @@ class Store:
         Yields
         ------
         places : array of int (k,)
-            Which of `ids`.
+            Indices into `ids`.
         rows : pyarrow.Table
-            Of these columns.
+            The columns of these rows.
         """
         order = np.argsort(ids, kind="stable")
         step = max(1, 2**24 // (4 * self.width))
         for start in range(0, len(ids), step):
             part = order[start : start + step]
-            wanted, places = np.unique(ids[part], return_inverse=True)
+            unique, places = np.unique(ids[part], return_inverse=True)
             with explained(self.address):
-                query = self.photos.take_row_ids(wanted.tolist()).with_row_id()
+                query = self.photos.take_row_ids(unique.tolist()).with_row_id()
                 rows = query.select(list(columns)).to_arrow().sort_by("_rowid")
             yield part, rows.take(places)
 
     def matrix(self, rows: pa.Table) -> Float32Array:
-        """Features of rows as an array, (n, p)."""
+        """Return the features of rows as an array, (n, p)."""
         flat = rows["features"].combine_chunks().flatten().to_numpy()
         return np.asarray(flat.reshape(-1, self.width), np.float32)
 
@@ -253,7 +258,7 @@ class Store:
         Columns that `rows` lacks stay as they are.
         """
         with explained(self.address):
-            merge = self.photos.merge_insert(list(KEY)).when_matched_update_all()
+            merge = self.photos.merge_insert(list(KEY_COLUMNS)).when_matched_update_all()
             if "features" in rows.column_names:
                 merge = merge.when_not_matched_insert_all()
             merge.execute(rows.cast(self._schema_of(rows)))
@@ -264,7 +269,7 @@ class Store:
         return pa.schema([self.photos.schema.field(name) for name in rows.column_names])
 
     def delete(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Take photos out, by root and path; a thousand in one commit."""
+        """Delete photos, by root and path; a thousand in one commit."""
         by_root: dict[str, list[str]] = {}
         for root, path in keys:
             by_root.setdefault(root, []).append(path)
@@ -282,16 +287,16 @@ class Store:
             self.photos.add_columns(pa.schema(fields))
 
     def compact(self, after: int) -> None:
-        """Join small files if they are many, and drop what only old versions need.
+        """Join small files if they are many, and delete files that only old versions need.
 
         Parameters
         ----------
         after : int
-            How many files are not worth the trouble.
+            Up to this many files are left as they are.
         """
         with explained(self.address):
             if self.photos.stats()["fragment_stats"]["num_fragments"] > after:
-                self.photos.optimize(cleanup_older_than=KEPT)
+                self.photos.optimize(cleanup_older_than=VERSIONS_KEPT)
 
     def size(self) -> int:
         """Bytes that the newest version of the table takes."""
@@ -299,46 +304,46 @@ class Store:
             return int(self.photos.stats()["total_bytes"])
 
     def read_manifest(self) -> dict[str, Any]:
-        """Return what the last run noted: its sieve and its roots; empty if it never finished."""
+        """Return the notes of the last run, with its sieve's folder; empty if no run finished."""
         with explained(self.address):
-            table = self._open(MANIFEST)
+            table = self._open(MANIFEST_TABLE)
             if table is None:
                 return {}
             text = table.to_arrow()["text"].to_pylist()
         return dict(json.loads(text[0])) if text else {}
 
     def write_manifest(self, notes: Mapping[str, Any]) -> None:
-        """Replace what `read_manifest` returns, in one commit."""
+        """Replace the notes that `read_manifest` returns, in one commit."""
         import pyarrow as pa
 
-        self._replace(MANIFEST, pa.table({"text": [json.dumps(notes)]}))
+        self._replace(MANIFEST_TABLE, pa.table({"text": [json.dumps(notes)]}))
 
     def read_skipped(self) -> list[dict[str, Any]]:
         """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
         with explained(self.address):
-            table = self._open(SKIPPED)
+            table = self._open(SKIPPED_TABLE)
             return [] if table is None else list(table.to_arrow().to_pylist())
 
     def write_skipped(self, photos: Sequence[Mapping[str, Any]]) -> None:
-        """Replace what `read_skipped` returns, in one commit."""
+        """Replace the records that `read_skipped` returns, in one commit."""
         import pyarrow as pa
 
         schema = pa.schema(
-            [(name, pa.string()) for name in (*KEY, "reason", "remedy")]
+            [(name, pa.string()) for name in (*KEY_COLUMNS, "reason", "remedy")]
             + [(name, pa.int64()) for name in ("size", "mtime_ns")]
         )
-        self._replace(SKIPPED, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
+        self._replace(SKIPPED_TABLE, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
         with explained(self.address):
             table = self._database.create_table(name, rows, mode="overwrite")
-            table.optimize(cleanup_older_than=KEPT)
+            table.optimize(cleanup_older_than=VERSIONS_KEPT)
 
 
 def _schema(fingerprint: str, width: int) -> pa.Schema:
     import pyarrow as pa
 
-    about = {"format": FORMAT, "fingerprint": fingerprint, "version": version("photosieve")}
+    about = {"format": TABLE_VERSION, "fingerprint": fingerprint, "version": version("photosieve")}
     return pa.schema(
         [
             ("root", pa.string()),
@@ -369,12 +374,12 @@ def _missing(address: str) -> PhotoIndexError:
 
 @contextmanager
 def explained(address: str) -> Iterator[None]:
-    """Turn what libraries and the system raise about an index into a `PhotoIndexError`."""
+    """Turn errors of libraries and of the system into a `PhotoIndexError`."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        said = re.search(r"<Message>(.*?)</Message>", str(error))  # an object store's own words
-        reason = said[1] if said else one_line(error)
+        message = re.search(r"<Message>(.*?)</Message>", str(error))  # of an object store
+        reason = message[1] if message else one_line(error)
         full = "No space left" in str(error) or "os error 28" in str(error)
         advice = (
             "the disk is full; make room, and run again to go on"

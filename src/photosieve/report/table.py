@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from photosieve.decision.evaluation import Evaluation
-from photosieve.decision.leaderboard import FIGURES, ComparisonRow
+from photosieve.decision.leaderboard import LEADERBOARD_FIGURES, ComparisonRow
 from photosieve.decision.metrics import Counts, defined, mean
 from photosieve.report.files import write_whole
 
@@ -126,12 +126,12 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     book = Workbook()
     book.remove(book.worksheets[0])
     header = ["method"]
-    for figure in FIGURES:
+    for figure in LEADERBOARD_FIGURES:
         header += [FIGURE_TITLES[figure], "95 % from", "95 % to"]
     board: list[list[Cell]] = []
     for row in rows:
         cells: list[Cell] = [row.name]
-        for figure in FIGURES:
+        for figure in LEADERBOARD_FIGURES:
             interval = getattr(row, figure)
             cells += [defined(interval.value), defined(interval.low), defined(interval.high)]
         board.append([*cells, defined(row.seed_deviation), row.note, row.caveat or None])

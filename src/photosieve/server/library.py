@@ -21,7 +21,7 @@ from photosieve.data.photos import Bytes
 from photosieve.encoders.embedding import PhotoFeatures
 from photosieve.errors import PhotoError, UsageError
 from photosieve.index.index import Index
-from photosieve.index.snapshot import Group, Snapshot
+from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
 from photosieve.sieve.sieve import Sieve
@@ -44,13 +44,13 @@ class Photo:
     row : int
         In the snapshot.
     path : Path
-    group : Group
+    group : PhotoGroup
     """
 
     id: str
     row: int
     path: Path
-    group: Group
+    group: PhotoGroup
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
+from photosieve.index.scope import rows_in_scope
 from photosieve.server.answers import ERRORS, item, photo_of, service
 from photosieve.server.library import View
 from photosieve.server.problems import Problem
@@ -194,7 +195,7 @@ def photos(
     view = served.library.view()
     rows: Sequence[int] | range = range(len(view.snapshot))
     if group:
-        found = served.library.index.scope(view.snapshot, group, None)
+        found = rows_in_scope(view.snapshot, served.library.index.store, group, None)
         rows = np.arange(len(view.snapshot))[found].tolist()
     if labeled is not None or label is not None:
         listed = view.book.listed()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
 from photosieve.decision.calibration import Calibration, HiddenWords
+from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
 from photosieve.encoders.protocol import Encoder, Head
 from photosieve.training.features import Prepared
@@ -122,7 +123,7 @@ class Evidence:
         return tune(
             *self.held_out(),
             labels,
-            objective,
+            Objective(objective),
             usual=self.usual,
             hidden=self.hidden,
         )

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from photosieve.data.check import CheckReport, check
-from photosieve.data.scan import Problem
+from photosieve.data.scan import Finding
 from photosieve.errors import UsageError
 
 
@@ -21,7 +21,7 @@ def building(folder: Path, labels: object, photos: dict[str, str], *, file: str)
     return folder
 
 
-def of_kind(report: CheckReport, kind: str) -> list[Problem]:
+def of_kind(report: CheckReport, kind: str) -> list[Finding]:
     return [problem for problem in report.problems if problem.kind == kind]
 
 

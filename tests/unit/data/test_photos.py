@@ -16,9 +16,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.data.folders import find
 from photosieve.data.photos import MORE_VIEWS, content_hash, decode, more_views
-from photosieve.errors import PhotoError, Skipped, UsageError
+from photosieve.errors import PhotoError, Skipped
 
 
 def scene(width: int = 64, height: int = 48) -> Image.Image:
@@ -55,67 +54,6 @@ def png_header(width: int, height: int) -> bytes:
     data = zlib.compress(bytes(100))
     signature = b"\x89PNG\r\n\x1a\n"
     return signature + chunk(b"IHDR", size) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-
-
-# --- find -----------------------------------------------------------------------------------------
-
-
-def test_find_keeps_photo_files_in_order(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "c.WebP", "notes.txt", ".hidden.jpg", "d.gif", "e.heic"):
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "folder.jpg").mkdir()
-    assert [path.name for path in find(tmp_path)] == ["a.png", "b.JPG", "c.WebP", "d.gif"]
-
-
-def test_find_enters_visible_sub_folders_only_when_asked(tmp_path: Path) -> None:
-    for folder in ("one/two", ".cache/deep"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "x.jpg").write_bytes(b"x")
-    assert find(tmp_path) == []
-    assert find(tmp_path, recursive=True) == [tmp_path / "one/two/x.jpg"]
-
-
-def test_find_keeps_links_inside_and_drops_links_outside(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "real.jpg").write_bytes(b"x")
-    (tmp_path / "secret.jpg").write_bytes(b"x")
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere/far.jpg").write_bytes(b"x")
-    (home / "alias.jpg").symlink_to("real.jpg")
-    (home / "out.jpg").symlink_to("../secret.jpg")
-    (home / "gone.jpg").symlink_to("nowhere.jpg")
-    (home / "self.jpg").symlink_to("self.jpg")
-    (home / "loop").symlink_to(".")
-    (home / "away").symlink_to("../elsewhere")
-    assert find(home, recursive=True) == [home / "alias.jpg", home / "real.jpg"]
-
-
-def test_find_follows_a_link_that_is_the_folder_itself(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "real/x.jpg").write_bytes(b"x")
-    (tmp_path / "link").symlink_to("real")
-    assert find(tmp_path / "link") == [tmp_path / "link/x.jpg"]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_named_pipe_neither_counts_nor_hangs(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "x.jpg")
-    assert find(tmp_path) == []
-    with pytest.raises(PhotoError, match="not a regular file"):
-        decode(tmp_path / "x.jpg")
-    with pytest.raises(PhotoError, match="not a regular file"):
-        content_hash(tmp_path / "x.jpg")
-
-
-def test_find_says_what_is_wrong_with_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(UsageError, match="missing does not exist"):
-        find(tmp_path / "missing")
-    with pytest.raises(UsageError, match="file is not a folder"):
-        find(tmp_path / "file")
-    with pytest.raises(UsageError, match="cannot be listed"):
-        find(tmp_path / ("x" * 5000))
 
 
 # --- decode: colors and orientation --------------------------------------------------------------

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from photosieve.decision import metrics
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.leaderboard import ComparisonRow, best_first
@@ -96,22 +95,19 @@ def test_each_building_is_cut_as_a_list_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_draws_of_each_building_once_are_the_totals(
-    seed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(metrics, "bootstrap_weights", lambda groups, *_, **__: np.ones((1, groups)))
+def test_draws_of_each_building_once_are_the_totals(seed: int) -> None:
     for result in (example(), random_example(seed)):
-        assert result.draws.keys() == result.totals.keys()
-        for name, draw in result.draws.items():
+        drawn = result.drawn_totals(np.ones((1, len(result.buildings))))
+        assert result.draws.keys() == drawn.keys() == result.totals.keys()
+        for name, draw in drawn.items():
             assert_allclose(draw, [result.totals[name]], err_msg=name)
 
 
-def test_a_draw_of_one_building_alone_is_that_building(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "bootstrap_weights", lambda *_, **__: np.array([[0.0, 2.0]]))
+def test_a_draw_of_one_building_alone_is_that_building() -> None:
     b = slice(3, 5)
     paths = [Path("3.jpg"), Path("4.jpg")]
     alone = example(scores=SCORES[b], relevant=RELEVANT[b], photos=paths, groups=["b", "b"])
-    for name, draw in example().draws.items():
+    for name, draw in example().drawn_totals(np.array([[0.0, 2.0]])).items():
         assert_allclose(draw, [alone.totals[name]], err_msg=name)
 
 
@@ -164,7 +160,12 @@ def test_json_has_every_figure_and_null_where_undefined() -> None:
     assert saved["cut"] == {"gate": 0.5, "floor": 0.5, "drop": None}
     assert saved["empty"] == {"asked": 3, "right": 2, "answerable": 3, "wrong": 0}
     assert saved["skipped"] == [
-        {"path": "a/broken.jpg", "reason": "the file is empty", "remedy": "copy it again"}
+        {
+            "path": "a/broken.jpg",
+            "kind": "photo",
+            "reason": "the file is empty",
+            "remedy": "copy it again",
+        }
     ]
 
 

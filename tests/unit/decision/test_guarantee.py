@@ -1,4 +1,4 @@
-"""What is promised holds, as often as it was said, and is worth something."""
+"""A guarantee holds as often as it says, and is worth something."""
 
 import json
 import math
@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from photosieve.decision import guarantee as module
-from photosieve.decision.guarantee import Guarantee, guarantee
+from photosieve.decision.guarantee import Guarantee, guarantee, split_buildings
 from photosieve.errors import GuaranteeError, SieveError, UsageError
 
 Float64Array = NDArray[np.float64]
@@ -72,10 +72,10 @@ class Population:
             [self.loss(metric, at) for at in range(self.lowest, int(self.scores.max()) + 1)]
         )
 
-    def promises(
-        self, wanted: str, buildings: int, draws: int, unit: str = "building"
+    def guarantees(
+        self, target: str, buildings: int, draws: int, unit: str = "building"
     ) -> tuple[list[Guarantee], Float64Array]:
-        """What is promised after each of many draws of buildings, and the true mean losses."""
+        """Return guarantees after many draws of buildings each, and the true mean losses."""
         rng = np.random.default_rng(1)
         photos, labels = self.scores.shape[1:]
         groups = [str(number) for number in range(buildings * photos)]
@@ -90,12 +90,12 @@ class Population:
                     scores.reshape(-1, labels),
                     relevant.reshape(-1, labels),
                     groups,
-                    wanted,
+                    target,
                     CONFIDENCE,
                 )
             )
-        true = (self if unit == "building" else self.of_photos).losses(wanted.partition(">")[0])
-        places = [max(math.floor(promise.threshold) - self.lowest, 0) for promise in found]
+        true = (self if unit == "building" else self.of_photos).losses(target.partition(">")[0])
+        places = [max(math.floor(one.threshold) - self.lowest, 0) for one in found]
         return found, true[places]
 
 
@@ -104,7 +104,7 @@ EASY = Population.make(building_effect=0.2)
 
 
 def most_broken(draws: int) -> float:
-    """Fraction of broken promises that chance allows: 3 standard deviations above the true one."""
+    """Fraction of broken guarantees that chance allows: 3 deviations above the true one."""
     allowed = 1 - CONFIDENCE
     return allowed + 3 * math.sqrt(allowed * CONFIDENCE / draws)
 
@@ -116,87 +116,39 @@ def perfect(buildings: int) -> tuple[Float64Array, Mask, list[str]]:
     return relevant.astype(np.float64), relevant, groups
 
 
-# The test of one threshold
+# The guarantee, by simulation
 
 
-@pytest.mark.parametrize("buildings", [25, 60, 200])
-@pytest.mark.parametrize("most", [0.1, 0.3])
-def test_a_mean_loss_that_is_too_high_seldom_passes(buildings: int, most: float) -> None:
-    rng, draws = np.random.default_rng(0), 4000
-    shape = (buildings, draws)
-    kinds = {
-        "all or nothing": (rng.random(shape) < most).astype(np.float64),
-        "half or nothing": np.where(rng.random(shape) < 2 * most, 0.5, 0.0),
-        "spread": rng.beta(4 * most, 4 * (1 - most), shape),
-        "narrow": rng.beta(40 * most, 40 * (1 - most), shape),
-    }
-    passed = {name: module._is_below(most, losses, 0.9).mean() for name, losses in kinds.items()}
-    assert all(fraction <= most_broken(draws) for fraction in passed.values()), passed
-    if buildings >= 60:  # it is sharp, too: most of the error that is allowed is used up
-        assert passed["all or nothing"] > 0.06
-
-
-def test_small_losses_pass_more_easily_than_rare_total_ones() -> None:
-    rng, shape = np.random.default_rng(0), (60, 1000)
-    narrow, total = rng.beta(2, 38, shape), rng.random(shape) < 0.05  # the same mean
-    assert module._is_below(0.1, narrow, 0.9).mean() > 0.98
-    assert module._is_below(0.1, total.astype(np.float64), 0.9).mean() < 0.6
-
-
-@pytest.mark.parametrize("least", [0.5, 0.8, 0.9, 0.99])
-@pytest.mark.parametrize("confidence", [0.5, 0.75, 0.9, 0.99])
-def test_without_any_loss_it_passes_as_soon_as_that_is_possible(
-    least: float, confidence: float
-) -> None:
-    needed = next(n for n in range(1, 1000) if least**n <= 1 - confidence + 1e-12)
-    for buildings in (needed - 1, needed):
-        passes = module._is_below(1 - least, np.zeros((buildings, 1)), confidence)
-        assert passes.tolist() == [buildings >= needed]
-
-
-def test_total_losses_never_pass() -> None:
-    assert not module._is_below(0.1, np.ones((500, 1)), 0.9).any()
-
-
-def test_one_total_loss_after_a_run_of_none_does_not_ruin() -> None:
-    losses = np.zeros((60, 59))
-    losses[np.arange(59), np.arange(59)] = 1.0  # in each place but the last
-    assert module._is_below(0.1, losses, 0.9).all()
-
-
-# The promise, by simulation
-
-
-@pytest.mark.parametrize("wanted", ["recall>=0.8", "precision>=0.8"])
-def test_promises_are_kept(wanted: str) -> None:
+@pytest.mark.parametrize("target", ["recall>=0.8", "precision>=0.8"])
+def test_guarantees_are_kept(target: str) -> None:
     draws = 1000
-    promises, true = HARD.promises(wanted, buildings=60, draws=draws)
+    guarantees, true = HARD.guarantees(target, buildings=60, draws=draws)
     broken = float((true > 0.2 + 1e-9).mean())
     assert broken <= most_broken(draws)
     # Not by being timid: now and then one is broken, and what is given away is small.
     assert broken > 0.01
-    observed = np.mean([1 - promise.observed for promise in promises])
+    observed = np.mean([1 - found.observed for found in guarantees])
     assert 0.1 < observed < 0.2
     assert 0.11 < true.mean() < 0.2
-    assert all(promise.buildings <= 60 for promise in promises)
+    assert all(found.buildings <= 60 for found in guarantees)
 
 
-def test_photos_as_the_unit_would_break_promises() -> None:
-    """The same method, told that each photo is a building: its promises mean nothing."""
+def test_photos_as_the_unit_would_break_guarantees() -> None:
+    """The same method, told that each photo is a building: its guarantees mean nothing."""
     draws = 200
-    _, true = HARD.promises("recall>=0.8", buildings=30, draws=draws, unit="photo")
+    _, true = HARD.guarantees("recall>=0.8", buildings=30, draws=draws, unit="photo")
     assert (true > 0.2).mean() > most_broken(draws) + 0.1
 
 
 @pytest.mark.parametrize(
-    ("wanted", "other"), [("recall>=0.9", "precision"), ("precision>=0.9", "recall")]
+    ("target", "other"), [("recall>=0.9", "precision"), ("precision>=0.9", "recall")]
 )
-def test_promises_are_worth_something(wanted: str, other: str) -> None:
-    promises, _ = EASY.promises(wanted, buildings=60, draws=50)
+def test_guarantees_are_worth_something(target: str, other: str) -> None:
+    guarantees, _ = EASY.guarantees(target, buildings=60, draws=50)
     lows = np.percentile(EASY.scores, [1, 99])
-    for promise in promises:
-        assert lows[0] < promise.threshold < lows[1]
-        assert 1 - EASY.loss(other, promise.threshold) > 0.88
+    for found in guarantees:
+        assert lows[0] < found.threshold < lows[1]
+        assert 1 - EASY.loss(other, found.threshold) > 0.88
 
 
 # By hand
@@ -204,15 +156,15 @@ def test_promises_are_worth_something(wanted: str, other: str) -> None:
 
 def test_recall_takes_the_strictest_threshold_and_precision_the_loosest() -> None:
     scores, relevant, groups = perfect(22)
-    for wanted in ("recall>=0.9", "precision>=0.9"):
-        promise = guarantee(scores, relevant, groups, wanted)
-        assert promise == Guarantee(wanted[:-5], 0.9, 0.9, 0.5, 22, 1.0)
+    for target in ("recall>=0.9", "precision>=0.9"):
+        found = guarantee(scores, relevant, groups, target)
+        assert found == Guarantee(target[:-5], 0.9, 0.9, 0.5, 22, 1.0)
 
 
 def test_buildings_are_bet_on_in_an_order_that_says_nothing_of_them() -> None:
     """Names may go with scores: "a" for the best, and so on."""
     scores = np.arange(40.0)[:, None]
-    found = module._buildings(scores, scores >= 0, [f"{n:02}" for n in range(40)], "recall")
+    found = split_buildings(scores, scores >= 0, [f"{n:02}" for n in range(40)], "recall")
     order = [float(right[0]) for right, _ in found]
     assert sorted(order) == scores[:, 0].tolist()
     assert abs(np.corrcoef(order, np.arange(40))[0, 1]) < 0.3
@@ -223,40 +175,40 @@ def test_nothing_counts_after_the_first_failure(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each building: a match, a mistake, ten matches. Precision falls to 1/2 and rises again."""
-    monkeypatch.setattr(module, "_AT_ONCE", at_once)
+    monkeypatch.setattr(module, "THRESHOLDS_AT_ONCE", at_once)
     scores = np.tile([[3.0], [2.0], *[[1.0]] * 10], (40, 1))
     groups = [str(number // 12) for number in range(480)]
     assert guarantee(scores, scores != 2, groups, "precision>=0.8").threshold == 2.5
 
 
-@pytest.mark.parametrize("wanted", ["recall>=0.9", "precision>=0.9"])
-def test_the_observed_value_is_the_one_at_the_threshold(wanted: str) -> None:
+@pytest.mark.parametrize("target", ["recall>=0.9", "precision>=0.9"])
+def test_the_observed_value_is_the_one_at_the_threshold(target: str) -> None:
     scores, relevant = HARD.scores[:200], HARD.relevant[:200]
     groups = [str(number // PHOTOS) for number in range(200 * PHOTOS)]
-    promise = guarantee(scores.reshape(-1, 3), relevant.reshape(-1, 3), groups, wanted)
+    found = guarantee(scores.reshape(-1, 3), relevant.reshape(-1, 3), groups, target)
     values = []
     for own, right in zip(scores, relevant, strict=True):
-        kept, hits = own > promise.threshold, (own > promise.threshold) & right
-        if wanted.startswith("precision"):
+        kept, hits = own > found.threshold, (own > found.threshold) & right
+        if target.startswith("precision"):
             values.append(hits.sum() / kept.sum() if kept.any() else 1.0)
         elif right.any():
             values.append(hits.sum() / right.sum())
-    assert promise.buildings == len(values)
-    assert promise.observed == pytest.approx(np.mean(values))
-    assert 0.9 <= promise.observed < 0.95
+    assert found.buildings == len(values)
+    assert found.observed == pytest.approx(np.mean(values))
+    assert 0.9 <= found.observed < 0.95
 
 
 def test_the_order_of_photos_and_the_scale_of_scores_change_nothing() -> None:
     scores, relevant = HARD.scores[:60].reshape(-1, 3), HARD.relevant[:60].reshape(-1, 3)
     groups = np.array([str(number // PHOTOS) for number in range(60 * PHOTOS)])
     mixed = np.random.default_rng(3).permutation(60 * PHOTOS)
-    for wanted in ("recall>=0.8", "precision>=0.8"):
-        promise = guarantee(scores, relevant, groups.tolist(), wanted)
-        other = guarantee(scores[mixed], relevant[mixed], groups[mixed].tolist(), wanted)
-        assert other == promise
-        scaled = guarantee(scores / 1024, relevant, groups.tolist(), wanted)
-        assert scaled == replace(promise, threshold=scaled.threshold)
-        assert (scores / 1024 > scaled.threshold).tolist() == (scores > promise.threshold).tolist()
+    for target in ("recall>=0.8", "precision>=0.8"):
+        found = guarantee(scores, relevant, groups.tolist(), target)
+        other = guarantee(scores[mixed], relevant[mixed], groups[mixed].tolist(), target)
+        assert other == found
+        scaled = guarantee(scores / 1024, relevant, groups.tolist(), target)
+        assert scaled == replace(found, threshold=scaled.threshold)
+        assert (scores / 1024 > scaled.threshold).tolist() == (scores > found.threshold).tolist()
 
 
 def test_more_scores_than_are_tested_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,7 +216,7 @@ def test_more_scores_than_are_tested_at_once(monkeypatch: pytest.MonkeyPatch) ->
     groups = [str(number // PHOTOS) for number in range(60 * PHOTOS)]
     whole = [guarantee(scores, relevant, groups, f"{m}>=0.8") for m in ("recall", "precision")]
     for size in (1, 7):
-        monkeypatch.setattr(module, "_AT_ONCE", size)
+        monkeypatch.setattr(module, "THRESHOLDS_AT_ONCE", size)
         assert whole == [
             guarantee(scores, relevant, groups, f"{m}>=0.8") for m in ("recall", "precision")
         ]
@@ -272,10 +224,10 @@ def test_more_scores_than_are_tested_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_equal_scores_are_kept_or_lost_together() -> None:
     scores, relevant, groups = perfect(40)
-    promise = guarantee(np.full_like(scores, 3.0), relevant, groups, "recall>=0.9")
-    assert (promise.threshold < 3, promise.observed) == (True, 1.0)
-    promise = guarantee(np.full_like(scores, 1e20), relevant, groups, "recall>=0.9")
-    assert (promise.threshold < 1e20, promise.observed) == (True, 1.0)
+    found = guarantee(np.full_like(scores, 3.0), relevant, groups, "recall>=0.9")
+    assert (found.threshold < 3, found.observed) == (True, 1.0)
+    found = guarantee(np.full_like(scores, 1e20), relevant, groups, "recall>=0.9")
+    assert (found.threshold < 1e20, found.observed) == (True, 1.0)
     with pytest.raises(GuaranteeError, match=r"but 0\.4\d would be possible"):
         guarantee(np.full_like(scores, 3.0), relevant, groups, "precision>=0.9")
 
@@ -285,8 +237,8 @@ def test_neighbors_among_floats_are_told_apart(low: float) -> None:
     right, relevant, groups = perfect(22)
     scores = np.where(right > 0, np.nextafter(low, np.inf), low)
     for metric in ("recall", "precision"):
-        promise = guarantee(scores, relevant, groups, f"{metric}>=0.9")
-        assert ((scores > promise.threshold) == relevant).all()
+        found = guarantee(scores, relevant, groups, f"{metric}>=0.9")
+        assert ((scores > found.threshold) == relevant).all()
 
 
 def test_buildings_without_a_match_say_nothing_about_recall() -> None:
@@ -306,18 +258,18 @@ def test_buildings_without_a_match_say_nothing_about_recall() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "confidence", "needed"),
+    ("target", "confidence", "needed"),
     [("recall>=0.9", 0.9, 22), ("precision>=.9", 0.9, 22), ("recall>=0.8", 0.95, 14),
      ("precision>=0.99", 0.9, 230), ("recall>=0.5", 0.75, 2),
      ("recall>=0.9", 0.271, 3)],
 )  # fmt: skip
-def test_too_few_buildings(wanted: str, confidence: float, needed: int) -> None:
-    assert guarantee(*perfect(needed), wanted, confidence).buildings == needed
+def test_too_few_buildings(target: str, confidence: float, needed: int) -> None:
+    assert guarantee(*perfect(needed), target, confidence).buildings == needed
     with pytest.raises(GuaranteeError, match=f"^{needed - 1} buildings .* which takes {needed} "):
-        guarantee(*perfect(needed - 1), wanted, confidence)
+        guarantee(*perfect(needed - 1), target, confidence)
 
 
-def test_the_best_that_could_be_promised_is_named() -> None:
+def test_the_best_that_could_be_guaranteed_is_named() -> None:
     scores, relevant, groups = perfect(50)
     scores[:20] = 1 - scores[:20]  # in 10 of 50 buildings only the wrong photo is found
     with pytest.raises(GuaranteeError, match="after 50 buildings, but") as caught:
@@ -329,20 +281,20 @@ def test_the_best_that_could_be_promised_is_named() -> None:
         guarantee(scores, relevant, groups, f"precision>={best + 0.01:.2f}")
 
 
-def test_nothing_could_be_promised() -> None:
+def test_nothing_could_be_guaranteed() -> None:
     scores, relevant, groups = perfect(22)
     with pytest.raises(GuaranteeError, match="nor any other;"):
         guarantee(scores, np.zeros_like(relevant), groups, "precision>=0.9")
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "target",
     ["recall", "f1", "recall>=1", "recall>=0", "precision>=0.0", "recall>0.9", "recall>=90",
      "recall>=nan", "accuracy>=0.9", "recall>=0.", ""],
 )  # fmt: skip
-def test_a_wish_that_makes_no_sense(wanted: str) -> None:
-    with pytest.raises(UsageError, match="cannot be promised"):
-        guarantee(*perfect(30), wanted)
+def test_a_target_that_makes_no_sense(target: str) -> None:
+    with pytest.raises(UsageError, match="cannot be guaranteed"):
+        guarantee(*perfect(30), target)
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0, -0.1, 90, math.nan])
@@ -392,7 +344,7 @@ def test_damaged_values(name: str, value: object) -> None:
         Guarantee.from_dict({key: kept for key, kept in MADE.to_dict().items() if key != name})
 
 
-def test_the_promise_in_words() -> None:
+def test_the_guarantee_in_words() -> None:
     assert MADE.describe() == (
         "with 90 % confidence, mean recall over buildings like the 50 it was checked on is at "
         "least 0.9 (observed 0.951)"

@@ -1,6 +1,5 @@
 """The learned cut is the best one there is, and its figures are honest."""
 
-import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from scipy import stats
 
-from photosieve.decision import tuning as module
+from photosieve.decision import selection
+from photosieve.decision import tuning as tuning_module
 from photosieve.decision.calibration import (
     Calibration,
     HiddenWords,
@@ -23,12 +22,16 @@ from photosieve.decision.calibration import (
 from photosieve.decision.cut import Cut
 from photosieve.decision.metrics import Counts
 from photosieve.decision.objective import Objective
-from photosieve.decision.pairs import Pairs, _middle_of_best, search
-from photosieve.decision.tuning import MEMBERS, SHIFTED, Tuning
-from photosieve.errors import UsageError
-
-Scores = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+from photosieve.decision.selection import MEMBERS, SHIFTED
+from photosieve.decision.tuning import Tuning
+from tests.unit.decision.brute_force import (
+    Mask,
+    Scores,
+    best_by_brute_force,
+    listings,
+    macro,
+    value,
+)
 
 
 class AsTheyAre(Calibration):
@@ -42,7 +45,8 @@ class AsTheyAre(Calibration):
 @pytest.fixture(autouse=True)
 def scores_as_they_are(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "calibrated" not in request.fixturenames:
-        monkeypatch.setattr(module, "fit_labels", lambda *_: AsTheyAre(1.0, 0.0))
+        for module in (tuning_module, selection):
+            monkeypatch.setattr(module, "fit_labels", lambda *_: AsTheyAre(1.0, 0.0))
 
 
 @pytest.fixture
@@ -50,77 +54,17 @@ def calibrated() -> None:
     """Leave the calibration in."""
 
 
-def tune(scores: Scores, relevant: Mask, groups: list[str], objective: str = "f1") -> Tuning:
+def tune(
+    scores: Scores,
+    relevant: Mask,
+    groups: list[str],
+    objective: str = "f1",
+    members: Sequence[str] = MEMBERS,
+) -> Tuning:
     labels = [f"label {column}" for column in range(scores.shape[1])]
-    return module.tune(scores, relevant, groups, labels, objective)
-
-
-def macro(values: Scores) -> float:
-    """Mean of what is defined; 0 where nothing is."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else 0.0
-
-
-def value(cut: Cut, scores: Scores, relevant: Mask, groups: list[str], objective: str) -> float:
-    """What a cut is worth for an objective, from the answers that it really gives."""
-    counts = Counts.of(cut.keep_by_group(scores, groups), relevant, axis=0)
-    precision, recall = macro(counts.precision), macro(counts.recall)
-    match objective:
-        case "accuracy":
-            return macro(counts.accuracy)
-        case "recall>=0.9":
-            return 1 + precision if recall >= 0.9 else recall
-        case "precision>=0.8":
-            return 1 + recall if precision >= 0.8 else precision
-        case _:
-            return macro(counts.f_beta(float(objective[1:])))
-
-
-def best_by_brute_force(
-    scores: Scores, relevant: Mask, groups: list[str], member: str, objective: str
-) -> float:
-    """The value of the best of all cuts that a member can make on these scores."""
-    bounds = [-math.inf, *np.nextafter(np.unique(scores), math.inf).tolist()]
-    drops = [math.inf]
-    if "drop" in member:
-        for name in set(groups):
-            ranked = -np.sort(-scores[np.array(groups) == name], axis=0)
-            drops += ((ranked[:-1] - ranked[1:]) / np.abs(ranked[:-1])).ravel().tolist()
-    pairs = (
-        itertools.product(bounds, bounds) if "gate" in member else zip(bounds, bounds, strict=True)
+    return tuning_module.tune(
+        scores, relevant, groups, labels, Objective(objective), members=members
     )
-    return max(
-        value(Cut(gate, floor, drop), scores, relevant, groups, objective)
-        for (gate, floor), drop in itertools.product(pairs, drops)
-    )
-
-
-def listings(seed: int, photos: int, labels: int, buildings: int) -> tuple[Scores, Mask, list[str]]:
-    """Scores that know something of the labels, distinct from one another."""
-    rng = np.random.default_rng(seed)
-    relevant = rng.random((photos, labels)) < 0.4
-    relevant[0] = True
-    scores = rng.normal(0.3, 0.3, relevant.shape) + 0.4 * relevant
-    return scores, relevant, [f"house {row % buildings}" for row in range(photos)]
-
-
-@pytest.mark.parametrize("objective", ["f1", "f0.5", "accuracy", "recall>=0.9", "precision>=0.8"])
-@pytest.mark.parametrize("member", [member for member in MEMBERS if member != SHIFTED])
-def test_the_search_finds_the_best_cut_of_each_member(member: str, objective: str) -> None:
-    for seed in range(3):
-        scores, relevant, groups = listings(seed, photos=6, labels=2, buildings=2)
-        cut = search(Pairs.of(scores, relevant, groups), member, Objective(objective))
-        assert_allclose(
-            value(cut, scores, relevant, groups, objective),
-            best_by_brute_force(scores, relevant, groups, member, objective),
-        )
-
-
-def test_of_equal_cuts_the_middle_one_is_taken() -> None:
-    values = np.zeros((8, 9))
-    values[2:6, 3:8] = 1.0  # an even number of rows: the middle of all cells would be at the edge
-    assert _middle_of_best(values) == (4, 5)
-    assert _middle_of_best(np.array([1.0, 0.0, 1.0, 1.0, 1.0, 0.5])) == (3,)
 
 
 @pytest.mark.parametrize("objective", ["recall>=0.9", "precision>=0.9"])
@@ -135,24 +79,6 @@ def test_a_bound_is_kept_where_it_can_be(objective: str, seed: int) -> None:
     assert 0 < counts.returned.sum() < relevant.size
 
 
-@pytest.mark.parametrize("name", ["f3", "f", "F1", "recall", "recall>0.9", "recall>=2", "f1 ", ""])
-def test_an_objective_that_does_not_exist(name: str) -> None:
-    with pytest.raises(UsageError, match=f'no objective "{name}"'):
-        Objective(name)
-
-
-@pytest.mark.parametrize("name", ["recall>=.9", "recall>=0.95", "precision>=1", "precision>=1.0"])
-def test_bounds_may_be_written_in_several_ways(name: str) -> None:
-    assert Objective(name).name == name
-
-
-def test_a_bound_that_is_not_kept_is_said() -> None:
-    figures = {"precision": 0.79, "recall": 0.9}
-    assert "precision 0.9 was not reached" in Objective("precision>=0.9").missed(figures)
-    assert Objective("recall>=0.9").missed(figures) == ""
-    assert Objective("f1").missed(figures) == ""
-
-
 def test_one_threshold_wins_where_it_is_enough() -> None:
     rng = np.random.default_rng(0)
     relevant = rng.random((60, 4)) < 0.3
@@ -163,37 +89,6 @@ def test_one_threshold_wins_where_it_is_enough() -> None:
     assert tuning.candidates["threshold"] > 0.95
 
 
-@pytest.mark.parametrize("members", [2, 5])
-@pytest.mark.parametrize("units", [4, 30])
-def test_what_is_noise_is_what_a_paired_t_test_says(units: int, members: int) -> None:
-    """Accuracy on 100 decisions a building: one-sided, corrected for so many others."""
-    rng = np.random.default_rng(units)
-    outcomes = set()
-    for _ in range(100):
-        right = rng.integers(60, 80, (2, units)).astype(np.float64)
-        right[1] += rng.uniform(0, 8)
-        nothing = np.zeros((units, 1))
-        plain, better = (Counts(r[:, None], nothing, 100 - r[:, None], nothing) for r in right)
-        judged = {name: plain for name in MEMBERS[:members]}
-        judged[MEMBERS[members - 1]] = better
-        found = stats.ttest_rel(right[1], right[0], alternative="greater").statistic
-        bound = stats.t.ppf(1 - 0.05 / (members - 1), units - 1)
-        if abs(found / bound - 1) > 0.1:  # the bootstrap has a noise of its own
-            wins = module._simplest_within_noise(judged, Objective("accuracy")) != MEMBERS[0]
-            assert wins == (found > bound)
-            outcomes.add(wins)
-    assert outcomes == {True, False}
-
-
-def test_up_to_ten_buildings_are_judged_one_by_one() -> None:
-    assert module._folds(1) == []
-    for units, expected in ((2, 2), (10, 10), (25, 10)):
-        folds = np.array(module._folds(units))
-        assert folds.shape == (expected, units)
-        assert (folds.sum(0) == 1).all()
-        assert folds.sum(1).max() - folds.sum(1).min() <= 1
-
-
 def test_a_gain_that_may_be_chance_does_not_win() -> None:
     """The same normal distributions in every building: one threshold is all there is to find."""
     for seed in (9, 56):
@@ -202,10 +97,11 @@ def test_a_gain_that_may_be_chance_does_not_win() -> None:
         assert tuning.member == "threshold"
 
 
-def test_a_drop_that_changes_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MEMBERS", ("threshold + drop",))
+def test_a_drop_that_changes_nothing_is_left_out() -> None:
     scores = np.array([[0.9], [0.8], [0.2], [0.1]])
-    assert tune(scores, scores > 0.5, ["a"] * 4).cut == Cut.threshold(0.5)
+    assert tune(scores, scores > 0.5, ["a"] * 4, members=["threshold + drop"]).cut == Cut.threshold(
+        0.5
+    )
 
 
 def test_the_drop_wins_where_lists_differ_in_level() -> None:
@@ -239,26 +135,22 @@ def test_the_gate_wins_where_only_the_best_score_tells_whether_there_is_an_answe
     assert_allclose(tuning.cut.floor, (0.12 + 0.28) / 2)
 
 
-def test_figures_come_from_buildings_that_the_cut_was_not_searched_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_figures_come_from_buildings_that_the_cut_was_not_searched_on() -> None:
     """The threshold of either building fails on the other; a search on both would get F1 .8."""
-    monkeypatch.setattr(module, "MEMBERS", ("threshold",))
     scores = np.array([[0.8], [0.6], [0.4], [0.2]])
     relevant = np.array([[True], [False], [True], [False]])
-    tuning = tune(scores, relevant, ["high", "high", "low", "low"], "recall>=1")
+    tuning = tune(scores, relevant, ["high", "high", "low", "low"], "recall>=1", ["threshold"])
     # From "low" (above .3) both photos of "high"; from "high" (above .7) none of "low".
     assert tuning.figures["precision"] == tuning.figures["recall"] == tuning.figures["f1"] == 0.5
     assert tuning.figures["accuracy"] == 0.5
     assert_allclose(value(tuning.cut, scores, relevant, ["a"] * 4, "f1"), 0.8)
 
 
-def test_with_one_building_labels_are_held_out_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_one_building_labels_are_held_out_instead() -> None:
     """Each label's own threshold would be perfect; the other label's is not."""
-    monkeypatch.setattr(module, "MEMBERS", ("threshold",))
     scores = np.array([[0.8, 0.4], [0.6, 0.2]])
     relevant = np.array([[True, True], [False, False]])
-    tuning = tune(scores, relevant, ["house", "house"])
+    tuning = tune(scores, relevant, ["house", "house"], members=["threshold"])
     assert tuning.figures["recall"] == 0.5
     assert tuning.figures["accuracy"] == 0.5
     assert_allclose(tuning.candidates["threshold"], (2 / 3 + 0) / 2)
@@ -297,14 +189,6 @@ def test_any_data_gives_a_cut_without_a_warning(
     json.dumps(tuning.to_dict(), allow_nan=False)
 
 
-def test_thousands_of_photos() -> None:
-    scores, relevant, groups = listings(0, photos=3000, labels=5, buildings=100)
-    cut = search(Pairs.of(scores, relevant, groups), "threshold", Objective("f1"))
-    # The value of the best threshold for two normal distributions .4 apart, by a fine grid.
-    grid = [value(Cut.threshold(t), scores, relevant, groups, "f1") for t in np.arange(0, 1, 0.05)]
-    assert value(cut, scores, relevant, groups, "f1") >= max(grid)
-
-
 def test_the_order_of_photos_does_not_matter() -> None:
     scores, relevant, groups = listings(5, photos=30, labels=3, buildings=1)
     order = np.random.default_rng(0).permutation(30)
@@ -324,14 +208,10 @@ def test_what_is_undefined_is_null_when_saved() -> None:
     assert math.isnan(Tuning.from_dict(saved).figures["recall"])
 
 
-# --- calibrated -----------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("calibrated")
-def test_the_cut_is_on_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MEMBERS", ("threshold",))
+def test_the_cut_is_on_probabilities() -> None:
     scores, relevant, groups = listings(1, photos=60, labels=3, buildings=6)
-    tuning = tune(scores, relevant, groups, "recall>=0.9")
+    tuning = tune(scores, relevant, groups, "recall>=0.9", ["threshold"])
     assert 0 < tuning.cut.floor < 1
     values = tuning.calibration.labels(scores, ["label 0", "label 1", "label 2"])
     # A monotone curve changes no decision of one threshold.
@@ -342,13 +222,14 @@ def test_the_cut_is_on_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("calibrated")
 @pytest.mark.parametrize(("objective", "share"), [("f1", 1 / 2), ("f2", 1 / 5), ("f0.5", 4 / 5)])
 def test_a_threshold_on_probabilities_follows_from_the_best_f_score(
-    objective: str, share: float, monkeypatch: pytest.MonkeyPatch
+    objective: str, share: float
 ) -> None:
-    monkeypatch.setattr(module, "MEMBERS", ("threshold",))
     scores, relevant, groups = listings(2, photos=60, labels=3, buildings=6)
     best = best_by_brute_force(scores, relevant, groups, "threshold", objective)
-    assert tune(scores, relevant, groups, objective).cut == Cut.threshold(best * share)
-    assert tune(scores, relevant, groups, "accuracy").cut == Cut.threshold(0.5)
+    assert tune(scores, relevant, groups, objective, ["threshold"]).cut == Cut.threshold(
+        best * share
+    )
+    assert tune(scores, relevant, groups, "accuracy", ["threshold"]).cut == Cut.threshold(0.5)
 
 
 @pytest.mark.usefixtures("calibrated")
@@ -393,6 +274,8 @@ def test_shifts_are_judged_on_buildings_that_they_were_not_fitted_on() -> None:
 
 
 RIGHT = np.repeat([True, False], [100, 900])
+
+
 GENERAL = np.repeat([False, True], [1000, 2000])
 
 
@@ -415,7 +298,9 @@ def test_words_get_a_threshold_and_general_ones_no_answer(
     hidden: HiddenWords, objective: str
 ) -> None:
     scores, relevant, groups = listings(1, photos=60, labels=3, buildings=6)
-    tuning = module.tune(scores, relevant, groups, ["a", "b", "c"], objective, hidden=hidden)
+    tuning = tuning_module.tune(
+        scores, relevant, groups, ["a", "b", "c"], Objective(objective), hidden=hidden
+    )
     found = tuning.calibration
     answers = found.words(hidden.normal, hidden.affinity) >= found.word_threshold
     answered = answers[GENERAL].reshape(-1, 10).any(1)
@@ -435,7 +320,7 @@ def test_words_get_a_threshold_and_general_ones_no_answer(
 def test_words_are_learned_beside_the_usual_curve_too(hidden: HiddenWords) -> None:
     scores, nothing = np.zeros((4, 1)), np.zeros((4, 1), bool)
     usual = Calibration(20.0, -4.0)
-    tuning = module.tune(scores, nothing, list("aabb"), ["a"], usual=usual, hidden=hidden)
+    tuning = tuning_module.tune(scores, nothing, list("aabb"), ["a"], usual=usual, hidden=hidden)
     assert (tuning.calibration.slope, tuning.calibration.intercept) == (20.0, -4.0)
     assert tuning.calibration.word_slope == fit_words(usual, hidden).word_slope != usual.word_slope
 
@@ -444,25 +329,14 @@ def test_words_are_learned_beside_the_usual_curve_too(hidden: HiddenWords) -> No
 def test_another_cut_has_figures_of_its_own() -> None:
     scores, relevant, groups = listings(1, photos=60, labels=3, buildings=6)
     labels = ["a", "b", "c"]
-    tuning = module.tune(scores, relevant, groups, labels)
+    tuning = tuning_module.tune(scores, relevant, groups, labels)
     cut = Cut.threshold(0.9)
-    other = module.with_cut(tuning, cut, "recall>=0.5", scores, relevant, groups, labels)
+    other = tuning_module.with_cut(tuning, cut, "recall>=0.5", scores, relevant, groups, labels)
     values = tuning.calibration.labels(scores, labels)
     assert other.figures["f1"] == pytest.approx(value(cut, values, relevant, groups, "f1"))
     ranking = "mean_average_precision"  # the ranking stays as it is
     assert other.figures[ranking] == pytest.approx(tuning.figures[ranking])
     assert (other.cut, other.objective, other.candidates) == (cut, "recall>=0.5", {})
-
-
-@pytest.mark.parametrize(
-    ("objective", "expected"), [("accuracy", 0.5), ("f1", 0.4), ("f2", 0.18), ("recall>=1", 0.6)]
-)
-def test_thresholds_on_single_decisions(objective: str, expected: float) -> None:
-    """Of .9 right, .8 wrong, .6 right and .1 wrong, the best F1 is .8 and the best F2 .9091."""
-    probabilities = np.array([0.9, 0.8, 0.6, 0.1])
-    relevant = np.array([True, False, True, False])
-    found = Objective(objective).threshold(probabilities, relevant)
-    assert_allclose(found, expected, atol=0.002)
 
 
 @pytest.mark.usefixtures("calibrated")
@@ -472,14 +346,18 @@ def test_where_held_out_scores_say_nothing_the_usual_curve_is_taken() -> None:
     scores = np.random.default_rng(0).normal(0.1, 0.1, (12, 4))
     relevant = np.repeat(np.eye(4, dtype=bool), 3, axis=0)
     groups = [f"house {row // 3}" for row in range(12)]
-    tuning = module.tune(scores, relevant, groups, list("abcd"), usual=usual)
+    tuning = tuning_module.tune(scores, relevant, groups, list("abcd"), usual=usual)
     assert tuning.calibration == usual
     assert tuning.cut == Cut.threshold(0.5)
     assert tuning.member == "usual threshold"
-    bounded = module.tune(scores, relevant, groups, list("abcd"), "recall>=0.9", usual=usual)
+    bounded = tuning_module.tune(
+        scores, relevant, groups, list("abcd"), Objective("recall>=0.9"), usual=usual
+    )
     kept = bounded.cut.keep_by_group(usual.labels(scores, list("abcd")), groups)
     assert kept[relevant].mean() >= 0.9
     repeated = np.tile(relevant, (4, 1))  # the same labels in four more houses each
     other = [f"{group}/{copy}" for copy in range(4) for group in groups]
-    learned = module.tune(np.tile(scores, (4, 1)), repeated, other, list("abcd"), usual=usual)
+    learned = tuning_module.tune(
+        np.tile(scores, (4, 1)), repeated, other, list("abcd"), usual=usual
+    )
     assert learned.calibration != usual

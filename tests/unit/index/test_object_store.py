@@ -16,9 +16,6 @@ from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import lock
 from photosieve.index.index import Index
 from tests.library import CountingEncoder, photo, photos, rows
-from tests.unit.index.test_index import _by_name, sieve
-
-__all__ = ["_by_name", "sieve"]  # its fixtures
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +109,7 @@ def test_two_readers_see_whole_versions_while_one_writes(
 def test_a_writer_that_lives_keeps_others_out(
     bucket: str, folder: Path, sieve: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "RENEWED", 0.2)
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 0.2)
     index = Index(f"{bucket}/index")
     with (
         lock.writing(index.address),
@@ -125,7 +122,7 @@ def test_a_writer_that_lives_keeps_others_out(
 def test_a_killed_writer_is_replaced_and_nothing_is_lost_or_twice(
     bucket: str, folder: Path, sieve: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "DEAD", 2.0)
+    monkeypatch.setattr(lock, "EXPIRE_SECONDS", 2.0)
     address = f"{bucket}/index"
     command = [sys.executable, "-m", "tests.library", address, str(sieve), str(folder), "0.4"]
     with subprocess.Popen([*command, "update"], stdout=subprocess.PIPE, text=True) as process:

@@ -1,0 +1,159 @@
+"""Write a snapshot: the table's features, projected by a sieve's head, as plain arrays.
+
+Vectors of photos that an older snapshot of the same sieve has are copied from there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.encoders.protocol import Head
+from photosieve.index import neighbors
+from photosieve.index.snapshot import (
+    NOTES_FILE,
+    PhotoGroup,
+    Snapshot,
+    snapshot_name,
+    snapshot_places,
+    try_open,
+)
+from photosieve.index.store import Store
+from photosieve.progress import Progress, silent
+from photosieve.storage import draft_folder
+
+_BLOCK_BYTES = 2**24
+"""Features are projected so many bytes at a time."""
+
+
+class _OutdatedError(Exception):
+    """The table has changed while its snapshot was written."""
+
+
+def make_snapshot(
+    store: Store, fingerprint: str, head: Head, *, beside_table: bool, progress: Progress = silent
+) -> Snapshot:
+    """Make the snapshot of a table's newest version for a sieve.
+
+    Parameters
+    ----------
+    store : Store
+    fingerprint : str
+        Of the sieve's encoder.
+    head : Head
+        The encoder's.
+    beside_table : bool
+        Write it beside the table, if that is a folder, and remove the ones before; the caller has
+        to hold the index against other writers. Otherwise it goes to the user's cache folder.
+    progress : Progress
+    """
+    places = snapshot_places(store)
+    folders = (path for place in places for path in place.glob(snapshot_name("", fingerprint)))
+    old = next(filter(None, map(try_open, folders)), None)
+    place = places[0] if beside_table else places[-1]
+    while True:
+        stamp = store.stamp()
+        store.refresh()
+        folder = place / snapshot_name(stamp, fingerprint)
+        try:
+            with draft_folder(folder) as draft:
+                _write(draft, store, head, old, stamp, progress)
+                if store.stamp() != stamp:
+                    raise _OutdatedError  # so that the draft does not replace anything
+        except _OutdatedError:
+            continue
+        for other in place.glob(snapshot_name("", None)):
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+        return Snapshot.open(folder)
+
+
+def _write(
+    folder: Path,
+    store: Store,
+    head: Head,
+    old: Snapshot | None,
+    stamp: str,
+    progress: Progress,
+) -> None:
+    rows = store.rows().sort_by([(name, "ascending") for name in ("root", "group", "path")])
+    names, ends = _text(rows["path"])
+    hashes = np.frombuffer(bytes.fromhex(_text(rows["sha256"])[0].tobytes().decode()), "V32")
+    arrays: dict[str, NDArray[Any]] = {
+        "names": names,
+        "ends": ends,
+        "sizes": rows["size"].to_numpy(),
+        "mtimes": rows["mtime_ns"].to_numpy(),
+        "hashes": hashes,
+        "ids": np.asarray(rows["_rowid"].to_numpy(), np.uint64),
+    }
+    for name, array in arrays.items():
+        np.save(folder / f"{name}.npy", array)
+    known = np.full(len(rows), -1, np.intp) if old is None else old.with_hash(hashes)
+    _write_vectors(folder / "vectors.npy", store, head, arrays["ids"], old, known, progress)
+    if old is not None:
+        neighbors.carry(old.folder, folder, known)
+    notes = {
+        "stamp": stamp,
+        "notes": {**store.read_manifest(), "skipped": store.read_skipped()},
+        "arrays": {**{name: len(array) for name, array in arrays.items()}, "vectors": len(rows)},
+        "groups": [vars(group) for group in _groups(rows)],
+    }
+    (folder / NOTES_FILE).write_text(json.dumps(notes), "utf-8")
+
+
+def _write_vectors(
+    path: Path,
+    store: Store,
+    head: Head,
+    ids: NDArray[np.uint64],
+    old: Snapshot | None,
+    known: NDArray[np.intp],
+    progress: Progress,
+) -> None:
+    """Write the vectors: copied for known photos, projected for others."""
+    width = head.project_photos(np.zeros((1, store.width), np.float32)).shape[1]
+    step = max(1, _BLOCK_BYTES // (4 * store.width))
+    layout = {"descr": "<f4", "fortran_order": False, "shape": (len(ids), width)}
+    with path.open("wb") as file:  # block by block: a mapped file would count as memory
+        np.lib.format.write_array_header_2_0(file, layout)
+        for start in range(0, len(ids), step):
+            part = known[start : start + step]
+            vectors = np.zeros((len(part), width), np.float32)
+            if old is not None:
+                vectors[part >= 0] = old.vectors[part[part >= 0]]
+            missing = np.flatnonzero(part < 0)
+            for places, rows in store.take(ids[start : start + step][missing]):
+                vectors[missing[places]] = head.project_photos(store.matrix(rows))
+            file.write(np.ascontiguousarray(vectors, "<f4").data)
+            progress("preparing the search", start + len(part), len(ids))
+
+
+def _text(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Join all texts of a column, without an object for each; return them and where each ends."""
+    import pyarrow as pa
+
+    if not len(column):
+        return np.zeros(0, np.uint8), np.zeros(0, np.int64)
+    column = column.combine_chunks().cast(pa.large_binary())
+    _, ends, data = column.buffers()
+    places = np.frombuffer(ends, np.int64)[column.offset : column.offset + len(column) + 1]
+    return np.frombuffer(data, np.uint8)[places[0] : places[-1]], places[1:] - places[0]
+
+
+def _groups(rows: Any) -> list[PhotoGroup]:
+    """Return the ranges of rows that share root and group."""
+    columns = [rows[name].combine_chunks() for name in ("root", "group")]
+    codes = [column.dictionary_encode().indices.to_numpy() for column in columns]
+    changes = (np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)
+    starts = [0, *(np.flatnonzero(changes) + 1).tolist()] if len(rows) else []
+    stops = [*starts[1:], len(rows)]
+    return [
+        PhotoGroup(columns[0][start].as_py(), columns[1][start].as_py(), start, stop)
+        for start, stop in zip(starts, stops, strict=False)
+    ]

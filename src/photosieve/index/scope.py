@@ -1,0 +1,60 @@
+"""Restrict a search to groups of photos, and to photos for which a condition holds."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.errors import UsageError
+from photosieve.index.snapshot import Snapshot
+from photosieve.index.store import Store
+
+
+def rows_in_scope(
+    snapshot: Snapshot, store: Store, within: Sequence[str], where: str | None
+) -> NDArray[np.intp] | slice:
+    """Return the rows of a scope; a slice of all of them where nothing restricts it.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    store : Store
+        Of the same index.
+    within : sequence of str
+        Groups, with those below them; all if it is empty.
+    where : str or None
+        A condition in SQL on the columns of the table.
+
+    Raises
+    ------
+    UsageError
+        If there is no such group, or the condition cannot be understood.
+    """
+    rows: NDArray[np.intp] | slice = slice(None)
+    if within:
+        rows = _rows_of_groups(snapshot, [name.strip("/") for name in within])
+    if where is not None:
+        fitting = np.isin(snapshot.ids, store.where(where))
+        rows = np.flatnonzero(fitting) if isinstance(rows, slice) else rows[fitting[rows]]
+    return rows
+
+
+def _rows_of_groups(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.intp]:
+    known = {group.name for group in snapshot.groups}
+    for name in names:
+        if not any(f"{group}/".startswith(f"{name}/") for group in known):
+            near = ", ".join(difflib.get_close_matches(name, known, cutoff=0.4))
+            raise UsageError(
+                f'there is no group "{name}" in the index; '
+                + (f"near are: {near}" if near else f"it has {len(known)} others")
+            )
+    prefixes = tuple(f"{name}/" for name in names)
+    parts = [
+        np.arange(group.start, group.stop)
+        for group in snapshot.groups
+        if f"{group.name}/".startswith(prefixes)
+    ]
+    return np.concatenate(parts)

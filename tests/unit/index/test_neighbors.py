@@ -1,0 +1,70 @@
+"""More photos than are compared one by one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from photosieve.encoders.embedding import embed_texts
+from photosieve.encoders.protocol import Float32Array
+from photosieve.encoders.words import general_words
+from photosieve.index import neighbors as neighbors_module
+from photosieve.index.index import Index
+from photosieve.index.neighbors import LEAST_RECALL
+from photosieve.sieve.untrained import untrained
+from tests.library import QUERIES, CountingEncoder, photo
+
+
+def test_neighbors_are_measured_without_labels_too(
+    index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photosieve.sieve.untrained.load_encoder", lambda _: CountingEncoder())
+    untrained(sorted(folder.rglob("*.png"))).save(tmp_path / "untrained")
+    queries: list[Float32Array] = []
+    monkeypatch.setattr(neighbors_module, "LEAST_PHOTOS", 20)
+    monkeypatch.setattr(neighbors_module, "make", lambda _, __, asked, ___: queries.append(asked))
+    index.update(tmp_path / "untrained", folder)
+    words = general_words()[::20]
+    assert np.array_equal(queries[0], embed_texts(CountingEncoder(), words))
+
+
+def test_neighbors_give_the_exact_answer(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbors_module, "LEAST_PHOTOS", 500)
+    monkeypatch.setattr(neighbors_module, "FIRST_FETCH", 20)
+    for number in range(1000, 3000):
+        photo(folder / "many" / f"{number}.png", number)
+    index.update()
+    neighbors = index.snapshot.neighbors
+    assert neighbors is not None
+    assert neighbors.recall >= LEAST_RECALL
+    assert index.status()["recall"] == neighbors.recall
+
+    def answers(index: Index = index) -> dict[tuple[str, int | None], list[Path]]:
+        return {
+            (query, top): [hit.path for hit in index.search(query, top=top)]
+            for query in QUERIES
+            for top in (None, 5)
+        }
+
+    before = answers()
+    (folder / "many" / "1000.png").unlink()
+    photo(folder / "many" / "0.png", 5000)  # red: in no list
+    index.update()
+    carried = index.snapshot.neighbors
+    assert carried is not None
+    assert carried.loose.tolist() != []
+    after = answers()
+    for file in index.snapshot.folder.glob("neighbours*"):
+        file.unlink()
+    exact = Index(index.address)
+    assert exact.snapshot.neighbors is None
+    complete = answers(exact)
+    # The lists are measured with labels; for another word they may miss some of its photos.
+    assert set(after["word 3", None]) <= set(complete["word 3", None])
+    for approximate in (after, complete):
+        del approximate["word 3", None], approximate["word 3", 5]
+    assert after == complete
+    assert before != after
+    assert folder / "many" / "0.png" in after["red", None]

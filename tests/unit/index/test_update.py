@@ -1,0 +1,207 @@
+"""A run can be stopped at any moment, and one bad photo stops nothing."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from photosieve.data.photos import Bytes
+from photosieve.encoders.embedding import embed_photos
+from photosieve.index import sources as roots_module
+from photosieve.index import update as update_module
+from photosieve.index.index import Index
+from tests.library import age, counts, embed_after, photo, photos, rows
+
+
+@pytest.mark.parametrize("seconds", [60.0, 0.0], ids=["in one commit", "one by one"])
+def test_contents_that_change_places(
+    seconds: float, index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A is replaced by a new photo, and B gets what A was: nothing of A's old row may be used."""
+    monkeypatch.setattr(update_module, "COMMIT_SECONDS", seconds)
+    a, b, c = (folder / "house-0" / f"photo-000{digit}.png" for digit in "048")
+    old, other = a.read_bytes(), b.read_bytes()
+    a.write_bytes(other)
+    b.write_bytes(old)
+    photo(c, 77)
+    assert counts(index) == {"changed": 3}
+    assert not index.verify()
+    paths = [Path(g.root, p) for g in index.snapshot.groups for p in index.snapshot.paths(g)]
+    expected = embed_photos(index.sieve.encoder, paths).features
+    np.testing.assert_allclose(index.snapshot.vectors, expected, atol=1e-6)
+
+
+def test_interrupted_it_keeps_what_is_done(index: Index, folder: Path) -> None:
+    for number in range(200, 230):
+        photo(folder / "house-5" / f"{number}.png", number)
+
+    def stop(stage: str, done: int, _: int) -> None:
+        if stage == "indexing" and done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.update(None, folder, progress=stop)
+    assert len(rows(Index(index.address))) == 60
+    assert counts(index) == {"added": 10}
+
+
+def test_a_first_run_that_is_interrupted_can_be_searched(
+    folder: Path, sieve: Path, tmp_path: Path
+) -> None:
+    def stop(stage: str, done: int, _: int) -> None:
+        if stage == "indexing" and done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Index(tmp_path / "first").update(sieve, folder, progress=stop)
+    assert Index(tmp_path / "first").search("red").looked_at == 20
+
+
+def test_a_full_disk(index: Index, folder: Path, sieve: Path) -> None:
+    for number in range(200, 260):
+        photo(folder / "house-5" / f"{number}.png", number)
+    before = rows(index)
+    code = f"""
+import resource, sys
+from photosieve.sieve import saved
+from tests.library import fake_by_name
+from photosieve.index.index import Index
+from photosieve.errors import PhotosieveError
+saved.load_encoder = fake_by_name
+index = Index({index.address!r})
+index.store.photos
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+try:
+    index.update({str(sieve)!r}, {str(folder)!r})
+except PhotosieveError as error:
+    sys.exit(str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the index fails" in done.stderr
+    assert "run again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert rows(Index(index.address)) == before
+    assert counts(index) == {"added": 60}
+
+
+KILLS = 4
+
+
+@pytest.mark.parametrize(
+    "kill", [*range(KILLS), *(pytest.param(k, marks=pytest.mark.slow) for k in range(KILLS, 50))]
+)
+def test_killed_at_any_moment_the_next_run_goes_on(
+    kill: int, index: Index, folder: Path, sieve: Path, tmp_path: Path
+) -> None:
+    """In the midst of new, changed, moved and deleted photos; every third time, of a compaction."""
+    for number in range(200, 260):
+        photo(folder / "house-5" / f"{number}.png", number)
+    photo(folder / "house-0" / "photo-0004.png", 99)
+    (folder / "house-1").rename(folder / "house-7")
+    (folder / "house-0" / "photo-0016.png").unlink()
+    job = "compact" if kill % 3 == 2 else "update"
+    command = [sys.executable, "-m", "tests.library", index.address, str(sieve), str(folder)]
+    with subprocess.Popen([*command, "0.05", job], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(np.random.default_rng(kill).uniform(0, 2.0 if job == "update" else 0.5))
+        process.kill()
+    again = Index(index.address)
+    assert len(again.search("red", top=500)) >= 30  # whatever is there can be read
+    again.update(sieve, folder)
+    fresh = Index(tmp_path / "fresh")
+    fresh.update(sieve, folder)
+    assert rows(again) == rows(fresh)
+    assert not again.verify()
+
+
+def test_bad_photos_are_named_and_not_read_again(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = folder / "house-0" / "bad.jpg"
+    bad.write_bytes(b"no photo")
+    shutil.copy(bad, folder / "house-0" / "bad too.jpg")
+    (folder / "house-0" / "empty.jpg").touch()
+    for path in folder.rglob("*.jpg"):
+        age(path)
+    first = index.update()
+    assert [skip.path.name for skip in first.skipped] == ["bad too.jpg", "bad.jpg", "empty.jpg"]
+    assert len({skip.reason for skip in first.skipped}) == 2
+
+    read: list[str] = []
+    real = roots_module.Folder.read
+
+    def note(self: roots_module.Folder, path: str, max_pixels: int) -> Bytes:
+        read.append(path)
+        return real(self, path, max_pixels)
+
+    monkeypatch.setattr(roots_module.Folder, "read", note)
+    again = Index(index.address).update()
+    assert sorted(map(str, again.skipped)) == sorted(map(str, first.skipped))
+    assert read == ["house-0/empty.jpg"]  # that costs nothing
+    assert index.status()["unusable"] == 2
+    photo(folder.parent / "more" / "p.png", 6)
+    assert not index.update(None, folder.parent / "more").skipped
+    assert index.status()["unusable"] == 2  # of other folders, what is known stays
+    photo(folder / "house-0" / "photo.png", 5)
+    (folder / "house-0" / "photo.png").rename(bad)
+    mended = index.update(None, folder)
+    assert (mended.added, len(mended.skipped)) == (1, 2)
+
+
+def test_a_good_photo_that_went_bad_leaves_the_index(index: Index, folder: Path) -> None:
+    path = folder / "house-0" / "photo-0000.png"
+    path.write_bytes(path.read_bytes()[:50])
+    done = index.update()
+    assert (done.deleted, done.photos, len(done.skipped)) == (1, 39, 1)
+    assert counts(index) == {}
+
+
+def test_photos_that_change_or_go_while_they_are_read(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = folder / "house-0"
+    photo(house / "growing.png", 80)
+    photo(house / "going.png", 81)
+    photo(house / "photo-0000.png", 82)
+    real = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        status = real(descriptor)
+        name = Path(f"/proc/self/fd/{descriptor}")
+        if name.exists() and name.resolve().name in ("growing.png", "photo-0000.png"):
+            os.utime(name.resolve())
+        return status
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", grow)
+        done = index.update(embed=embed_after(lambda: (house / "going.png").unlink(True)))
+    assert (done.added, done.changed, done.deleted, done.photos) == (0, 0, 0, 40)
+    assert {skip.path.name: skip.reason for skip in done.skipped} == {
+        "growing.png": "it was changed while it was read",
+        "photo-0000.png": "it was changed while it was read",
+        "going.png": "there is no such file",
+    }
+    assert counts(index) == {"added": 1, "changed": 1}
+
+
+def test_ten_thousand_files_of_which_five_hundred_are_bad(tmp_path: Path, sieve: Path) -> None:
+    folder = tmp_path / "listings"
+    originals = photos(tmp_path / "originals", 4, groups=1)
+    contents = [path.read_bytes() for path in sorted(originals.rglob("*.png"))]
+    for number in range(10_000):
+        house = folder / f"house-{number // 50}"
+        house.mkdir(parents=True, exist_ok=True)
+        good = contents[number % 4] + number.to_bytes(4)  # no two are the same
+        path = house / f"{number}.png"
+        path.write_bytes(good if number % 20 else good[: 60 + number // 1000])
+    index = Index(tmp_path / "index")
+    done = index.update(sieve, folder)
+    assert (done.added, done.photos, len(done.skipped)) == (9_500, 9_500, 500)
+    assert all(skip.reason and skip.remedy for skip in done.skipped)
