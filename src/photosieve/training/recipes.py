@@ -9,7 +9,16 @@ from difflib import get_close_matches
 from photosieve.errors import UsageError
 from photosieve.training.recipe import ALL, OF_PAIRS, Recipe
 
-__all__ = ["ALL", "DEFAULT", "OF_PAIRS", "RECIPES", "Recipe", "get_recipe"]
+__all__ = [
+    "ALL",
+    "DEFAULT",
+    "NOTEBOOKS",
+    "OF_PAIRS",
+    "OURS",
+    "RECIPES",
+    "Recipe",
+    "get_recipe",
+]
 
 DEFAULT = "balanced"
 
@@ -263,6 +272,23 @@ _TABLE = (
 )
 
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _TABLE}
+
+OURS: tuple[Recipe, ...] = tuple(
+    RECIPES[name]
+    for name in (
+        "balanced",
+        "projection",
+        "multi-positive",
+        "distinct",
+        "zero-shot",
+        "last-2",
+        "lora",
+    )
+)
+"""The recipes to use."""
+
+NOTEBOOKS: tuple[Recipe, ...] = tuple(recipe for recipe in _TABLE if recipe not in OURS)
+"""The notebooks' methods, for comparison."""
 
 
 def get_recipe(name: str = DEFAULT, settings: Mapping[str, str] | None = None) -> Recipe:
