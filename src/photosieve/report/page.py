@@ -24,8 +24,7 @@ from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import ComparisonRow
 from photosieve.decision.metrics import Counts
 from photosieve.errors import PhotoError
-from photosieve.report import plots
-from photosieve.report.files import write_whole
+from photosieve.report import plots, report_file
 from photosieve.sieve.answer import SearchResult
 
 THUMBNAIL = (168, 126)
@@ -310,4 +309,5 @@ def _write(template: str, path: Path, **values: Any) -> None:
     environment.filters["score"] = "{:z.3f}".format  # z: no minus before zero
     environment.filters["percent"] = lambda x: 0 if np.isnan(x) else round(100 * float(x), 1)
     text = environment.get_template(template).render(**values)
-    write_whole(path, lambda file: file.write(text.encode("utf-8")))
+    with report_file(path) as file:
+        file.write(text.encode("utf-8"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import FIGURES, ComparisonRow
 from photosieve.decision.metrics import Counts, defined, mean
-from photosieve.report.files import write_whole
+from photosieve.report import report_file
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -45,7 +45,8 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             trained = evaluation.trained.get(label, 0)
             cells = [trained, int(counts.support), *_cells(counts)]
             writer.writerow([_plain_text(building), _plain_text(label), *cells])
-    write_whole(path, lambda file: file.write(text.getvalue().encode("utf-8")))
+    with report_file(path) as file:
+        file.write(text.getvalue().encode("utf-8"))
 
 
 def write_excel(evaluation: Evaluation, path: Path) -> None:
@@ -110,7 +111,8 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
         ["photo", "reason", "remedy"],
         ([str(skip.path), skip.reason, skip.remedy] for skip in evaluation.skipped),
     )
-    write_whole(path, book.save)
+    with report_file(path) as file:
+        book.save(file)
 
 
 def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
@@ -145,7 +147,8 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     by_label.append(["mean", *(defined(mean(list(row.label_f1.values()))) for row in rows)])
     sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
     _color(sheet)
-    write_whole(path, book.save)
+    with report_file(path) as file:
+        book.save(file)
 
 
 def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
 from photosieve.data.photos import Bytes
-from photosieve.encoders import runtime
 from photosieve.encoders.protocol import PhotoFeatures
 from photosieve.errors import PhotoError, UsageError
 from photosieve.index.index import Index
@@ -26,6 +25,7 @@ from photosieve.index.snapshot import Group, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import cache_folder, draft_file
 from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
@@ -223,12 +223,9 @@ class Library:
         """The secret that ids are made with: the same at each start."""
         file = self.state / "ids.key"
         try:
-            self.state.mkdir(parents=True, exist_ok=True)
             if not file.exists():
-                with os.fdopen(
-                    os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-                ) as new:
-                    new.write(secrets.token_bytes(32))
+                with draft_file(file, private=True) as draft:
+                    draft.write(secrets.token_bytes(32))
             return file.read_bytes()
         except OSError as error:
             raise UsageError(
@@ -241,5 +238,5 @@ def _state_folder(address: str) -> Path:
     """Where thumbnails, the history of labels and new sieves are kept."""
     if is_remote(address):
         name = hashlib.sha256(address.encode()).hexdigest()[:16]
-        return runtime.cache_folder() / "served" / name
+        return cache_folder() / "served" / name
     return Path(address).resolve() / "served"

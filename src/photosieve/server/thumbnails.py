@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import threading
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from PIL import Image
 
 from photosieve.data.photos import decode
 from photosieve.server.library import Photo, View
+from photosieve.storage import draft_file
 
 SIDE = 480
 """Pixels on the longer side."""
@@ -37,10 +37,8 @@ def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
         data = view.read(photo, max_pixels).data
         picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
         picture.thumbnail((SIDE, SIDE))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        picture.save(draft, "JPEG", quality=82)
-        draft.replace(file)
+        with draft_file(file) as draft:
+            picture.save(draft, "JPEG", quality=82)
     return file
 
 

@@ -24,6 +24,7 @@ from photosieve.server.library import Library, View
 from photosieve.sieve.evidence import opened
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import draft_file
 from photosieve.training.features import Prepared, assemble, prepare
 from photosieve.training.recipes import DEFAULT, Recipe, get_recipe
 
@@ -109,7 +110,6 @@ def _views(
 ) -> PhotoFeatures:
     """Features of photos and of further views of them; those of each photo are kept in a file."""
     place = folder / encoder.trunk_fingerprint[:16]
-    place.mkdir(parents=True, exist_ok=True)
     files = [place / f"{view.sha256(row)}.npy" for row in view.rows_of(dataset.photos)]
     missing = [number for number, file in enumerate(files) if not file.exists()]
     found = encoder.photo_features(
@@ -119,11 +119,8 @@ def _views(
         progress=progress,
     )
     for at, row in enumerate(found.kept.tolist()):
-        file = files[missing[row]]
-        draft = file.with_suffix(f".{os.getpid()}")
-        with draft.open("wb") as stream:
-            np.save(stream, np.concatenate([found.features[at][None], found.more_views[at]]))
-        draft.replace(file)
+        with draft_file(files[missing[row]]) as file:
+            np.save(file, np.concatenate([found.features[at][None], found.more_views[at]]))
     kept = np.array([number for number, file in enumerate(files) if file.exists()], np.intp)
     if not len(kept):
         raise TrainingError(f"none of the {len(files)} labeled photos can be read")
