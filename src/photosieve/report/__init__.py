@@ -1,4 +1,4 @@
-"""Reports: an evaluation as CSV, workbook or page, a search as page. Formats, never counts."""
+"""Reports as files: an evaluation as CSV, workbook or page, and a search as page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures as tables: CSV for programs, Excel workbooks for people."""
+"""Figures as tables: CSV files and Excel workbooks."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
 def write_excel(evaluation: Evaluation, path: Path) -> None:
     """Write a workbook.
 
-    The first sheet has one row a building and one column a label with the accuracy, true negatives
-    included, as the notebooks wrote it; the others have F1 in the same form, figures by label and
-    by building, totals, every answer, and the photos that could not be read.
+    The first sheet has the accuracy, true negatives included, in one row per building and one
+    column per label, as in the notebooks. The other sheets have F1 in the same form, figures by
+    label and by building, totals, every answer, and the photos that could not be read.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
 
 
 def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
-    """Write a workbook: a sheet with one row a method, and one with F1 by label and method.
+    """Write a workbook: a sheet with one row per method, and one with F1 by label and method.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
 
 
 def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
-    """Add a sheet of one figure: a row a building, a column a label, means at the edges."""
+    """Add a sheet of one figure: a row per building, a column per label, means at the edges."""
     values = getattr(evaluation.counts, name)  # (buildings, labels)
     rows: list[list[Cell]] = [
         [building, *map(defined, values[i]), defined(mean(values[i]))]
@@ -219,7 +219,7 @@ def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
 
 
 def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
-    """Every photo that was returned or should have been, the likeliest first in each question."""
+    """Every photo that was returned or is labeled, the most probable first in each question."""
     for building in evaluation.buildings:
         rows = [i for i, group in enumerate(evaluation.groups) if group == building]
         for j, label in enumerate(evaluation.labels):
@@ -246,5 +246,5 @@ def _cells(counts: Counts) -> list[Cell]:
 
 
 def _plain_text(text: str) -> str:
-    """Keep a spreadsheet that opens the file from taking text for a formula (OWASP)."""
+    """Quote text that a spreadsheet would read as a formula (OWASP)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

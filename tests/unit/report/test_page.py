@@ -111,7 +111,7 @@ def test_contact_sheet(evaluation: Evaluation, tmp_path: Path, found: int) -> No
     write_contact_sheet(result, path)
     page = path.read_text("utf-8")
     assert "<script" not in page
-    assert ("Nothing matches; the nearest were" in page) == (found == 0)
+    assert ("No matches; the closest photos" in page) == (found == 0)
     assert f"{6 - found} left out" in page
     assert "(cosine 0.25); background score 0.100 +- 0.200" in page
     assert "keep a photo when its probability is above 0.350" in page
