@@ -34,8 +34,7 @@ def cache_folder() -> Path:
 def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     """Open a draft of a file, which replaces the file when the block ends without an error.
 
-    A file that is replaced keeps its permissions. The folder has to exist: where a disk was
-    unmounted, a new folder would be on the wrong one.
+    Missing folders are made. A file that is replaced keeps its permissions.
 
     Parameters
     ----------
@@ -48,6 +47,7 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     OSError
         If it cannot be written; the old file is still there.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = _beside(path)
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o666)
     try:
@@ -74,13 +74,14 @@ def remove_drafts(path: Path) -> None:
 def draft_folder(folder: Path) -> Iterator[Path]:
     """Make a draft of a folder, which replaces the folder when the block ends without an error.
 
-    The folder above has to exist, as for `draft_file`.
+    Missing folders above it are made.
 
     Raises
     ------
     OSError
         If it cannot be written; the old folder is still there.
     """
+    folder.parent.mkdir(parents=True, exist_ok=True)
     draft = _beside(folder)
     draft.mkdir()
     try:

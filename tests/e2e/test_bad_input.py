@@ -163,8 +163,10 @@ def test_wrong_usage(run: Run, house: Path, sieve: Path, tmp_path: Path) -> None
     train = ("train", house, "--out", out)
     run(*train, "--recipe", "magic").assert_one_sentence(2, "magic", "photosieve recipes")
     run(*train, "--recipe", "clip_8").assert_one_sentence(2, "clip_8", 'did you mean "clip-8"?')
-    run(*train, "--set", "lr=1e-3", "epoch=3").assert_one_sentence(2, '"epoch"', "epochs")
-    run(*train, "--set", "lr=1e-3", "epochs=").assert_one_sentence(2, '"epochs="', "KEY=VALUE")
+    run(*train, "--set", "lr=1e-3", "--set", "epoch=3").assert_one_sentence(2, '"epoch"', "epochs")
+    run(*train, "--set", "lr=1e-3", "--set", "epochs=").assert_one_sentence(
+        2, '"epochs="', "KEY=VALUE"
+    )
     run(*train, "lr=1e-3").assert_one_sentence(2, "lr=1e-3")
     run(*train, "--set", "epochs=many").assert_one_sentence(2, "epochs", "many")
     run(*train, "--objective", "f7").assert_one_sentence(2, "f7", "recall>=0.9")
@@ -215,7 +217,7 @@ def test_interrupted_training_leaves_nothing_half_done(house: Path, tmp_path: Pa
         after += os.read(ours, 4096).decode()
     assert process.wait(timeout=60) == 130
     os.close(ours)
-    assert "photosieve: interrupted; what was being made is discarded" in after
+    assert "photosieve: interrupted; unfinished work is discarded" in after
     assert "Traceback" not in after
     assert not out.exists()
 

@@ -95,7 +95,7 @@ def test_search_gives_only_what_matches(sieve: Path, run: Run) -> None:
 def test_search_for_what_is_not_there_is_empty(sieve: Path, run: Run) -> None:
     done = run("search", "giraffe", BUILDING, "--sieve", sieve)
     assert done.status == 0
-    assert done.out.startswith("nothing matches; 9 left out, the best of them at ")
+    assert done.out.startswith("No matches in 9 photos (closest: ")
     found = run("search", "giraffe", BUILDING, "--sieve", sieve, "--json").json
     assert found["hits"] == []
     assert found["hidden"] == 9
@@ -105,7 +105,7 @@ def test_figures_on_training_photos_are_said_to_prove_nothing(sieve: Path, run: 
     done = run("evaluate", sieve, SAMPLES / "train" / "harbour-view", BUILDING)
     assert done.status == 0
     photos = len(list((SAMPLES / "train" / "harbour-view").glob("*.jpg")))
-    assert f"{photos} of these {photos + 9} photos are called as photos are" in done.err
+    assert f"{photos} of {photos + 9} photos share names with training photos" in done.err
 
 
 def test_search_explains_itself(sieve: Path, run: Run) -> None:
@@ -199,9 +199,9 @@ def test_check_finds_nothing_wrong_with_the_samples(run: Run) -> None:
     assert (done.json["photos"], done.json["labels"], done.json["buildings"]) == (113, 39, 14)
 
 
-def test_numbers_of_a_recipe_can_be_set_one_after_the_other(run: Run, tmp_path: Path) -> None:
+def test_several_numbers_of_a_recipe_can_be_set(run: Run, tmp_path: Path) -> None:
     house = SAMPLES / "train" / "harbour-view"
-    done = run("train", house, "--out", tmp_path / "s", "--set", "lr=1e-5", "epochs=2")
+    done = run("train", house, "--out", tmp_path / "s", "--set", "lr=1e-5", "--set", "epochs=2")
     assert done.status == 0, done.err
     recipe = json.loads((tmp_path / "s" / "sieve.json").read_text())["recipe"]
     assert (recipe["learning_rate"], recipe["epochs"]) == (1e-5, 2)
@@ -213,6 +213,9 @@ def test_recipes_are_listed(run: Run) -> None:
     found = run("recipes", "--json").json
     lines = listed.out.splitlines()
     assert max(len(line) for line in lines) <= 80
+    ours = listed.out.partition("From the notebooks, for comparison")[0]
+    assert "\nlora " in ours
+    assert "\nnotebook " not in ours
     for recipe in found:
         (line,) = [line for line in lines if line.startswith(f"{recipe['name']} ")]
         assert recipe["summary"] in line

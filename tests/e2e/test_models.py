@@ -36,7 +36,7 @@ def weights(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_blocks_are_trained_and_the_folder_is_a_model(run: Run, place: Path) -> None:
-    more = ("--recipe", "clip-freeze-1", "--set", "epochs=3", "lr=1e-3", "--json")
+    more = ("--recipe", "clip-freeze-1", "--set", "epochs=3", "--set", "lr=1e-3", "--json")
     made = run(*arguments("blocks", *more), cwd=place)
     assert made.status == 0, made.err
     assert made.json["epochs"] == 3
@@ -70,7 +70,7 @@ def test_one_part_held_out_is_said_to_be_rough(run: Run, place: Path) -> None:
 
 
 def test_a_killed_training_goes_on(run: Run, place: Path) -> None:
-    more = ("--recipe", "clip-8", "--set", "epochs=12", "lr=1e-3", "--folds", "1")
+    more = ("--recipe", "clip-8", "--set", "epochs=12", "--set", "lr=1e-3", "--folds", "1")
     assert run(*arguments("whole", *more), cwd=place).status == 0
     command = [sys.executable, "-m", "photosieve", *arguments("killed", *more)]
     kept = place / "killed.training"

@@ -96,5 +96,5 @@ def test_the_wheel_does_the_whole_job_by_itself(checkout: Path, tmp_path: Path) 
     ((command, output),) = next(block for block in blocks("README.md") if block.language).session()
     assert command == "make demo"
     assert_printed(shown.replace(f"{folder.resolve()}/", ""), output, command)
-    assert "nothing matches; 9 left out" in shown
+    assert "No matches in 9 photos" in shown
     assert (folder / "photosieve-demo" / "report.html").stat().st_size > 100_000

@@ -27,16 +27,16 @@ QUERIES = ("sofa", "kitchen", "swimming pool")
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made and found.
+    """Results of the demo.
 
     Parameters
     ----------
     folder : Path
-        Holds the sieve, ``report.html`` and ``report.xlsx``.
+        Folder of the sieve, ``report.html`` and ``report.xlsx``.
     sieve : Sieve
     comparison : Comparison
     building : Path
-        Where the searches looked.
+        Folder that was searched.
     results : tuple of SearchResult
     """
 
@@ -69,13 +69,13 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     ----------
     out : Path
     seeds : int
-        Trainings behind each row of the comparison.
+        Trainings for each row of the comparison.
     progress : Progress
 
     Raises
     ------
     UsageError
-        If the folder cannot be written, or holds something else.
+        If the folder cannot be written, or contains something else.
     """
     samples = _samples()
     check_target(out / "sieve")
@@ -95,7 +95,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
 
 
 def _samples() -> Path:
-    """Folder of the sample listings: in the package, or at the root of a checkout."""
+    """Return the folder of the sample listings: in the package, or at the root of a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "samples", package.parents[1] / "samples"):
         if folder.is_dir():

@@ -1,11 +1,11 @@
-"""What a person or a program sees of a command: results on stdout, progress on stderr."""
+"""Output of the commands: results on stdout, progress and skipped photos on stderr."""
 
 from __future__ import annotations
 
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Show how far the work is, with rate and time left, if somebody is watching stderr."""
+    """Show progress, rate and time left if stderr is a terminal."""
     from rich import progress as bars
     from rich.console import Console
 
@@ -58,14 +58,22 @@ def progress_bars() -> Iterator[Progress]:
 
 
 @contextmanager
-def resumable(kept: bool, how: str) -> Iterator[None]:
-    """Tell who interrupts work that is kept how to go on with it."""
+def resumable(saved: bool, command: str) -> Iterator[None]:
+    """Print how to resume after Ctrl-C.
+
+    Parameters
+    ----------
+    saved : bool
+        Whether the work inside the block saves its progress.
+    command : str
+        Describes the command that resumes it.
+    """
     try:
         yield
     except KeyboardInterrupt:
-        if not kept:
+        if not saved:
             raise
-        typer.echo(f"photosieve: interrupted; {how} goes on", err=True)
+        typer.echo(f"photosieve: interrupted; to resume, run {command}", err=True)
         raise typer.Exit(130) from None
 
 
@@ -77,13 +85,13 @@ def print_json(value: Any) -> None:
 def print_skipped(
     skipped: Sequence[Skipped], rest: str = "`photosieve check` lists them all"
 ) -> None:
-    """Name photos that were skipped, with reason and remedy, on stderr.
+    """Print skipped photos, with reason and remedy, on stderr.
 
     Parameters
     ----------
     skipped : sequence of Skipped
     rest : str
-        Where those are that find no room here.
+        Where to see the photos after the tenth.
     """
     if not skipped:
         return
@@ -115,7 +123,7 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
 
 
 def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
-    """Say what was learned and how well it does on held-out photos."""
+    """Print the labels, the cut, and figures on held-out photos."""
     buildings, _ = sieve.evidence.buildings
     typer.echo(
         f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
@@ -132,36 +140,36 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
 
 
 def print_cut(sieve: Sieve) -> None:
-    """Say where answers end, and how well that does on held-out photos."""
+    """Print the cut, and its figures on held-out photos."""
     from photosieve.decision.objective import Objective
 
     figures, objective = sieve.tuning.figures, sieve.tuning.objective
     buildings, held_out = sieve.evidence.buildings
     typer.echo(
         f"cut: {sieve.cut.describe()}; "
-        f"for words that are no label, above {sieve.tuning.calibration.word_threshold:.3f}\n"
+        f"for other words: above {sieve.tuning.calibration.word_threshold:.3f}\n"
         f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
         f"recall {figures['recall']:.3f}, tuned for {objective}"
     )
     if not sieve.guarantee and (missed := Objective(objective).missed(figures)):
         typer.echo(missed)
     if buildings == 1:
-        typer.echo("only one building: for others these figures and the cut are a guess")
+        typer.echo("only one building: cut and figures are a guess for other buildings")
     if held_out < buildings:
         typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
     if sieve.guarantee:
-        typer.echo(f"promise: {sieve.guarantee.describe()}")
+        typer.echo(f"guarantee: {sieve.guarantee.describe()}")
 
 
 def print_kept_for_testing(dataset: Dataset) -> None:
-    """Say, on stderr, what was left out of training."""
+    """Print, on stderr, the photos that were left out of training."""
     for problem in dataset.problems:
         if problem.kind == "kept for testing":
             typer.echo(problem.message, err=True)
 
 
 def print_update(update: Update, address: str) -> None:
-    """Say what an index run has done."""
+    """Print the changes of an index run."""
     parts = [
         f"{count} {name}"
         for name in ("added", "changed", "moved", "deleted")
@@ -175,7 +183,7 @@ def print_update(update: Update, address: str) -> None:
 
 
 def print_status(status: Mapping[str, Any]) -> None:
-    """Say what an index holds."""
+    """Print the contents of an index."""
     typer.echo(f"{status['index']}: {status['photos']} photos in {status['groups']} groups")
     typer.echo(f"size:    {status['bytes'] / 2**20:,.1f} MiB")
     for folder in status["folders"]:
@@ -190,7 +198,7 @@ def print_status(status: Mapping[str, Any]) -> None:
 
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
-    """Print what matches, and always what was left out."""
+    """Print the matches, and how many photos were left out."""
     from photosieve.errors import shown
 
     for hit in result.hits:
@@ -198,19 +206,17 @@ def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
         if relative_to is not None and path.is_relative_to(relative_to):
             path = path.relative_to(relative_to)
         typer.echo(f"{hit.probability:.3f}  {shown(path)}")
-    left_out = (
-        f"{result.left_out} left out, the best of them at {result.hidden[0].probability:.3f}"
-        if result.hidden
-        else "none left out"
+    summary = (
+        f"{len(result.hits)} of {result.looked_at} photos match; {result.left_out} left out"
+        if result.hits
+        else f"No matches in {result.looked_at} photos"
     )
-    if result.hits:
-        typer.echo(f"{len(result.hits)} of {result.looked_at} photos match; {left_out}")
-    else:
-        typer.echo(f"nothing matches; {left_out}")
+    closest = f" (closest: {result.hidden[0].probability:.3f})" if result.hidden else ""
+    typer.echo(f"{summary}{closest}.")
 
 
 def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
-    """Say how each term of a query was understood, and what decided about each photo."""
+    """Print the reading of each term, and the reason for each photo."""
     from rich.console import Console
     from rich.table import Table
 
@@ -235,28 +241,29 @@ def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
     typer.echo("")
 
 
-def print_recipes(recipes: Iterable[Recipe]) -> None:
-    """Print a line for each recipe, and below, once each, what is known to be wrong."""
+def print_recipes(ours: Sequence[Recipe], notebooks: Sequence[Recipe]) -> None:
+    """Print a line for each recipe, ours first, and each known problem once below."""
     from rich.console import Console
     from rich.table import Table
 
-    chosen = list(recipes)
-    caveats = list(dict.fromkeys(recipe.caveat for recipe in chosen if recipe.caveat))
-    parts = {
-        "For every encoder; the projections are trained:": [
-            r for r in chosen if not r.trains_blocks
-        ],
-        "For CLIP, ALIGN, SigLIP and relatives; the towers too:": [
-            r for r in chosen if r.trains_blocks
-        ],
-    }
+    recipes = [*ours, *notebooks]
+    caveats = list(dict.fromkeys(recipe.caveat for recipe in recipes if recipe.caveat))
+    parts = [
+        (title, [recipe for recipe in part if recipe.trains_blocks == blocks])
+        for title, part, blocks in (
+            ("For every encoder; the projections are trained:", ours, False),
+            ("For CLIP, ALIGN, SigLIP and relatives; the towers too:", ours, True),
+            ("From the notebooks, for comparison; the projections:", notebooks, False),
+            ("From the notebooks, for comparison; the towers too:", notebooks, True),
+        )
+    ]
     console = Console(file=sys.stdout, highlight=False)
-    widest = max(len(recipe.name) for recipe in chosen)
+    widest = max(len(recipe.name) for recipe in recipes)
     room = console.width - widest - 6
-    for heading, part in parts.items():
+    for heading, part in parts:
         table = Table(box=None, pad_edge=False, show_header=False)
         table.add_column(no_wrap=True, width=widest)
-        table.add_column(width=min(room, max(len(recipe.summary) for recipe in chosen)))
+        table.add_column(width=min(room, max(len(recipe.summary) for recipe in recipes)))
         table.add_column(justify="right", style="dim")
         for recipe in part:
             note = str(caveats.index(recipe.caveat) + 1) if recipe.caveat else ""
@@ -269,18 +276,18 @@ def print_recipes(recipes: Iterable[Recipe]) -> None:
     notes.add_column()
     for number, caveat in enumerate(caveats, start=1):
         notes.add_row(str(number), caveat)
-    console.print("What is known to be wrong:", style="bold")
+    console.print("Known problems:", style="bold")
     console.print(notes)
 
 
-def print_left_out(found: Comparison) -> None:
-    """Name the recipes that this encoder cannot run, on stderr, with the reason."""
-    for reason in dict.fromkeys(found.left_out.values()):
-        names = [name for name, why in found.left_out.items() if why == reason]
+def print_left_out(comparison: Comparison) -> None:
+    """Print, on stderr, the recipes that this encoder cannot run, with the reason."""
+    for reason in dict.fromkeys(comparison.left_out.values()):
+        names = [name for name, own in comparison.left_out.items() if own == reason]
         typer.echo(f"left out: {', '.join(names)}: {reason}", err=True)
 
 
-def print_comparison(found: Comparison) -> None:
+def print_comparison(comparison: Comparison) -> None:
     """Print a leaderboard, no wider than a terminal of 80 columns."""
     from rich.console import Console
     from rich.table import Table
@@ -288,7 +295,7 @@ def print_comparison(found: Comparison) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("method", "macro F1 [95 %]", "mAP", "accuracy", '"none" right'):
         table.add_column(heading, justify="left" if heading == "method" else "right")
-    for row in found.rows:
+    for row in comparison.rows:
         table.add_row(
             row.name,
             str(row.macro_f1),

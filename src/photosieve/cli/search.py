@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photosieve.cli.options import Json, MaxMegapixels, pixels
+from photosieve.cli.options import JsonOption, MaxMegapixelsOption, pixels
 from photosieve.cli.output import (
     print_explanation,
     print_json,
@@ -23,16 +23,16 @@ from photosieve.errors import UsageError
 if TYPE_CHECKING:
     from photosieve.index.index import Index
 
-Address = Annotated[
+AddressOption = Annotated[
     str,
     typer.Option(
-        "--index", metavar="INDEX", help="A folder, or a place such as s3://bucket/index."
+        "--index", metavar="INDEX", help="A folder, or an address such as s3://bucket/index."
     ),
 ]
 
 
 def index(
-    address: Address,
+    address: AddressOption,
     folders: Annotated[
         list[str] | None,
         typer.Argument(
@@ -50,14 +50,14 @@ def index(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Columns for --where; the first one is called group or photo and names them.",
+            help="Columns for --where; the first one, group or photo, has the names.",
         ),
     ] = None,
     follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Take what links to other places lead to.")
+        bool, typer.Option("--follow-links", help="Follow links to other folders.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Take out photos of folders that are gone or empty.")
+        bool, typer.Option("--prune", help="Remove photos of folders that are gone or empty.")
     ] = False,
     reencode: Annotated[
         bool, typer.Option("--reencode", help="Replace an index that was made with another model.")
@@ -67,29 +67,29 @@ def index(
         typer.Option(metavar="ADDRESS", help="Embed on a Ray cluster; local starts one here."),
     ] = None,
     status: Annotated[
-        bool, typer.Option("--status", help="Only say what is in the index.")
+        bool, typer.Option("--status", help="Only print the state of the index.")
     ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Only compare every photo with the index.")
     ] = False,
     compact: Annotated[
-        bool, typer.Option("--compact", help="Only tidy up what many updates leave.")
+        bool, typer.Option("--compact", help="Only clean up after many updates.")
     ] = False,
-    max_megapixels: MaxMegapixels = 64.0,
-    as_json: Json = False,
+    max_megapixels: MaxMegapixelsOption = 64.0,
+    as_json: JsonOption = False,
 ) -> None:
     """Embed photos once, so that searches need not open them.
 
-    Run it again after photos came, changed or went: it takes time for these alone. It can be
-    interrupted at any moment; the next run goes on.
+    Re-run it after adding, changing, moving or deleting photos; only those are processed. After an
+    interruption, the next run resumes.
     """
     from photosieve.index.index import Index
 
-    found = Index(address)
+    photo_index = Index(address)
     if status or verify or compact:
         if status + verify + compact > 1 or folders or sieve:
-            raise UsageError("--status, --verify and --compact stand alone: give only the index")
-        _look_after(found, verify, compact, pixels(max_megapixels), as_json)
+            raise UsageError("--status, --verify and --compact stand alone: give only --index")
+        _maintain(photo_index, verify, compact, pixels(max_megapixels), as_json)
         return
     embed = None
     if ray is not None:
@@ -97,7 +97,7 @@ def index(
 
         embed = embed_on(ray)
     with progress_bars() as progress, resumable(True, "the same command"):
-        update = found.update(
+        update = photo_index.update(
             sieve,
             *(folders or ()),
             metadata=metadata,
@@ -115,78 +115,82 @@ def index(
         print_update(update, address)
 
 
-def _look_after(found: Index, verify: bool, compact: bool, max_pixels: int, as_json: bool) -> None:
-    """Run `index` with one of the options that update nothing."""
+def _maintain(
+    photo_index: Index, verify: bool, compact: bool, max_pixels: int, as_json: bool
+) -> None:
+    """Print the state of an index, verify it, or compact it."""
     with progress_bars() as progress:
-        problems = found.verify(max_pixels, progress) if verify else []
+        problems = photo_index.verify(max_pixels, progress) if verify else []
         if compact:
-            found.compact(progress)
+            photo_index.compact(progress)
     if not verify:
-        (print_json if as_json else print_status)(found.status())
+        (print_json if as_json else print_status)(photo_index.status())
         return
     if as_json:
         listed = [problem.to_dict() for problem in problems]
-        print_json({"photos": len(found.snapshot), "problems": listed})
+        print_json({"photos": len(photo_index.snapshot), "problems": listed})
     else:
         for problem in problems:
             typer.echo(str(problem).removeprefix("skipped "))
-        typer.echo(f"{len(found.snapshot)} photos, {len(problems)} problems")
+        typer.echo(f"{len(photo_index.snapshot)} photos, {len(problems)} problems")
     if problems:
         raise typer.Exit(1)
 
 
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="What to look for, in words.")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="Words to search for.")],
     folders: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FOLDER", help="Where, sub-folders included; or --index."),
+        typer.Argument(metavar="FOLDER", help="Photos, sub-folders included; or use --index."),
     ] = None,
     sieve: Annotated[
         Path | None,
         typer.Option(
-            metavar="SIEVE", help="A folder that train made; with --index that of its last run."
+            metavar="SIEVE", help="A folder that train made; by default that of the index."
         ),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option("--index", metavar="INDEX", help="Search what `photosieve index` has made."),
+        typer.Option("--index", metavar="INDEX", help="An index that `photosieve index` made."),
     ] = None,
     within: Annotated[
         list[str] | None,
-        typer.Option("--in", metavar="GROUP", help="A folder of the index to look in."),
+        typer.Option("--in", metavar="GROUP", help="A building of the index to search."),
     ] = None,
     where: Annotated[
         str | None,
         typer.Option(
-            metavar="CONDITION", help="Only photos of the index for which this holds: price < 3e5."
+            metavar="CONDITION",
+            help="Search only photos of the index with this condition: price < 3e5.",
         ),
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Show the N best instead of what matches."),
+        typer.Option(min=1, metavar="N", help="Print the N best photos instead of the matches."),
     ] = None,
     explain: Annotated[
-        bool, typer.Option("--explain", help="Say how the query is read and what decided.")
+        bool,
+        typer.Option("--explain", help="Print how the query is read, and all reasons."),
     ] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page of thumbnails.")
     ] = None,
-    max_megapixels: MaxMegapixels = 64.0,
-    as_json: Json = False,
+    max_megapixels: MaxMegapixelsOption = 64.0,
+    as_json: JsonOption = False,
 ) -> None:
     """Print the photos that match, and no others.
 
-    Best first, with how many were left out. A query may have several terms: "sofa -window",
+    Best first, with the number of photos left out. A query may have several terms: "sofa -window",
     "kitchen + island", "TV|television".
     """
     if address is not None:
         if folders:
-            raise UsageError("give folders or --index; to look in a part of an index, use --in")
+            raise UsageError("give folders or --index; to search a part of an index, use --in")
         from photosieve.index.index import Index
 
-        found = Index(address, sieve)
-        result = found.search(query, within=within or (), where=where, top=top)
-        loaded = found.sieve
+        photo_index = Index(address, sieve)
+        result = photo_index.search(query, within=within or (), where=where, top=top)
+        loaded = photo_index.sieve
     else:
         if within or where:
             raise UsageError("--in and --where are for a search with --index")

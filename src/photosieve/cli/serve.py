@@ -11,15 +11,19 @@ from typing import Annotated
 import typer
 
 from photosieve.cli.output import print_skipped, progress_bars
-from photosieve.cli.search import Address
+from photosieve.cli.search import AddressOption
 from photosieve.errors import UsageError
 
 
 def serve(
     sieve: Annotated[
-        Path, typer.Option(metavar="SIEVE", help="A folder that train made; made if missing.")
+        Path,
+        typer.Option(
+            metavar="SIEVE",
+            help="A folder that train made; made untrained if missing.",
+        ),
     ],
-    address: Address,
+    address: AddressOption,
     folders: Annotated[
         list[str] | None,
         typer.Argument(metavar="FOLDER", help="Photos to index first, sub-folders included."),
@@ -27,33 +31,36 @@ def serve(
     host: Annotated[
         str,
         typer.Option(
-            metavar="ADDRESS", help="Where to listen; others than 127.0.0.1 need --token."
+            metavar="ADDRESS", help="Address to listen on; other than this machine needs --token."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 takes any.")] = 8765,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 takes any free one.")
+    ] = 8765,
     token: Annotated[
         str | None,
-        typer.Option(envvar="PHOTOSIEVE_TOKEN", metavar="TEXT", help="What everybody has to know."),
+        typer.Option(
+            envvar="PHOTOSIEVE_TOKEN", metavar="TEXT", help="Secret that every client sends."
+        ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A name that people reach this server by."),
+        typer.Option(metavar="NAME", help="Another name of this server."),
     ] = None,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Refuse to change labels and to learn.")
+        bool, typer.Option("--read-only", help="Refuse changes of labels, and training.")
     ] = False,
 ) -> None:
-    """Open a page to search, correct and teach, and an API for programs.
+    """Serve a page to search, label and train, and an API.
 
-    With folders of photos, these are indexed first. They need no labels: if there is no sieve yet,
-    the page starts with labeling.
+    Folders of photos are indexed first. They need no labels: without a sieve, the page starts with
+    labeling.
     """
     if token is not None and len(token) < 8:
-        raise UsageError("the token has to be 8 characters long or more")
+        raise UsageError("the token must have at least 8 characters")
     if not _is_loopback(host) and token is None:
         raise UsageError(
-            f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, so that only "
-            "those who know it can use the server"
+            f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, to keep them out"
         )
     import uvicorn
 
@@ -82,7 +89,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     typer.echo(
         f"{len(view.snapshot)} photos, {len(view.sieve.labels)} labels: "
-        f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C ends it)"
+        f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C stops it)"
     )
     config = uvicorn.Config(
         app,
@@ -92,12 +99,12 @@ def serve(
         timeout_graceful_shutdown=3,
         h11_max_incomplete_event_size=32_000,
     )
-    with suppress(KeyboardInterrupt):  # that is how it is ended
+    with suppress(KeyboardInterrupt):  # the usual end
         uvicorn.Server(config).run(sockets=[listening])
 
 
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
-    """Index folders, with an untrained sieve if there is none."""
+    """Index folders; make an untrained sieve first if there is none."""
     from photosieve.index.index import Index
     from photosieve.sieve.folder import MANIFEST, check_target
 

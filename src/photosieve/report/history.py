@@ -1,4 +1,4 @@
-"""How a training went, as figures for programs and as a picture."""
+"""The history of a training as figures for programs and as a picture."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from photosieve.report import plots
-from photosieve.report.files import write_whole
+from photosieve.report import plots, report_file
 from photosieve.training.run import History
 
 
@@ -20,7 +19,9 @@ def write_training(history: History, folder: Path) -> None:
         If they cannot be written.
     """
     text = json.dumps(asdict(history), indent=1, allow_nan=False) + "\n"
-    write_whole(folder / "training.json", lambda file: file.write(text.encode()))
+    with report_file(folder / "training.json") as file:
+        file.write(text.encode())
     held_out = [max(row) for row in history.held_out_f1]
     picture = plots.training(history.losses, held_out, history.epochs)
-    write_whole(folder / "training.svg", lambda file: file.write(picture.encode()))
+    with report_file(folder / "training.svg") as file:
+        file.write(picture.encode())

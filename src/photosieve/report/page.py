@@ -1,9 +1,9 @@
-"""Pages for people: an evaluation, or the answer to one search, each as one HTML file.
+"""An evaluation, or the answer to one search, as one HTML file.
 
-A page holds everything it shows, pictures included, and its own security policy forbids it the
-network. Each photo is embedded once, as the background of a style class. An evaluation's page
-carries one script of its own, which lets the reader move the cut; it is fed numbers alone, and
-without it the page shows the learned cut. A search's page has no script.
+A page contains its pictures, and its security policy blocks all network access. Each photo is
+embedded once, as the background of a style class. The page of an evaluation has a script that moves
+the cut; its only input is numbers, and without it the page shows the learned cut. The page of a
+search has no script.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import ComparisonRow
 from photosieve.decision.metrics import Counts
 from photosieve.errors import PhotoError
-from photosieve.report import plots
-from photosieve.report.files import write_whole
+from photosieve.report import plots, report_file
 from photosieve.sieve.answer import SearchResult
 
 THUMBNAIL = (168, 126)
@@ -35,8 +34,8 @@ QUERIES = 6
 BUILDINGS_OPEN = 3
 HIDDEN_SHOWN = 3
 LISTED = 12
-"""Photos of each list in the page, at the least: the reader may move the cut over them."""
-NEAREST_SHOWN = 12
+"""Least number of photos of each list in the page, so that the reader can move the cut."""
+CLOSEST_SHOWN = 12
 
 VERDICTS = {
     (True, True): "found",
@@ -44,7 +43,7 @@ VERDICTS = {
     (False, True): "missed",
     (False, False): "",
 }
-"""By whether a photo was kept and is right."""
+"""By (kept, relevant)."""
 VERDICT_TEXTS = {"found": "✓ found", "wrong": "✕ wrong", "missed": "! missed"}
 
 
@@ -63,18 +62,18 @@ def write_html(
     evaluation : Evaluation
     path : Path
     queries : sequence of str, optional
-        Labels whose answers are shown photo by photo; by default a telling few.
+        Labels whose answers are shown photo by photo; by default the most informative ones.
     comparison : sequence of ComparisonRow, optional
         A leaderboard to show.
     shown : str, optional
-        Name of the row in it that the page is about.
+        Name of the row that the page describes.
 
     Raises
     ------
     UsageError
         If the file cannot be written.
     """
-    asked = [q for q in (queries or _telling(evaluation)) if q in evaluation.labels]
+    asked = [q for q in (queries or _informative(evaluation)) if q in evaluation.labels]
     answers = [_answer(evaluation, label) for label in asked]
     used = {photo.index for a in answers for b in a.buildings for photo in b.photos}
     _write(
@@ -98,13 +97,13 @@ def write_html(
 
 
 def decisions(evaluation: Evaluation) -> dict[str, Any]:
-    """Say in JSON what the page's script needs to move the cut.
+    """Return the input of the page's script, which moves the cut.
 
     Returns
     -------
     dict
-        buildings (photos,), probabilities and relevant (labels, photos), the cut, and what the page
-        shows of a list. Numbers and fixed words: no text from outside gets into a script.
+        buildings (photos,), probabilities and relevant (labels, photos), the cut, and how many
+        photos the page shows. Numbers and fixed words only: a script gets no text from outside.
     """
     number = {name: i for i, name in enumerate(evaluation.buildings)}
     cut = evaluation.cut
@@ -112,7 +111,7 @@ def decisions(evaluation: Evaluation) -> dict[str, Any]:
         "buildings": [number[group] for group in evaluation.groups],
         "probabilities": evaluation.probabilities.T.tolist(),
         "relevant": evaluation.relevant.T.astype(int).tolist(),
-        # JSON knows no infinity; beyond 0 and 1 a gate or floor is as good as any other there.
+        # JSON has no infinity. All gates and floors below 0, or above 1, have the same effect.
         "cut": {
             "gate": min(max(cut.gate, -1.0), 2.0),
             "floor": min(max(cut.floor, -1.0), 2.0),
@@ -124,21 +123,21 @@ def decisions(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_contact_sheet(result: SearchResult, path: Path) -> None:
-    """Write the page of one search: what matches, and behind the cut the nearest of the rest.
+    """Write the page of one search: the matches, and the closest photos behind the cut.
 
     Raises
     ------
     UsageError
         If the file cannot be written.
     """
-    nearest = result.hidden[:NEAREST_SHOWN]
-    pictures = {hit.path: _thumbnail(hit.path) for hit in (*result.hits, *nearest)}
+    closest = result.hidden[:CLOSEST_SHOWN]
+    pictures = {hit.path: _thumbnail(hit.path) for hit in (*result.hits, *closest)}
     number = {photo: index for index, photo in enumerate(pictures)}
     _write(
         "search.html.j2",
         path,
         result=result,
-        nearest=nearest,
+        closest=closest,
         number=number,
         pictures={number[photo]: picture for photo, picture in pictures.items()},
     )
@@ -146,7 +145,7 @@ def write_contact_sheet(result: SearchResult, path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Photo:
-    """One thumbnail: which photo, what was thought of it, and how the answer did on it."""
+    """One thumbnail with its score, probability and verdict."""
 
     index: int
     name: str
@@ -167,15 +166,15 @@ class _Building:
     mistakes: int
     photos: list[_Photo]
     kept: int
-    """The first so many photos are the result."""
+    """Number of photos, from the first on, that are the result."""
     shown: int
-    """The first so many are to be seen; the others wait for the cut to move."""
+    """Number of photos, from the first on, that are visible; the script can show the others."""
     total: int
 
 
 @dataclass(frozen=True)
 class _Answer:
-    """One query's lists; the first `open` of them are shown at once."""
+    """One query's lists; the first `open` of them are visible without a click."""
 
     number: int
     label: str
@@ -184,7 +183,7 @@ class _Answer:
     open: int
 
 
-def _telling(evaluation: Evaluation) -> list[str]:
+def _informative(evaluation: Evaluation) -> list[str]:
     """Pick labels to show: the most frequent, the worst, and some that many buildings lack."""
     support, f1 = evaluation.per_label.support, evaluation.per_label.f1
     absent = (evaluation.counts.support == 0).sum(0)  # (labels,) buildings without the label
@@ -198,11 +197,11 @@ def _telling(evaluation: Evaluation) -> list[str]:
 
 
 def _answer(evaluation: Evaluation, label: str) -> _Answer:
-    """One query's ranked thumbnails, building by building, the most telling buildings first."""
+    """One query's ranked thumbnails by building, the most informative buildings first."""
     j = evaluation.labels.index(label)
     lists = [_building(evaluation, i, j) for i in range(len(evaluation.buildings))]
     lists.sort(key=lambda b: (-min(b.mistakes, 1), -b.matches))
-    # Mistakes and matches say the most, and one building that has nothing to find belongs to them.
+    # First come buildings with mistakes and matches, and one building without a match.
     without = [b for b in lists if not b.matches][:1]
     first = [b for b in lists if b not in without][: BUILDINGS_OPEN - len(without)] + without
     rest = [b for b in lists if b not in first]
@@ -310,4 +309,5 @@ def _write(template: str, path: Path, **values: Any) -> None:
     environment.filters["score"] = "{:z.3f}".format  # z: no minus before zero
     environment.filters["percent"] = lambda x: 0 if np.isnan(x) else round(100 * float(x), 1)
     text = environment.get_template(template).render(**values)
-    write_whole(path, lambda file: file.write(text.encode("utf-8")))
+    with report_file(path) as file:
+        file.write(text.encode("utf-8"))

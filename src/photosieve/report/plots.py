@@ -1,4 +1,4 @@
-"""Small plots as SVG text, drawn by hand: crisp, light, and in the colors of the page."""
+"""Small plots as SVG text in the colors of the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from photosieve.decision import metrics
 from photosieve.decision.metrics import Float64Array, Reliability
 
 SIDE, MARGIN = 100, 8
-"""Of a curve's square, in units of its own."""
+"""Size and margin of a curve, in units of its view box."""
 
 
 def curve(
@@ -27,7 +27,7 @@ def curve(
     at : tuple of float
         Recall and precision of the cut; not drawn where one is not a number.
     label : str
-        What it is about, for those who cannot see it.
+        Description for screen readers.
     """
     precision, recall, _ = metrics.precision_recall_curve(scores, relevant)
     points = [(0.0, float(precision[0])), *zip(recall.tolist(), precision.tolist(), strict=True)]
@@ -58,9 +58,9 @@ def strip(
     probabilities : array (photos,)
     relevant : array of bool (photos,)
     lines : sequence of (name, probability)
-        Where the cut's numbers lie; what is not between 0 and 1 is not drawn.
+        Numbers of the cut; those outside 0 to 1 are not drawn.
     label : str
-        What it is about, for those who cannot see it.
+        Description for screen readers.
     """
 
     def x(probability: float) -> float:
@@ -90,13 +90,13 @@ def strip(
 
 
 def reliability(bins: Reliability, label: str) -> Markup:
-    """Draw what came true against what was promised, with the number of decisions in each bin.
+    """Draw observed fractions against predicted probabilities, with the decisions in each bin.
 
     Parameters
     ----------
     bins : Reliability
     label : str
-        What it is about, for those who cannot see it.
+        Description for screen readers.
     """
     left, top, side, height = 46, 12, 370, 240
     width = side / len(bins.counts)
@@ -157,7 +157,7 @@ def training(losses: Sequence[float], held_out: Sequence[float], chosen: int) ->
     held_out : sequence of float (epochs,)
         Macro F1 out of fold; empty where it was not measured.
     chosen : int
-        The epoch whose weights were taken, marked by a line.
+        The epoch of the final weights, marked by a line.
     """
     epochs = max(len(losses), len(held_out), 1)
     panels = [("loss on all photos", losses)]

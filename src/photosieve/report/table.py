@@ -1,4 +1,4 @@
-"""Figures as tables: CSV for programs, Excel workbooks for people."""
+"""Figures as tables: CSV files and Excel workbooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import LEADERBOARD_FIGURES, ComparisonRow
 from photosieve.decision.metrics import Counts, defined, mean
-from photosieve.report.files import write_whole
+from photosieve.report import report_file
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -45,15 +45,16 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             trained = evaluation.trained.get(label, 0)
             cells = [trained, int(counts.support), *_cells(counts)]
             writer.writerow([_plain_text(building), _plain_text(label), *cells])
-    write_whole(path, lambda file: file.write(text.getvalue().encode("utf-8")))
+    with report_file(path) as file:
+        file.write(text.getvalue().encode("utf-8"))
 
 
 def write_excel(evaluation: Evaluation, path: Path) -> None:
     """Write a workbook.
 
-    The first sheet has one row a building and one column a label with the accuracy, true negatives
-    included, as the notebooks wrote it; the others have F1 in the same form, figures by label and
-    by building, totals, every answer, and the photos that could not be read.
+    The first sheet has the accuracy, true negatives included, in one row per building and one
+    column per label, as in the notebooks. The other sheets have F1 in the same form, figures by
+    label and by building, totals, every answer, and the photos that could not be read.
 
     Raises
     ------
@@ -110,11 +111,12 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
         ["photo", "reason", "remedy"],
         ([str(skip.path), skip.reason, skip.remedy] for skip in evaluation.skipped),
     )
-    write_whole(path, book.save)
+    with report_file(path) as file:
+        book.save(file)
 
 
 def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
-    """Write a workbook: a sheet with one row a method, and one with F1 by label and method.
+    """Write a workbook: a sheet with one row per method, and one with F1 by label and method.
 
     Raises
     ------
@@ -145,11 +147,12 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     by_label.append(["mean", *(defined(mean(list(row.label_f1.values()))) for row in rows)])
     sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
     _color(sheet)
-    write_whole(path, book.save)
+    with report_file(path) as file:
+        book.save(file)
 
 
 def _add_grid(book: Workbook, evaluation: Evaluation, name: str) -> None:
-    """Add a sheet of one figure: a row a building, a column a label, means at the edges."""
+    """Add a sheet of one figure: a row per building, a column per label, means at the edges."""
     values = getattr(evaluation.counts, name)  # (buildings, labels)
     rows: list[list[Cell]] = [
         [building, *map(defined, values[i]), defined(mean(values[i]))]
@@ -216,7 +219,7 @@ def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
 
 
 def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
-    """Every photo that was returned or should have been, the likeliest first in each question."""
+    """Every photo that was returned or is labeled, the most probable first in each question."""
     for building in evaluation.buildings:
         rows = [i for i, group in enumerate(evaluation.groups) if group == building]
         for j, label in enumerate(evaluation.labels):
@@ -243,5 +246,5 @@ def _cells(counts: Counts) -> list[Cell]:
 
 
 def _plain_text(text: str) -> str:
-    """Keep a spreadsheet that opens the file from taking text for a formula (OWASP)."""
+    """Quote text that a spreadsheet would read as a formula (OWASP)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

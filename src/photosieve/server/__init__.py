@@ -1,1 +1,1 @@
-"""Search, correct and retrain over HTTP: an API, and a page for people. No search logic is here."""
+"""Search, correct and retrain over HTTP: an API and a page. No search logic is here."""

@@ -1,4 +1,4 @@
-"""The application: API, page, guard and metrics put together."""
+"""The application: API, pages, guard and metrics."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     ----------
     library : Library
     rules : Rules, optional
-        By default anybody on this machine may do everything.
+        By default every user of this machine may do everything.
     """
     rules = rules or Rules()
     service = Service(library)
@@ -45,7 +45,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
             "Photos are named by opaque ids. Errors are problem details (RFC 9457). With a token, "
             "send it as `Authorization: Bearer TOKEN`."
         ),
-        docs_url=None,  # those pages load their scripts from elsewhere
+        docs_url=None,  # these pages load scripts from another site
         redoc_url=None,
         lifespan=lifespan,
     )
@@ -62,6 +62,6 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
 
 
 def _folders(library: Library) -> Iterator[str]:
-    """Places that no answer names."""
+    """Folders that no answer may name."""
     yield from (str(library.state), str(library.sieve_folder), str(Path(library.address).resolve()))
     yield from {group.root for group in library.view().snapshot.groups}

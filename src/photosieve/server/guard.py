@@ -1,4 +1,4 @@
-"""What every request passes before anything else looks at it: who asks, from where, how often."""
+"""Middleware that checks every request first: host, origin, token, size and rate."""
 
 from __future__ import annotations
 
@@ -19,18 +19,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from photosieve.server.problems import problem
+from photosieve.server.problems import problem_response
 
 COOKIE = "photosieve"
-SESSION_SECONDS = 30 * 24 * 3600
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OPEN = ("/login", "/health", "/static/")
-"""Where nobody has to say who they are."""
+"""Paths that need no token."""
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 COSTLY = {"login": "/login", "photo": "/search/photo", "train": "/train"}
-"""What takes work, or should not be tried at will, and where it is."""
+"""Paths with a limit of their own: they cost work, or invite guessing."""
 
 LIMITS: Mapping[str, RateLimitItem] = {
     "login": RateLimitItemPerMinute(10),
@@ -38,16 +37,10 @@ LIMITS: Mapping[str, RateLimitItem] = {
     "train": RateLimitItemPerMinute(10),
     "all": RateLimitItemPerSecond(1000, 5),
 }
-"""Requests that one client address may make: all together, and to what takes work."""
+"""Requests that one client address may make, in all and to each costly path."""
 
-MOST_AT_ONCE = 64
-"""Requests that are answered at the same time; others are asked to come back."""
-
-SECONDS = 60.0
-"""A request that takes longer is given up; streams of events are not."""
-
-MOST_JSON = 1_000_000
-"""Bytes of a request's body, but for uploads of photos."""
+MAX_JSON = 1_000_000
+"""Bytes of a request's body, except for uploads of photos."""
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -65,36 +58,48 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """Who may do what.
+    """Permissions and limits of a server.
 
     Parameters
     ----------
     token : str or None
-        What everybody has to know; None on this machine alone.
+        Secret that every client sends; None only for a server that this machine alone can reach.
     read_only : bool
-        Whether nothing can be changed.
+        Whether labels and sieve cannot be changed.
     hosts : frozenset of str
-        Names that this server goes by, beside addresses in numbers and those of this machine.
+        Names of this server, beside numeric addresses and the names of this machine.
     max_upload : int
         Bytes of an uploaded photo.
+    max_at_once : int
+        Requests that are answered at the same time; others get 429.
+    max_seconds : float
+        Longest time for an answer, except for streams of events.
+    session_seconds : int
+        Lifetime of a login.
+    limits : mapping of str to RateLimitItem
+        Requests that one client address may make: "all", and each key of `COSTLY`.
     """
 
     token: str | None = None
     read_only: bool = False
     hosts: frozenset[str] = field(default_factory=frozenset)
     max_upload: int = 30_000_000
+    max_at_once: int = 64
+    max_seconds: float = 60.0
+    session_seconds: int = 30 * 24 * 3600
+    limits: Mapping[str, RateLimitItem] = field(default_factory=lambda: LIMITS)
 
     def signer(self) -> TimestampSigner:
-        """Return what signs and checks the cookie of a login."""
+        """Return the signer of login cookies."""
         return TimestampSigner(self.token or "", salt="photosieve login")
 
-    def knows(self, token: str) -> bool:
+    def accepts(self, token: str) -> bool:
         """Whether a token is the right one."""
         return hmac.compare_digest(token.encode(), (self.token or "").encode())
 
 
 class Guard:
-    """Middleware: refuses what should not come through, and adds the headers of every answer.
+    """Middleware: refuses forbidden requests, and adds security headers to every answer.
 
     Parameters
     ----------
@@ -105,7 +110,7 @@ class Guard:
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self.app, self.rules = app, rules
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._under_way = 0
+        self._active = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -125,34 +130,36 @@ class Guard:
             await send(message)
 
         answer = self._refusal(scope)
-        if answer is None and self._under_way >= MOST_AT_ONCE:
-            answer = problem(429, "too many requests at once; try again in a second", retry=1)
+        if answer is None and self._active >= self.rules.max_at_once:
+            answer = problem_response(
+                429, "too many requests at once; try again in a second", retry=1
+            )
         if answer is None:
             answer = await self._pass_on(scope, receive, with_headers)
         if answer is not None and not sent:
             await answer(scope, receive, with_headers)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> ASGIApp | None:
-        """Let the application answer; return what to say if it could not."""
-        seconds = None if scope["path"].endswith("/events") else SECONDS
-        self._under_way += 1
+        """Let the application answer; return another answer if it takes too long."""
+        seconds = None if scope["path"].endswith("/events") else self.rules.max_seconds
+        self._active += 1
         try:
             async with asyncio.timeout(seconds):
                 await self.app(scope, self._capped(scope, receive), send)
         except TimeoutError:
-            return problem(503, "this took too long; try again", retry=5)
+            return problem_response(503, "this took too long; try again", retry=5)
         finally:
-            self._under_way -= 1
+            self._active -= 1
         return None
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
-        """What to answer instead, if the request may not come through."""
+        """Return the answer to a forbidden request; None for an allowed one."""
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
         host = headers.get("host", "")
-        if not self._is_ours(host):
-            return problem(421, "this server does not go by that name; see --allow-host")
-        if retry := self._too_often(scope, path, method):
-            return problem(429, f"too many requests; try again in {retry} s", retry=retry)
+        if not self._is_own_name(host):
+            return problem_response(421, "this server has another name; see --allow-host")
+        if retry := self._wait_seconds(scope, path, method):
+            return problem_response(429, f"too many requests; try again in {retry} s", retry=retry)
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
         foreign = (origin is not None and origin.partition("://")[2] != host) or site in (
             "cross-site",
@@ -160,26 +167,30 @@ class Guard:
         )
         navigates = headers.get("sec-fetch-mode") == "navigate" and method == "GET"
         if foreign and not navigates:
-            return problem(403, "this came from another site's page, and is refused")
+            return problem_response(403, "requests from another site's page are refused")
         public = path.startswith(OPEN)
-        if self.rules.token is not None and not public and not self._is_known(headers):
+        if self.rules.token is not None and not public and not self._has_token(headers):
             if method == "GET" and "text/html" in headers.get("accept", ""):
                 return RedirectResponse("/login", 303)
-            return problem(401, "say who you are: Authorization: Bearer TOKEN, or log in at /login")
+            return problem_response(
+                401, "a token is needed: send Authorization: Bearer TOKEN, or log in at /login"
+            )
         changes = method not in SAFE and path not in ("/login", "/logout", "/search/photo")
         if changes and self.rules.read_only:
-            return problem(403, "this server is read-only")
+            return problem_response(403, "this server is read-only")
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._most(path):
-            return problem(413, f"the request has {length} bytes; {self._most(path)} are allowed")
+        if length.isdigit() and int(length) > self._max_bytes(path):
+            return problem_response(
+                413, f"the request has {length} bytes; {self._max_bytes(path)} are allowed"
+            )
         return None
 
-    def _most(self, path: str) -> int:
-        # A form with a photo has some bytes beside it.
-        return self.rules.max_upload + 10_000 if path == "/search/photo" else MOST_JSON
+    def _max_bytes(self, path: str) -> int:
+        # A form has some bytes beside its photo.
+        return self.rules.max_upload + 10_000 if path == "/search/photo" else MAX_JSON
 
-    def _is_ours(self, host: str) -> bool:
-        """Whether a Host header names this server: other names may be DNS rebinding."""
+    def _is_own_name(self, host: str) -> bool:
+        """Whether a Host header names this server; other names may be DNS rebinding."""
         name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.split(":")[0]
         if name.lower() in LOCAL_NAMES | self.rules.hosts:
             return True
@@ -191,38 +202,39 @@ class Guard:
             return False
         return True
 
-    def _is_known(self, headers: Headers) -> bool:
+    def _has_token(self, headers: Headers) -> bool:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return self.rules.knows(token.strip())
+            return self.rules.accepts(token.strip())
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
             if morsel is None:
                 return False
-            self.rules.signer().unsign(morsel.value, max_age=SESSION_SECONDS)
+            self.rules.signer().unsign(morsel.value, max_age=self.rules.session_seconds)
         except (BadData, CookieError):
             return False
         return True
 
-    def _too_often(self, scope: Scope, path: str, method: str) -> int:
-        """Seconds to wait; 0 if the client may go on."""
+    def _wait_seconds(self, scope: Scope, path: str, method: str) -> int:
+        """Seconds until the client may send the request; 0 for now."""
         address = (scope.get("client") or ("",))[0]
         costly = [kind for kind, place in COSTLY.items() if method == "POST" and path == place]
         for kind in ("all", *costly):
-            if not self._limiter.hit(LIMITS[kind], kind, address):
-                reset = self._limiter.get_window_stats(LIMITS[kind], kind, address).reset_time
+            limit = self.rules.limits[kind]
+            if not self._limiter.hit(limit, kind, address):
+                reset = self._limiter.get_window_stats(limit, kind, address).reset_time
                 return max(1, int(reset - time.time()) + 1)
         return 0
 
     def _capped(self, scope: Scope, receive: Receive) -> Receive:
-        """Count what comes in; a body may be longer than it says."""
-        most, seen = self._most(scope["path"]), 0
+        """Count the bytes of a body, which may be longer than its content-length."""
+        most, received = self._max_bytes(scope["path"]), 0
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal received
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > most:
+            received += len(message.get("body", b""))
+            if received > most:
                 raise HTTPException(413, "the request is larger than it may be")
             return message
 

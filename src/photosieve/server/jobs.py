@@ -1,4 +1,4 @@
-"""Trainings under way, one at a time, and what came of them."""
+"""Trainings: one runs at a time, and its sieve is kept or dropped."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from photosieve.errors import TrainingError
 from photosieve.server.library import Library
-from photosieve.sieve import folder as sievefile
+from photosieve.sieve import folder
 
 State = Literal["running", "done", "failed", "cancelled", "kept", "dropped"]
 
-REMEMBERED = 20
+MAX_JOBS = 20
+"""Jobs that can be looked up; older ones are forgotten."""
+
+WORKER = (sys.executable, "-m", "photosieve.server.worker")
 
 log = logging.getLogger("photosieve")
 
@@ -32,11 +36,11 @@ class Job:
     ----------
     id : str
     state : str
-        "done" waits for somebody to keep or drop it.
+        "done" waits until the sieve is kept or dropped.
     stage : str
-        What it is doing, in words.
+        Name of the current stage.
     done, total : int
-        How far the stage is.
+        Progress of the stage.
     error : str or None
         One sentence.
     result : dict or None
@@ -58,14 +62,17 @@ class Job:
 
 
 class Jobs:
-    """Starts trainings, watches them, and puts a new sieve in its place when it is kept.
+    """Starts and watches trainings, and replaces the sieve in use when a new one is kept.
 
     Parameters
     ----------
     library : Library
+    command : sequence of str
+        Program that trains; see `photosieve.server.worker` for its input and output.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, command: Sequence[str] = WORKER) -> None:
+        self._command = command
         self._library = library
         self._jobs: dict[str, Job] = {}
         self._process: subprocess.Popen[str] | None = None
@@ -78,16 +85,16 @@ class Jobs:
 
     @property
     def newest(self) -> Job | None:
-        """The last one that was started."""
+        """The last job that was started."""
         return next(reversed(self._jobs.values()), None)
 
     def start(self) -> Job:
-        """Start one; what the one before has made, if nobody kept it, is dropped.
+        """Start a training; a sieve of the last one that is not kept yet is dropped.
 
         Raises
         ------
         TrainingError
-            If one is running.
+            If a training is running.
         """
         with self._lock:
             newest = self.newest
@@ -98,41 +105,42 @@ class Jobs:
             shutil.rmtree(self._folder, ignore_errors=True)
             job = Job(secrets.token_hex(8))
             self._jobs[job.id] = job
-            while len(self._jobs) > REMEMBERED:
+            while len(self._jobs) > MAX_JOBS:
                 del self._jobs[next(iter(self._jobs))]
-            process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "photosieve.server.worker"],
+            process = self._process = subprocess.Popen(  # noqa: S603
+                self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
             )
-            threading.Thread(target=self._watch, args=(job, process), daemon=True).start()
+            threading.Thread(target=self._follow, args=(job, process), daemon=True).start()
             return job
 
-    def _watch(self, job: Job, process: subprocess.Popen[str]) -> None:
+    def _follow(self, job: Job, process: subprocess.Popen[str]) -> None:
+        """Send the task to a process, read its messages, and record its end."""
         library = self._library
-        wish = {"sieve": library.sieve_folder, "index": library.address, "out": self._folder}
-        said: list[str] = []
-        errors = threading.Thread(target=_collect, args=(process, said), daemon=True)
-        errors.start()
+        task = {"sieve": library.sieve_folder, "index": library.address, "out": self._folder}
+        errors: list[str] = []
+        reader = threading.Thread(target=_read_errors, args=(process, errors), daemon=True)
+        reader.start()
         try:
-            if process.stdin is None or process.stdout is None:  # both were asked for
+            if process.stdin is None or process.stdout is None:  # for the type checker
                 raise ValueError("no pipe")
             with process.stdin as stdin:
-                stdin.write(json.dumps({name: str(value) for name, value in wish.items()}) + "\n")
+                stdin.write(json.dumps({name: str(value) for name, value in task.items()}) + "\n")
             with process.stdout as lines:
                 for line in lines:
-                    found = json.loads(line)
-                    if "progress" in found:
-                        vars(job).update(found["progress"])
-                    job.result = found.get("result", job.result)
-                    job.error = found.get("error", job.error)
+                    message = json.loads(line)
+                    if "progress" in message:
+                        vars(job).update(message["progress"])
+                    job.result = message.get("result", job.result)
+                    job.error = message.get("error", job.error)
         except (OSError, ValueError):
             log.exception("the training's output cannot be read")
         status = process.wait()
-        errors.join(5)
+        reader.join(5)
         with self._lock:
             if job.state != "running":  # cancelled
                 return
@@ -140,7 +148,7 @@ class Jobs:
                 job.state = "done"
                 return
             if job.error is None:
-                log.error("the training ended with status %d: %s", status, "".join(said[-20:]))
+                log.error("the training ended with status %d: %s", status, "".join(errors[-20:]))
                 job.error = "the training stopped unexpectedly; nothing was changed, try again"
             job.state = "failed"
 
@@ -152,24 +160,24 @@ class Jobs:
                 self._process.kill()
 
     def keep(self, job: Job) -> None:
-        """Put the job's sieve in the place of the one in use, and search with it from now on.
+        """Replace the sieve in use with the job's sieve.
 
         Raises
         ------
         TrainingError
             If there is nothing to keep.
         PhotosieveError
-            If it cannot be put there.
+            If it cannot replace the sieve in use.
         """
         with self._lock:
             if job.state != "done":
                 raise TrainingError(f"this training is {job.state}: there is nothing to keep")
-            sievefile.replace(self._library.sieve_folder, self._folder)
+            folder.replace(self._library.sieve_folder, self._folder)
             self._library.renew()
             job.state = "kept"
 
     def drop(self, job: Job) -> None:
-        """Throw the job's sieve away.
+        """Delete the job's sieve.
 
         Raises
         ------
@@ -183,15 +191,15 @@ class Jobs:
             job.state = "dropped"
 
     def close(self) -> None:
-        """Stop what is running."""
+        """Stop a running job, and wait for its process."""
         if (newest := self.newest) is not None:
             self.cancel(newest)
         if self._process is not None:
             self._process.wait()
 
 
-def _collect(process: subprocess.Popen[str], said: list[str]) -> None:
-    """Read what a process says of its troubles, so that it never waits for a reader."""
+def _read_errors(process: subprocess.Popen[str], errors: list[str]) -> None:
+    """Read stderr to its end, so that the process never waits for a full pipe."""
     if process.stderr is not None:
         with process.stderr as lines:
-            said.extend(lines)
+            errors.extend(lines)

@@ -1,4 +1,4 @@
-"""Endpoints that change labels, and learn from them."""
+"""Endpoints that change labels and train."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from photosieve.data.label_files import label_key
-from photosieve.server.answers import ERRORS, item, photo_of, service
 from photosieve.server.jobs import Job
 from photosieve.server.library import View
-from photosieve.server.problems import Problem
+from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.proposals import propose
 from photosieve.server.schemas import (
-    Changed,
+    ChangedLabels,
     ChangeLabels,
     JobState,
-    LabelsOf,
+    LabelList,
     PhotoId,
     PhotoItem,
     Proposal,
     SetLabels,
 )
+from photosieve.server.service import find_photo, get_service, photo_fields
 
 router = APIRouter(responses=ERRORS)
 
@@ -36,103 +36,103 @@ router = APIRouter(responses=ERRORS)
 def labels(
     request: Request,
     id: Annotated[list[PhotoId], Query(max_length=500, description="Photos to look up.")] = [],  # noqa: B006
-) -> LabelsOf:
-    """Return all labels with their counts, and those of the photos asked for."""
-    view = service(request).library.view()
-    return LabelsOf(
+) -> LabelList:
+    """Return all labels with their counts, and the labels of the photos in the request."""
+    view = get_service(request).library.view()
+    return LabelList(
         labels=view.book.counts(),
         learned=dict(view.sieve.labels),
         listed=len(view.book.listed()),
-        photos=[PhotoItem(**item(view, photo_of(view, one))) for one in id],
+        photos=[PhotoItem(**photo_fields(view, find_photo(view, one))) for one in id],
     )
 
 
 @router.put("/labels", tags=["labels"], summary="Set labels")
-def set_labels(request: Request, wish: SetLabels) -> Changed:
-    """Write photos' labels into their labels files: all of them or, if one cannot be, none."""
-    view = service(request).library.view()
-    photos = {photo_of(view, photo_id).path: own for photo_id, own in wish.photos.items()}
+def set_labels(request: Request, change: SetLabels) -> ChangedLabels:
+    """Write the labels of photos into their labels files. Either all photos change, or none."""
+    view = get_service(request).library.view()
+    photos = {find_photo(view, photo_id).path: own for photo_id, own in change.photos.items()}
     view.book.change(photos)
     return _changed(view, list(photos))
 
 
 @router.patch("/labels", tags=["labels"], summary="Add and remove labels")
-def change_labels(request: Request, wish: ChangeLabels) -> Changed:
-    """Add labels to photos and take others from them, all in one step.
+def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
+    """Add labels to photos and remove others, in one step.
 
-    A photo whose labels are unknown starts with those that the sieve finds on it, since what a
-    listed photo lacks counts as absent.
+    A photo whose labels are unknown starts with the labels that the sieve guesses, since every
+    other label counts as absent from a listed photo.
     """
-    served = service(request)
-    view = served.library.view()
-    found = [photo_of(view, one) for one in dict.fromkeys(wish.photos)]
-    rows = np.array([photo.row for photo in found], np.intp)
-    guesses = served.suggested(view, np.asarray(view.snapshot.vectors[rows]))
-    removed = {label_key(label.strip()) for label in wish.remove}
+    service = get_service(request)
+    view = service.library.view()
+    photos = [find_photo(view, one) for one in dict.fromkeys(change.photos)]
+    rows = np.array([photo.row for photo in photos], np.intp)
+    guesses = service.suggested(view, np.asarray(view.snapshot.vectors[rows]))
+    removed = {label_key(label.strip()) for label in change.remove}
     labels: dict[Path, list[str]] = {}
-    for photo, guess in zip(found, guesses, strict=True):
+    for photo, guess in zip(photos, guesses, strict=True):
         own = view.book.labels(photo.path)
         kept = [x for x in (guess if own is None else own) if label_key(x) not in removed]
         known = {label_key(label) for label in kept}
-        labels[photo.path] = kept + [x for x in wish.add if label_key(x.strip()) not in known]
+        labels[photo.path] = kept + [x for x in change.add if label_key(x.strip()) not in known]
     view.book.change(labels)
     return _changed(view, list(labels))
 
 
-@router.post("/labels/undo", tags=["labels"], summary="Take the last change back")
-def undo(request: Request) -> Changed:
-    """Give photos back the labels that they had before the last change that was not taken back."""
-    view = service(request).library.view()
+@router.post("/labels/undo", tags=["labels"], summary="Undo the last change")
+def undo(request: Request) -> ChangedLabels:
+    """Restore the labels before the last change that is not undone yet."""
+    view = get_service(request).library.view()
     step = view.book.undo()
     if step is None:
-        raise Problem(409, "there is nothing to take back")
+        raise ApiError(409, "there is nothing to undo")
     return _changed(view, list(step.photos))
 
 
-def _changed(view: View, paths: Sequence[Path]) -> Changed:
-    found = [view.find(view.id_of(path)) for path in paths]
-    return Changed(
-        photos=[PhotoItem(**item(view, photo)) for photo in found if photo is not None],
+def _changed(view: View, paths: Sequence[Path]) -> ChangedLabels:
+    photos = [view.find(view.id_of(path)) for path in paths]
+    return ChangedLabels(
+        photos=[PhotoItem(**photo_fields(view, photo)) for photo in photos if photo is not None],
         labels=view.book.counts(),
     )
 
 
-@router.get("/proposals", tags=["labels"], summary="Which photos to label next")
+@router.get("/proposals", tags=["labels"], summary="Propose photos to label")
 def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) -> list[Proposal]:
-    """Return the photos whose labels would teach most: near the cut, and unlike each other."""
-    served = service(request)
-    view = served.library.view()
-    with served.searching():
-        rows = served.unlabeled(view)
+    """Return the most informative photos without labels: near the cut, and unlike each other."""
+    service = get_service(request)
+    view = service.library.view()
+    with service.searching():
+        rows = service.unlabeled(view)
         vectors = np.asarray(view.snapshot.vectors[rows])
         listed = view.rows_of(path for path in view.book.listed() if view.has(path))
-        seen = np.asarray(view.snapshot.vectors[np.array(listed, np.intp)])
-        chosen = propose(vectors, seen, limit, served.doubt(view, vectors))
-        guesses = served.suggested(view, vectors[chosen])
+        labeled = np.asarray(view.snapshot.vectors[np.array(listed, np.intp)])
+        chosen = propose(vectors, labeled, limit, service.doubt(view, vectors))
+        guesses = service.suggested(view, vectors[chosen])
     return [
-        Proposal(**item(view, view.photo(int(rows[one]))), suggested=guess)
+        Proposal(**photo_fields(view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)
     ]
 
 
-@router.post("/train", tags=["learning"], status_code=202, summary="Learn from the labels")
+@router.post("/train", tags=["learning"], status_code=202, summary="Train on the labels")
 def train(request: Request, response: Response) -> JobState:
-    """Train a new sieve on all labeled photos, beside the one in use; see `/jobs/{id}`."""
-    job = service(request).jobs.start()
+    """Start to train a new sieve on all labeled photos; see `/jobs/{id}`."""
+    job = get_service(request).jobs.start()
     response.headers["Location"] = f"/jobs/{job.id}"
     return JobState(**job.to_dict())
 
 
 def _job(request: Request, job_id: str) -> Job:
-    job = service(request).jobs.get(job_id)
+    job = get_service(request).jobs.get(job_id)
     if job is None:
-        raise Problem(404, "there is no such job")
+        raise ApiError(404, "there is no such job")
     return job
 
 
-@router.get("/jobs/{job_id}", tags=["learning"], summary="How far a training is")
-def job(request: Request, job_id: str) -> JobState:
-    """Return the state of a training and, once it is done, its figures."""
+@router.get("/jobs/{job_id}", tags=["learning"], summary="Get a training")
+def get_job(request: Request, job_id: str) -> JobState:
+    """Return the state of a training, with figures when it is done."""
     return JobState(**_job(request, job_id).to_dict())
 
 
@@ -145,60 +145,60 @@ def job(request: Request, job_id: str) -> JobState:
 )
 async def events(request: Request, job_id: str) -> StreamingResponse:
     """Send the state of a training whenever it changes, as server-sent events."""
-    watched = _job(request, job_id)
+    job = _job(request, job_id)
 
-    async def changes() -> AsyncIterator[str]:
+    async def states() -> AsyncIterator[str]:
         last, quiet = "", 0.0
         while not await request.is_disconnected():
-            state = json.dumps(watched.to_dict())
+            state = json.dumps(job.to_dict())
             if state != last:
                 yield f"data: {state}\n\n"
                 last, quiet = state, 0.0
             elif quiet > 15:
-                yield ": still here\n\n"
+                yield ": keep-alive\n\n"
                 quiet = 0.0
-            if watched.state != "running":
+            if job.state != "running":
                 return
             await asyncio.sleep(0.2)
             quiet += 0.2
 
-    return StreamingResponse(changes(), media_type="text/event-stream")
+    return StreamingResponse(states(), media_type="text/event-stream")
 
 
 @router.post("/jobs/{job_id}/keep", tags=["learning"], summary="Use the new sieve")
 def keep(request: Request, job_id: str) -> JobState:
-    """Replace the sieve in use by what a training has made."""
-    found = _job(request, job_id)
-    service(request).jobs.keep(found)
-    return JobState(**found.to_dict())
+    """Replace the sieve in use with the new one."""
+    job = _job(request, job_id)
+    get_service(request).jobs.keep(job)
+    return JobState(**job.to_dict())
 
 
-@router.post("/jobs/{job_id}/drop", tags=["learning"], summary="Throw the new sieve away")
+@router.post("/jobs/{job_id}/drop", tags=["learning"], summary="Drop the new sieve")
 def drop(request: Request, job_id: str) -> JobState:
-    """Leave the sieve in use as it is, and throw away what a training has made."""
-    found = _job(request, job_id)
-    service(request).jobs.drop(found)
-    return JobState(**found.to_dict())
+    """Delete the new sieve; the sieve in use stays."""
+    job = _job(request, job_id)
+    get_service(request).jobs.drop(job)
+    return JobState(**job.to_dict())
 
 
 @router.delete("/jobs/{job_id}", tags=["learning"], summary="Stop a training")
 def cancel(request: Request, job_id: str) -> JobState:
-    """Stop a training that is under way; nothing has changed."""
-    found = _job(request, job_id)
-    service(request).jobs.cancel(found)
-    return JobState(**found.to_dict())
+    """Stop a running training; the sieve in use stays."""
+    job = _job(request, job_id)
+    get_service(request).jobs.cancel(job)
+    return JobState(**job.to_dict())
 
 
-@router.get("/evaluation", tags=["learning"], summary="How good the sieve is")
-def evaluation(request: Request) -> dict[str, Any]:
-    """Return the figures on the photos that are kept for testing.
+@router.get("/evaluation", tags=["learning"], summary="Evaluate the sieve")
+def evaluate(request: Request) -> dict[str, Any]:
+    """Return the figures on the photos kept for testing, and on held-out buildings.
 
-    Where there are none, `test` is null; `held_out` has what training found on held-out buildings.
+    Without photos for testing, `test` is null.
     """
-    served = service(request)
-    found = served.evaluation(served.library.view())
-    tuning = served.library.view().sieve.tuning.to_dict()
+    service = get_service(request)
+    evaluation = service.evaluation(service.library.view())
+    tuning = service.library.view().sieve.tuning.to_dict()
     return {
         "held_out": {"objective": tuning["objective"], "figures": tuning["figures"]},
-        "test": None if found is None else {**found.to_dict(), "skipped": []},
+        "test": None if evaluation is None else {**evaluation.to_dict(), "skipped": []},
     }

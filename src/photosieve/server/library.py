@@ -1,4 +1,4 @@
-"""What the server serves: one index, its sieve, and the labels of its photos."""
+"""The served collection: one index, its sieve, and the labels of its photos."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
 from photosieve.sieve.sieve import Sieve
-from photosieve.storage import cache_folder
+from photosieve.storage import cache_folder, draft_file
 from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
@@ -35,14 +35,14 @@ log = logging.getLogger("photosieve")
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo of the collection, as the server knows it.
+    """A photo of the collection.
 
     Parameters
     ----------
     id : str
-        What the outside calls it: tells nothing of where it is.
+        Opaque name for clients, without the path.
     row : int
-        In the snapshot.
+        Its row in the snapshot.
     path : Path
     group : PhotoGroup
     """
@@ -55,7 +55,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class View:
-    """One state of the collection: an answer is made from one view from beginning to end.
+    """One state of the collection; each answer uses one view only.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class View:
     snapshot : Snapshot
     book : LabelBook
     key : bytes
-        What ids are made with.
+        Secret key of the ids.
     """
 
     sieve: Sieve
@@ -73,29 +73,32 @@ class View:
 
     def id_of(self, path: Path) -> str:
         """Return the id of a photo."""
-        name = os.fsencode(path)
-        return hashlib.blake2b(name, key=self.key, digest_size=ID_BYTES).hexdigest()
+        return self._digest(path).hex()
+
+    def _digest(self, path: Path) -> bytes:
+        return hashlib.blake2b(os.fsencode(path), key=self.key, digest_size=ID_BYTES).digest()
 
     @cached_property
     def _by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-        digests = bytearray()
-        for group in self.snapshot.groups:
-            for path in self.snapshot.paths(group):
-                name = os.fsencode(place(group.root, path))
-                digests += hashlib.blake2b(name, key=self.key, digest_size=ID_BYTES).digest()
-        ids = np.frombuffer(bytes(digests), ">u8").astype(np.uint64)
+        """Ids of all photos, sorted, and the row of each."""
+        digests = b"".join(
+            self._digest(place(group.root, path))
+            for group in self.snapshot.groups
+            for path in self.snapshot.paths(group)
+        )
+        ids = np.frombuffer(digests, ">u8").astype(np.uint64)
         order = np.argsort(ids, kind="stable")
         return ids[order], order
 
     def row_of(self, photo_id: str) -> int | None:
         """Return the row of an id; None if no photo has it."""
         try:
-            wanted = np.uint64(int.from_bytes(bytes.fromhex(photo_id)))
+            photo = np.uint64(int.from_bytes(bytes.fromhex(photo_id)))
         except (ValueError, OverflowError):
             return None
         ids, rows = self._by_id
-        at = int(np.searchsorted(ids, wanted))
-        known = at < len(ids) and ids[at] == wanted and len(photo_id) == 2 * ID_BYTES
+        at = int(np.searchsorted(ids, photo))
+        known = at < len(ids) and ids[at] == photo and len(photo_id) == 2 * ID_BYTES
         return int(rows[at]) if known else None
 
     def photo(self, row: int) -> Photo:
@@ -110,11 +113,11 @@ class View:
         return None if row is None else self.photo(row)
 
     def sha256(self, row: int) -> str:
-        """Hash of a photo's bytes when it was indexed."""
+        """Return the hash of a photo's bytes at the time it was indexed."""
         return str(self.snapshot.hashes[row].tobytes().hex())
 
     def read(self, photo: Photo, max_pixels: int) -> Bytes:
-        """Read a photo's bytes, from inside the folder that was indexed only.
+        """Read a photo's bytes, only from inside the folder that was indexed.
 
         Raises
         ------
@@ -145,18 +148,18 @@ class View:
     def rows_of(self, photos: Iterable[Path]) -> list[int]:
         """Return the rows of photos of this collection."""
         ids, rows = self._by_id
-        wanted = np.array([int(self.id_of(path), 16) for path in photos], np.uint64)
-        return [int(row) for row in rows[np.searchsorted(ids, wanted)]]
+        own = np.array([int(self.id_of(path), 16) for path in photos], np.uint64)
+        return [int(row) for row in rows[np.searchsorted(ids, own)]]
 
 
 class Library:
-    """The index, opened for as long as the server runs.
+    """The index of a running server.
 
     Parameters
     ----------
     sieve : Path
     address : str
-        Of the index.
+        Address of the index.
     """
 
     def __init__(self, sieve: Path, address: str) -> None:
@@ -168,7 +171,7 @@ class Library:
         self._lock = threading.Lock()
 
     def view(self) -> View:
-        """What there is now; other processes may have changed the index.
+        """Return the current state; other processes may have changed the index.
 
         Raises
         ------
@@ -183,33 +186,33 @@ class Library:
             return self._view
 
     def renew(self) -> None:
-        """Take the sieve that stands in its folder now, once everything is ready for it.
+        """Load the sieve from its folder again, and use it when its vectors are ready.
 
         Raises
         ------
         PhotosieveError
-            If it cannot be used; the one before stays in use.
+            If it cannot be used; the old sieve stays in use.
         """
         index = Index(self.address, self.sieve_folder)
-        made = len(index.snapshot)  # now, while searches still go to the old one
-        log.info("a new sieve is in use, for %d photos", made)
+        photos = len(index.snapshot)  # computes the vectors while searches use the old sieve
+        log.info("a new sieve is in use, for %d photos", photos)
         with self._lock:
             self.index = index
 
     def features(self, view: View, photos: Sequence[Path]) -> PhotoFeatures:
-        """Features that the index has of photos; none is opened."""
+        """Return the features of photos from the index; no photo is opened."""
         store = self.index.store
         rows = view.rows_of(photos)
         features = np.zeros((len(rows), store.width), np.float32)
-        for places, found in store.take(view.snapshot.ids[rows]):
-            features[places] = store.matrix(found)
-        more = np.zeros((len(rows), 0, store.width), np.float32)
-        return PhotoFeatures(features, np.arange(len(rows)), (), more)
+        for places, table in store.take(view.snapshot.ids[rows]):
+            features[places] = store.matrix(table)
+        no_views = np.zeros((len(rows), 0, store.width), np.float32)
+        return PhotoFeatures(features, np.arange(len(rows)), (), no_views)
 
     def prepared(self, view: View, dataset: Dataset, labels: Sequence[str]) -> Prepared:
-        """A dataset of photos of the index as features."""
-        found = self.features(view, dataset.photos)
-        return assemble(view.sieve.encoder, dataset, found, labels, words=False)
+        """Return a dataset of indexed photos as features."""
+        features = self.features(view, dataset.photos)
+        return assemble(view.sieve.encoder, dataset, features, labels, words=False)
 
     def _book(self, snapshot: Snapshot) -> LabelBook:
         folders = {
@@ -220,25 +223,22 @@ class Library:
         return LabelBook(self.state / "labels-history.jsonl", folders)
 
     def _key(self) -> bytes:
-        """The secret that ids are made with: the same at each start."""
+        """Return the secret key of the ids; it is made once and stays the same."""
         file = self.state / "ids.key"
         try:
-            self.state.mkdir(parents=True, exist_ok=True)
             if not file.exists():
-                with os.fdopen(
-                    os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-                ) as new:
-                    new.write(secrets.token_bytes(32))
+                with draft_file(file, private=True) as draft:
+                    draft.write(secrets.token_bytes(32))
             return file.read_bytes()
         except OSError as error:
             raise UsageError(
                 f"{self.state} cannot be written ({error.strerror}); "
-                "allow this user to, or copy the index to a place of your own"
+                "allow this user to write it, or copy the index to another folder"
             ) from None
 
 
 def _state_folder(address: str) -> Path:
-    """Where thumbnails, the history of labels and new sieves are kept."""
+    """Folder of thumbnails, the history of labels and new sieves."""
     if is_remote(address):
         name = hashlib.sha256(address.encode()).hexdigest()[:16]
         return cache_folder() / "served" / name

@@ -1,4 +1,4 @@
-"""What the server does and how long it takes, for Prometheus."""
+"""Counts and times of requests, for Prometheus."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ class Measure:
             return
         started, status = time.perf_counter(), 500
 
-        async def noted(message: Message) -> None:
+        async def with_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, with_status)
         finally:
-            # Never a path as it was sent: there is no end of those.
+            # The route, not the path as it was sent: the number of paths has no limit.
             name = getattr(scope.get("route"), "path", "other")
             self.figures.requests.labels(name, str(status)).inc()
             self.figures.seconds.labels(name).observe(time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""The pages that people see."""
+"""The pages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from photosieve.report.page import write_html
-from photosieve.server.answers import service
-from photosieve.server.guard import COOKIE, SESSION_SECONDS, Rules
+from photosieve.server.guard import COOKIE, Rules
+from photosieve.server.service import get_service
 
 templates = Jinja2Templates(Path(__file__).with_name("templates"))
 router = APIRouter(include_in_schema=False)
@@ -21,14 +21,14 @@ REPORT_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "sandbox allow-scripts; frame-ancestors 'none'"
 )
-"""The report is a page of its own: it brings everything along, and reaches nothing."""
+"""Policy of the report, a page with everything inside it."""
 
 
 @router.get("/", response_class=HTMLResponse)
 def home(request: Request) -> Response:
     """Show the page."""
     rules: Rules = request.app.state.rules
-    view = service(request).library.view()
+    view = get_service(request).library.view()
     return templates.TemplateResponse(
         request,
         "page.html.j2",
@@ -44,41 +44,41 @@ def home(request: Request) -> Response:
 
 
 @router.get("/report", response_class=HTMLResponse)
-def evaluation(request: Request) -> Response:
+def report(request: Request) -> Response:
     """Show the evaluation on the photos that are kept for testing."""
-    served = service(request)
-    view = served.library.view()
-    found = served.evaluation(view)
-    if found is None:
+    service = get_service(request)
+    view = service.library.view()
+    evaluation = service.evaluation(view)
+    if evaluation is None:
         return templates.TemplateResponse(
             request, "untested.html.j2", {"tuning": view.sieve.tuning, "trained": view.sieve.labels}
         )
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "report.html"
-        write_html(found, page)
+        write_html(evaluation, page)
         return HTMLResponse(
             page.read_text("utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
         )
 
 
 @router.get("/login", response_class=HTMLResponse)
-def ask(request: Request) -> Response:
-    """Show where to log in."""
+def login_form(request: Request) -> Response:
+    """Show the login page."""
     return templates.TemplateResponse(request, "login.html.j2", {"wrong": False})
 
 
 @router.post("/login", response_class=HTMLResponse)
 def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") -> Response:
-    """Check the token, and remember it in a cookie that only this server can make."""
+    """Check the token, and store a signed cookie."""
     rules: Rules = request.app.state.rules
-    if rules.token is not None and not rules.knows(token):
+    if rules.token is not None and not rules.accepts(token):
         return templates.TemplateResponse(request, "login.html.j2", {"wrong": True}, 401)
     answer = RedirectResponse("/", 303)
     if rules.token is not None:
         answer.set_cookie(
             COOKIE,
             rules.signer().sign("logged in").decode(),
-            max_age=SESSION_SECONDS,
+            max_age=rules.session_seconds,
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",
@@ -88,7 +88,7 @@ def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") ->
 
 @router.post("/logout")
 def logout() -> Response:
-    """Forget the cookie."""
+    """Delete the cookie."""
     answer = RedirectResponse("/login", 303)
     answer.delete_cookie(COOKIE)
     return answer

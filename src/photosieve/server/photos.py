@@ -1,4 +1,4 @@
-"""Endpoints that find and show photos."""
+"""Endpoints that search and show photos."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
 from photosieve.index.scope import rows_in_scope
-from photosieve.server.answers import ERRORS, item, photo_of, service
 from photosieve.server.library import View
-from photosieve.server.problems import Problem
+from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import (
-    Alike,
-    AlikePhoto,
-    Answer,
-    FoundPhoto,
-    Group,
+    Building,
     Health,
     PhotoId,
     PhotoItem,
     PhotoList,
-    TermRead,
+    RankedPhoto,
+    SearchAnswer,
+    SimilarPhoto,
+    SimilarPhotos,
+    TermReading,
 )
+from photosieve.server.service import find_photo, get_service, photo_fields
 from photosieve.server.thumbnails import thumbnail, whole
 from photosieve.sieve.answer import Hit, SearchResult
 
-NEAREST = 60
-"""Photos behind the cut that an answer shows at most."""
+MAX_NEAREST = 60
+"""Most photos behind the cut in an answer."""
 
 router = APIRouter(responses=ERRORS)
 
-Offset = Annotated[int, Query(ge=0, le=10**9, description="Where to begin.")]
-Limit = Annotated[int, Query(ge=1, le=500, description="How many photos to return at most.")]
+Offset = Annotated[int, Query(ge=0, le=10**9, description="Number of photos to skip.")]
+Limit = Annotated[int, Query(ge=1, le=500, description="Most photos to return.")]
 Groups = Annotated[
     list[Annotated[str, Query(max_length=500)]],
-    Query(description="Buildings to look in; all of them by default.", max_length=100),
+    Query(description="Buildings to search; all by default.", max_length=100),
 ]
 
 
-def _found(view: View, hits: Sequence[Hit], *, kept: bool) -> list[FoundPhoto]:
-    found = []
+def _ranked(view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
+    photos = []
     for hit in hits:
         photo = view.find(view.id_of(hit.path))
         if photo is not None:
-            found.append(
-                FoundPhoto(
-                    **item(view, photo),
+            photos.append(
+                RankedPhoto(
+                    **photo_fields(view, photo),
                     kept=kept,
                     probability=round(hit.probability, 6),
                     score=round(hit.score, 6),
@@ -61,7 +61,7 @@ def _found(view: View, hits: Sequence[Hit], *, kept: bool) -> list[FoundPhoto]:
                     terms=[round(value, 6) for value in hit.terms],
                 )
             )
-    return found
+    return photos
 
 
 def _next(request: Request, offset: int, limit: int, total: int) -> str | None:
@@ -71,8 +71,8 @@ def _next(request: Request, offset: int, limit: int, total: int) -> str | None:
     return f"{request.url.path}?{urlencode([*kept, ('offset', offset + limit), ('limit', limit)])}"
 
 
-def _threshold(result: SearchResult) -> float:
-    """The probability that parts what matches from the rest; where lists differ, the lowest."""
+def lowest_match(result: SearchResult) -> float:
+    """Return the lowest probability of a match; the lowest of all where buildings differ."""
     kept = min((hit.probability for hit in result.hits), default=None)
     low = max(result.cut.gate if kept is None else min(result.cut.gate, kept), result.cut.floor)
     return float(min(max(low, 0.0), 1.0))
@@ -100,81 +100,79 @@ def search(
     threshold: Annotated[
         float | None,
         Query(
-            ge=0, le=1, description="Keep what is at least so probable, instead of the learned cut."
+            ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."
         ),
     ] = None,
     offset: Offset = 0,
     limit: Limit = 100,
     nearest: Annotated[
-        int, Query(ge=0, le=NEAREST, description="How many of the best others to return.")
+        int, Query(ge=0, le=MAX_NEAREST, description="Most photos behind the cut to return.")
     ] = 20,
-) -> Answer:
-    """Return what matches, all of it and nothing else, best first; possibly nothing."""
+) -> SearchAnswer:
+    """Return all photos that match and no others, best first; possibly none."""
     if where and re.search(r"\broot\b", re.sub("'[^']*'", "", where), re.IGNORECASE):
-        # Whether a guess of it is right would show in what is found.
-        raise Problem(400, "a condition may not ask where folders are; leave root out")
-    served = service(request)
-    view = served.library.view()
-    with served.searching():
-        result = served.library.index.search(
+        # The result would confirm or refute guesses of a folder.
+        raise ApiError(400, "a condition may not ask where folders are; leave root out")
+    service = get_service(request)
+    view = service.library.view()
+    with service.searching():
+        result = service.library.index.search(
             q,
             within=group,
             where=where,
             cut=None if threshold is None else Cut.threshold(threshold),
             hidden=max(nearest, 1),
         )
-    return Answer(
+    return SearchAnswer(
         query=q,
         matches=len(result),
         looked_at=result.looked_at,
-        threshold=_threshold(result),
+        threshold=lowest_match(result),
         learned=threshold is None,
         terms=[
-            TermRead(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
+            TermReading(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
             for reading in (r.to_dict() for r in result.readings)
         ],
-        photos=_found(view, result.hits[offset : offset + limit], kept=True),
-        nearest=_found(view, result.hidden[:nearest], kept=False),
+        photos=_ranked(view, result.hits[offset : offset + limit], kept=True),
+        nearest=_ranked(view, result.hidden[:nearest], kept=False),
         next=_next(request, offset, limit, len(result)),
     )
 
 
-@router.post("/search/photo", tags=["search"], summary="Find photos like a photo")
+@router.post("/search/photo", tags=["search"], summary="Find similar photos")
 def search_photo(
     request: Request,
-    photo: Annotated[UploadFile | None, File(description="A picture; or give an id.")] = None,
+    photo: Annotated[UploadFile | None, File(description="A picture; or send an id.")] = None,
     id: Annotated[PhotoId | None, Form(description="A photo of the collection.")] = None,
     limit: Annotated[int, Form(ge=1, le=200)] = 24,
-) -> Alike:
-    """Return the photos most like one, which is uploaded and not kept, or is in the collection."""
-    served = service(request)
-    view = served.library.view()
+) -> SimilarPhotos:
+    """Return the photos most similar to an upload, which is not stored, or to a photo's id."""
+    service = get_service(request)
+    view = service.library.view()
     if (photo is None) == (id is None):
-        raise Problem(400, "give either a photo or the id of one")
-    own = None
-    with served.searching():
+        raise ApiError(400, "give either a photo or the id of one")
+    own_row = None
+    with service.searching():
         if photo is not None:
-            vector = served.embed(view, photo.file.read())
+            vector = service.embed(view, photo.file.read())
         else:
-            own = view.row_of(str(id))
-            if own is None:
-                raise Problem(404, "there is no such photo")
-            vector = np.asarray(view.snapshot.vectors[own])
-        found = served.alike(view, vector, limit + 1)
-    return Alike(
+            own_row = find_photo(view, str(id)).row
+            vector = np.asarray(view.snapshot.vectors[own_row])
+        similar = service.similar(view, vector, limit + 1)
+    return SimilarPhotos(
         photos=[
-            AlikePhoto(**item(view, view.photo(row)), score=round(score, 6))
-            for row, score in found
-            if row != own
+            SimilarPhoto(**photo_fields(view, view.photo(row)), score=round(score, 6))
+            for row, score in similar
+            if row != own_row
         ][:limit]
     )
 
 
 @router.get("/groups", tags=["photos"], summary="List the buildings")
-def groups(request: Request) -> list[Group]:
+def groups(request: Request) -> list[Building]:
     """Return every building that has photos."""
-    found = service(request).library.view().snapshot.groups
-    return [Group(name=group.name, photos=group.stop - group.start) for group in found]
+    groups = get_service(request).library.view().snapshot.groups
+    return [Building(name=group.name, photos=group.stop - group.start) for group in groups]
 
 
 @router.get("/photos", tags=["photos"], summary="List photos")
@@ -182,7 +180,8 @@ def photos(
     request: Request,
     group: Groups = [],  # noqa: B006
     labeled: Annotated[
-        bool | None, Query(description="Only photos whose labels are known, or only the others.")
+        bool | None,
+        Query(description="Only photos whose labels are known, or unknown."),
     ] = None,
     label: Annotated[
         str | None, Query(max_length=100, description="Only photos with a label.")
@@ -191,35 +190,34 @@ def photos(
     limit: Limit = 100,
 ) -> PhotoList:
     """Return photos in the order of buildings and names."""
-    served = service(request)
-    view = served.library.view()
+    service = get_service(request)
+    view = service.library.view()
     rows: Sequence[int] | range = range(len(view.snapshot))
     if group:
-        found = rows_in_scope(view.snapshot, served.library.index.store, group, None)
-        rows = np.arange(len(view.snapshot))[found].tolist()
+        scope = rows_in_scope(view.snapshot, service.library.index.store, group, None)
+        rows = np.arange(len(view.snapshot))[scope].tolist()
     if labeled is not None or label is not None:
         listed = view.book.listed()
-        wanted = {path for path, own in listed.items() if label is None or label in own}
-        chosen = set(view.rows_of(path for path in wanted if view.has(path)))
-        keep = labeled is not False
-        rows = [row for row in rows if (row in chosen) == keep]
-    part = rows[offset : offset + limit]
+        paths = [path for path, own in listed.items() if label is None or label in own]
+        chosen = set(view.rows_of(path for path in paths if view.has(path)))
+        rows = [row for row in rows if (row in chosen) == (labeled is not False)]
+    page = rows[offset : offset + limit]
     return PhotoList(
         total=len(rows),
-        photos=[PhotoItem(**item(view, view.photo(int(row)))) for row in part],
+        photos=[PhotoItem(**photo_fields(view, view.photo(int(row)))) for row in page],
         next=_next(request, offset, limit, len(rows)),
     )
 
 
 @router.get("/photos/{photo_id}", tags=["photos"], summary="Get a photo", response_class=Response)
-def photo(request: Request, photo_id: PhotoId) -> Response:
-    """Return the picture, as it is or, if browsers do not show its format, as JPEG."""
-    view = service(request).library.view()
-    found = photo_of(view, photo_id)
-    tag = f'"{view.sha256(found.row)}"'
+def get_photo(request: Request, photo_id: PhotoId) -> Response:
+    """Return the picture; as JPEG if browsers do not show its format."""
+    view = get_service(request).library.view()
+    photo = find_photo(view, photo_id)
+    tag = f'"{view.sha256(photo.row)}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=_cached(tag))
-    data, kind = whole(view, found, DEFAULT_MAX_PIXELS)
+    data, kind = whole(view, photo, DEFAULT_MAX_PIXELS)
     return Response(data, media_type=kind, headers=_cached(tag))
 
 
@@ -229,36 +227,36 @@ def photo(request: Request, photo_id: PhotoId) -> Response:
     summary="Get a small picture of a photo",
     response_class=Response,
 )
-def small_photo(
+def get_thumbnail(
     request: Request,
     photo_id: PhotoId,
     v: Annotated[
         str | None,
-        Query(max_length=64, description="Version; with it the answer may be kept for ever."),
+        Query(max_length=64, description="Version; with it, clients may store the answer forever."),
     ] = None,
 ) -> Response:
-    """Return a JPEG of 480 pixels on its longer side, which is made once."""
-    served = service(request)
-    view = served.library.view()
-    found = photo_of(view, photo_id)
-    digest = view.sha256(found.row)
+    """Return a JPEG of at most 480 pixels on its longer side."""
+    service = get_service(request)
+    view = service.library.view()
+    photo = find_photo(view, photo_id)
+    digest = view.sha256(photo.row)
     tag = f'"{digest}-small"'
-    headers = _cached(tag, for_ever=v is not None and v == digest[:8])
+    headers = _cached(tag, forever=v is not None and v == digest[:8])
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    file = thumbnail(view, found, served.library.state / "thumbnails", DEFAULT_MAX_PIXELS)
+    file = thumbnail(view, photo, service.library.state / "thumbnails", DEFAULT_MAX_PIXELS)
     return FileResponse(file, media_type="image/jpeg", headers=headers)
 
 
-def _cached(tag: str, *, for_ever: bool = False) -> dict[str, str]:
-    how = "private, max-age=31536000, immutable" if for_ever else "private, no-cache"
-    return {"ETag": tag, "Cache-Control": how}
+def _cached(tag: str, *, forever: bool = False) -> dict[str, str]:
+    policy = "private, max-age=31536000, immutable" if forever else "private, no-cache"
+    return {"ETag": tag, "Cache-Control": policy}
 
 
-@router.get("/health", tags=["operation"], summary="Whether the server is well")
+@router.get("/health", tags=["operation"], summary="Check the server")
 def health(request: Request) -> Health:
     """Return 200 while searches can be answered."""
-    view = service(request).library.view()
+    view = get_service(request).library.view()
     return Health(status="ok", photos=len(view.snapshot), labels=len(view.sieve.labels))
 
 
@@ -271,8 +269,8 @@ def health(request: Request) -> Health:
 )
 def metrics(request: Request) -> Response:
     """Return requests, times and the size of the collection in Prometheus's text format."""
-    served, figures = service(request), request.app.state.figures
-    view, newest = served.library.view(), served.jobs.newest
+    service, figures = get_service(request), request.app.state.figures
+    view, newest = service.library.view(), service.jobs.newest
     figures.photos.set(len(view.snapshot))
     figures.labels.set(len(view.sieve.labels))
     figures.training.set(newest is not None and newest.state == "running")

@@ -1,4 +1,4 @@
-"""Errors as a client sees them: problem details, RFC 9457, in one sentence and without a path."""
+"""Errors as problem details (RFC 9457): one sentence each, without a path of this machine."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from photosieve.errors import LabelsError, PhotoError, PhotosieveError, TrainingError, UsageError
+from photosieve.server.schemas import ProblemDetails
 
 log = logging.getLogger("photosieve")
 
@@ -22,10 +23,31 @@ STATUS: dict[type[PhotosieveError], int] = {
     TrainingError: 409,
     PhotoError: 410,
 }
-"""What an error of the library means to a client; of any other the fault is here."""
+"""Status for each error of the library; any other error has 503."""
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {
+        "model": ProblemDetails,
+        "content": {"application/problem+json": {}},
+        "description": text,
+    }
+    for code, text in {
+        400: "The request makes no sense; the sentence says why.",
+        401: "A token is missing or wrong.",
+        403: "This may not be changed, or the request came from another site.",
+        404: "There is no such thing.",
+        409: "This does not go with the current state.",
+        410: "The photo cannot be read any more.",
+        413: "The request is larger than it may be.",
+        422: "A value has the wrong form.",
+        429: "Too many requests; `Retry-After` says when to come back.",
+        503: "The collection cannot be used now.",
+    }.items()
+}
+"""Errors that any endpoint may answer with, for the OpenAPI document."""
 
 
-class Problem(Exception):
+class ApiError(Exception):
     """Ends a request with a status and one sentence."""
 
     def __init__(self, status: int, detail: str) -> None:
@@ -33,8 +55,10 @@ class Problem(Exception):
         self.status, self.detail = status, detail
 
 
-def problem(status: int, detail: str, *, retry: int | None = None, **more: Any) -> Response:
-    """Make the answer for a problem."""
+def problem_response(
+    status: int, detail: str, *, retry: int | None = None, **more: Any
+) -> Response:
+    """Return problem details as an HTTP response."""
     headers = {"Retry-After": str(retry)} if retry is not None else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
@@ -48,57 +72,57 @@ def problem(status: int, detail: str, *, retry: int | None = None, **more: Any) 
 
 
 def without_folders(text: str, folders: Iterable[str]) -> str:
-    """Take folders of this machine out of a sentence; names of files stay."""
+    """Remove folders of this machine from a sentence; names of files stay."""
     for folder in sorted(set(folders), key=len, reverse=True):
         text = text.replace(f"{folder.rstrip('/')}/", "").replace(folder, "the collection")
     return text
 
 
 def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
-    """Answer every error that escapes an endpoint as a problem.
+    """Answer every error that an endpoint raises with problem details.
 
     Parameters
     ----------
     app : FastAPI
     folders : callable
-        Returns the places that no answer names.
+        Returns the folders that no answer may name.
     """
 
-    @app.exception_handler(Problem)
-    async def ended(_: Request, error: Problem) -> Response:
-        return problem(error.status, error.detail)
+    @app.exception_handler(ApiError)
+    async def api_error(_: Request, error: ApiError) -> Response:
+        return problem_response(error.status, error.detail)
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
+    async def http_error(_: Request, error: HTTPException) -> Response:
         allowed = (
             {"Allow": error.headers["Allow"]} if error.headers and "Allow" in error.headers else {}
         )
-        answer = problem(error.status_code, str(error.detail))
+        answer = problem_response(error.status_code, str(error.detail))
         answer.headers.update(allowed)
         return answer
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
+    async def invalid_request(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
         errors = [
             {"where": list(map(str, e["loc"])), "what": str(e["msg"])} for e in error.errors()
         ]
-        return problem(422, f"{where}: {first['msg']}", errors=errors[:20])
+        return problem_response(422, f"{where}: {first['msg']}", errors=errors[:20])
 
     @app.exception_handler(PhotosieveError)
-    async def known(_: Request, error: PhotosieveError) -> Response:
+    async def library_error(_: Request, error: PhotosieveError) -> Response:
         status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 503)
-        if status == 503:  # its sentence is for who runs the server: it may name files
+        if status == 503:  # the sentence is for the administrator: it may name files
             log.error("%s", error)
-            return problem(
+            return problem_response(
                 503, "the collection cannot be used now; the server's log says why", retry=30
             )
         if isinstance(error, PhotoError):
-            return problem(status, f"the photo cannot be shown: {error.reason}")
-        return problem(status, without_folders(str(error), folders()))
+            return problem_response(status, f"the photo cannot be shown: {error.reason}")
+        return problem_response(status, without_folders(str(error), folders()))
 
     @app.exception_handler(Exception)
-    async def bug(request: Request, error: Exception) -> Response:
+    async def unexpected_error(request: Request, error: Exception) -> Response:
         log.error("%s %s", request.method, request.url.path, exc_info=error)
-        return problem(500, "something went wrong here; the server's log has the details")
+        return problem_response(500, "something went wrong here; the server's log has the details")

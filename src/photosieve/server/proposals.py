@@ -1,4 +1,4 @@
-"""Which photos to label next: those near the cut, and unlike each other."""
+"""Choose photos to label next: near the cut, and unlike each other."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ SHORT_LIST = 20
 
 def propose(
     vectors: Float32Array,
-    seen: Float32Array,
+    labeled: Float32Array,
     count: int,
     doubt: NDArray[np.float64] | None = None,
 ) -> list[int]:
-    """Choose photos whose labels would teach most.
+    """Choose the most informative photos to label.
 
-    Where a model can say what it doubts, the photos nearest to a cut make a short list: uncertainty
-    sampling (Lewis and Gale 1994, "A sequential algorithm for training text classifiers"). From it,
-    or from all, each next photo is the one farthest from all that were chosen or labeled before:
-    farthest-first traversal (Gonzalez 1985), as in core-set selection (Sener and Savarese 2018,
+    With `doubt`, the photos closest to a cut are a short list: uncertainty sampling (Lewis and Gale
+    1994, "A sequential algorithm for training text classifiers"). From the short list, or from all
+    photos, each next photo is the one farthest from those chosen or labeled before: farthest-first
+    traversal (Gonzalez 1985), as in core-set selection (Sener and Savarese 2018,
     arXiv:1708.00489).
 
     Parameters
     ----------
     vectors : array (n, d)
-        Unit vectors of the photos in question.
-    seen : array (m, d)
+        Unit vectors of the candidates.
+    labeled : array (m, d)
         Unit vectors of the photos that have labels.
     count : int
-        How many to choose, at most.
+        Most photos to choose.
     doubt : array (n,), optional
-        How near each photo is to a cut, larger is nearer.
+        Closeness of each photo to a cut; larger is closer.
 
     Returns
     -------
     list of int
-        Rows of `vectors`, the most useful first.
+        Rows of `vectors`, the most informative first.
     """
     among = np.arange(len(vectors))
     if doubt is not None:
@@ -47,8 +47,8 @@ def propose(
     candidates = vectors[among]
     if not len(candidates):
         return []
-    if len(seen):
-        nearest = np.max([candidates @ vector for vector in seen[-1000:]], axis=0)
+    if len(labeled):
+        nearest = np.max([candidates @ vector for vector in labeled[-1000:]], axis=0)
     else:  # the most typical photo first
         nearest = -(candidates @ candidates.mean(0))
     chosen: list[int] = []
@@ -56,6 +56,8 @@ def propose(
         row = int(nearest.argmin())
         chosen.append(int(among[row]))
         likeness = candidates @ candidates[row]
-        nearest = likeness if not len(seen) and len(chosen) == 1 else np.maximum(nearest, likeness)
+        nearest = (
+            likeness if not len(labeled) and len(chosen) == 1 else np.maximum(nearest, likeness)
+        )
         nearest[row] = np.inf
     return chosen

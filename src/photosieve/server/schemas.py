@@ -1,4 +1,4 @@
-"""What requests and answers of the API look like."""
+"""Requests and answers of the API."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PhotoId = Annotated[
     str,
     StringConstraints(pattern="^[0-9a-f]{16}$"),
     Field(
-        description="Stands for a photo; says nothing of where it is.",
+        description="Opaque name of a photo, without its path.",
         examples=["6f1c0b9a4d2e8f37"],
     ),
 ]
@@ -18,68 +18,68 @@ Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class PhotoItem(BaseModel):
-    """A photo with what is known of it."""
+    """A photo and its labels."""
 
     id: PhotoId
     name: str = Field(description="Its file name.", examples=["photo-09.jpg"])
     group: str = Field(description="Its building.", examples=["fountain-square-3"])
     labels: list[str] | None = Field(
-        description="Its labels; null if it is not listed, so that they are unknown.",
+        description="Its labels; null if they are unknown, since no labels file lists the photo.",
         examples=[["sofa", "window"]],
     )
-    test: bool = Field(description="Whether it is kept for testing and never learned from.")
-    photo: str = Field(description="Where its picture is.", examples=["/photos/6f1c0b9a4d2e8f37"])
+    test: bool = Field(description="Whether it is kept for testing and left out of training.")
+    photo: str = Field(description="Address of the picture.", examples=["/photos/6f1c0b9a4d2e8f37"])
     thumbnail: str = Field(
-        description="Where a small one is, of 480 pixels at most.",
+        description="Address of a small picture, of at most 480 pixels.",
         examples=["/thumbnails/6f1c0b9a4d2e8f37?v=9c2d"],
     )
 
 
-class FoundPhoto(PhotoItem):
+class RankedPhoto(PhotoItem):
     """A photo in the answer to a query."""
 
     kept: bool = Field(description="Whether it matches.")
-    probability: float = Field(description="That it matches.", examples=[0.96])
+    probability: float = Field(description="Probability that it matches.", examples=[0.96])
     score: float = Field(description="Cosine similarity of photo and query.", examples=[0.41])
-    reason: str = Field(description="What the cut says about it.")
+    reason: str = Field(description="Why the cut keeps it or not.")
     terms: list[float] = Field(description="The probability for each term of the query.")
 
 
-class TermRead(BaseModel):
-    """How a term of a query is understood."""
+class TermReading(BaseModel):
+    """The meaning of one term of a query."""
 
     term: str
-    label: str | None = Field(description="The label that it is; null for any other word.")
+    label: str | None = Field(description="The label of that name; null for any other word.")
     nearest: str = Field(description="The label nearest in meaning.")
     affinity: float = Field(description="Cosine to that label.")
 
 
-class Answer(BaseModel):
+class SearchAnswer(BaseModel):
     """The answer to a query."""
 
     query: str
-    matches: int = Field(description="How many photos match.", examples=[1])
-    looked_at: int = Field(description="How many were in question.", examples=[9])
-    threshold: float = Field(description="Probability from which on a photo matched.")
+    matches: int = Field(description="Number of photos that match.", examples=[1])
+    looked_at: int = Field(description="Number of photos that were searched.", examples=[9])
+    threshold: float = Field(description="Lowest probability of a match.")
     learned: bool = Field(
-        description="Whether that is the learned cut, and not one from the request."
+        description="Whether the threshold is the learned cut, not one from the request."
     )
-    terms: list[TermRead]
-    photos: list[FoundPhoto] = Field(description="What matches, best first, from `offset` on.")
-    nearest: list[FoundPhoto] = Field(description="The best of what does not match.")
-    next: str | None = Field(description="Where the rest of what matches is.")
+    terms: list[TermReading]
+    photos: list[RankedPhoto] = Field(description="Matches, best first, from `offset` on.")
+    nearest: list[RankedPhoto] = Field(description="The closest photos that do not match.")
+    next: str | None = Field(description="Address of the next matches; null after the last.")
 
 
-class Alike(BaseModel):
-    """Photos like a photo."""
+class SimilarPhoto(PhotoItem):
+    """A photo that is similar to another."""
 
-    photos: list[AlikePhoto]
+    score: float = Field(description="Cosine similarity of the two photos.", examples=[0.83])
 
 
-class AlikePhoto(PhotoItem):
-    """A photo like another."""
+class SimilarPhotos(BaseModel):
+    """Photos that are similar to a photo."""
 
-    score: float = Field(description="Cosine similarity of the two.", examples=[0.83])
+    photos: list[SimilarPhoto]
 
 
 class PhotoList(BaseModel):
@@ -87,43 +87,43 @@ class PhotoList(BaseModel):
 
     total: int
     photos: list[PhotoItem]
-    next: str | None = Field(description="Where the rest is.")
+    next: str | None = Field(description="Address of the next photos; null after the last.")
 
 
-class Group(BaseModel):
+class Building(BaseModel):
     """A building."""
 
     name: str
     photos: int
 
 
-class LabelsOf(BaseModel):
-    """All labels, and those of photos if some were asked for."""
+class LabelList(BaseModel):
+    """All labels, and the labels of the photos in the request."""
 
     labels: dict[str, int] = Field(
-        description="Photos that have each label, the most frequent first."
+        description="Number of photos with each label, the most frequent first."
     )
-    learned: dict[str, int] = Field(description="Photos per label that the sieve was trained on.")
-    listed: int = Field(description="Photos whose labels are known.")
+    learned: dict[str, int] = Field(description="Training photos of the sieve with each label.")
+    listed: int = Field(description="Number of photos whose labels are known.")
     photos: list[PhotoItem]
 
 
 class SetLabels(BaseModel):
-    """New labels of photos: all of them are set, or none."""
+    """New labels of photos. Either all photos change, or none."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"photos": {"6f1c0b9a4d2e8f37": ["sofa", "window"]}}]},
     )
     photos: dict[PhotoId, Annotated[list[Label], Field(max_length=200)] | None] = Field(
-        description="For each photo all labels that are true of it; null takes it out of the list.",
+        description="All labels that are true of each photo; null makes its labels unknown.",
         min_length=1,
         max_length=1000,
     )
 
 
 class ChangeLabels(BaseModel):
-    """Labels to add to photos, and to take from them."""
+    """Labels to add to photos, and labels to remove."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -137,11 +137,11 @@ class ChangeLabels(BaseModel):
 class Proposal(PhotoItem):
     """A photo to label."""
 
-    suggested: list[str] = Field(description="Labels that the sieve finds on it: guesses.")
+    suggested: list[str] = Field(description="Labels that the sieve guesses.")
 
 
-class Changed(BaseModel):
-    """What a change changed."""
+class ChangedLabels(BaseModel):
+    """The photos that changed, and the counts of all labels."""
 
     photos: list[PhotoItem]
     labels: dict[str, int]
@@ -152,7 +152,7 @@ class JobState(BaseModel):
 
     id: str = Field(examples=["b5d1a6c2e3f40817"])
     state: Literal["running", "done", "failed", "cancelled", "kept", "dropped"] = Field(
-        description="`done` waits for somebody to keep or drop the new sieve."
+        description="`done` waits until the new sieve is kept or dropped."
     )
     stage: str = Field(examples=["training"])
     done: int
@@ -160,12 +160,12 @@ class JobState(BaseModel):
     started: float = Field(description="Seconds since 1970.")
     error: str | None
     result: dict[str, Any] | None = Field(
-        description="What was learned, with figures before and after on the same unseen photos."
+        description="The new labels, with figures before and after on the same unseen photos."
     )
 
 
 class Health(BaseModel):
-    """That the server is well."""
+    """State of the server."""
 
     status: Literal["ok"]
     photos: int
@@ -173,12 +173,9 @@ class Health(BaseModel):
 
 
 class ProblemDetails(BaseModel):
-    """An error, as RFC 9457 has it."""
+    """An error (RFC 9457)."""
 
     type: str = "about:blank"
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(examples=["there is no such photo"])
-
-
-Alike.model_rebuild()

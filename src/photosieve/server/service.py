@@ -1,4 +1,4 @@
-"""What the endpoints share: the library, the trainings, and work that is worth remembering."""
+"""The state behind the endpoints: the library, the trainings, and the last evaluation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from fastapi import Request
 from numpy.typing import NDArray
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
@@ -16,18 +18,19 @@ from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.server.jobs import Jobs
-from photosieve.server.library import Library, View
-from photosieve.server.problems import Problem
+from photosieve.server.library import Library, Photo, View
+from photosieve.server.problems import ApiError
 from photosieve.sieve.sieve import Sieve
 
-PROPOSED_FROM = 20_000
-"""Photos without labels among which proposals are sought; of more, as many at random."""
+MAX_CANDIDATES = 20_000
+"""Most photos without labels that are compared for proposals; of more, a random sample."""
 
 WAITING_SECONDS = 20
+"""Longest wait for a core."""
 
 
 class Service:
-    """One collection, served.
+    """One collection with its trainings.
 
     Parameters
     ----------
@@ -44,15 +47,15 @@ class Service:
 
     @contextmanager
     def searching(self) -> Iterator[None]:
-        """Wait for a core.
+        """Hold a core during the block.
 
         Raises
         ------
-        Problem
-            If none gets free.
+        ApiError
+            If no core is free in time.
         """
         if not self._cores.acquire(timeout=WAITING_SECONDS):
-            raise Problem(503, "the server is busy; try again in a moment")
+            raise ApiError(503, "the server is busy; try again in a moment")
         try:
             yield
         finally:
@@ -63,8 +66,8 @@ class Service:
 
         Raises
         ------
-        Problem
-            If it is no photo that can be used.
+        ApiError
+            If the photo cannot be used.
         """
         encoder = view.sieve.encoder
         try:
@@ -75,28 +78,28 @@ class Service:
                 max_pixels=DEFAULT_MAX_PIXELS,
             )
         except PhotoError as error:
-            raise Problem(400, f"the upload cannot be used: {error.reason}") from None
-        found = [rows for _, rows in encoder.stream([0], lambda _: [photo], lambda *_: None)]
-        return np.asarray(encoder.head.project_photos(found[0])[0])
+            raise ApiError(400, f"the upload cannot be used: {error.reason}") from None
+        ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
+        return np.asarray(encoder.head.project_photos(features)[0])
 
-    def alike(self, view: View, vector: Float32Array, count: int) -> list[tuple[int, float]]:
-        """Rows of the photos nearest to a unit vector, with their cosines, best first."""
+    def similar(self, view: View, vector: Float32Array, count: int) -> list[tuple[int, float]]:
+        """Rows of the photos closest to a unit vector, with their cosines, best first."""
         scores = np.asarray(view.snapshot.vectors @ vector)
         best = np.argpartition(-scores, min(count, len(scores) - 1))[:count]
         order = best[np.argsort(-scores[best], kind="stable")]
         return [(int(row), float(scores[row])) for row in order]
 
     def unlabeled(self, view: View) -> NDArray[np.intp]:
-        """Rows of photos without labels that could have some, at most `PROPOSED_FROM` of them."""
-        open_rows = np.ones(len(view.snapshot), bool)
+        """Rows of photos without labels that may get labels, at most `MAX_CANDIDATES` of them."""
+        unlabeled = np.ones(len(view.snapshot), bool)
         for group in view.snapshot.groups:
             first = view.photo(group.start).path
             if first.parent not in view.book or view.book.is_test(first):
-                open_rows[group.start : group.stop] = False
-        open_rows[view.rows_of(path for path in view.book.listed() if view.has(path))] = False
-        rows = np.flatnonzero(open_rows)
-        if len(rows) > PROPOSED_FROM:
-            rows = np.sort(np.random.default_rng(0).choice(rows, PROPOSED_FROM, replace=False))
+                unlabeled[group.start : group.stop] = False
+        unlabeled[view.rows_of(path for path in view.book.listed() if view.has(path))] = False
+        rows = np.flatnonzero(unlabeled)
+        if len(rows) > MAX_CANDIDATES:
+            rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
         return rows
 
     def suggested(self, view: View, vectors: Float32Array) -> list[list[str]]:
@@ -110,14 +113,14 @@ class Service:
         ]
 
     def doubt(self, view: View, vectors: Float32Array) -> NDArray[np.float64] | None:
-        """How near each photo, (n, d), is to the cut of some label; None without labels."""
+        """Closeness of each photo, (n, d), to the cut of its closest label; None without labels."""
         sieve = view.sieve
         if not sieve.labels:
             return None
         cut = min(max(sieve.cut.floor, sieve.cut.gate, 1e-6), 1 - 1e-6)
-        found = np.clip(_probabilities(sieve, vectors), 1e-9, 1 - 1e-9)
-        beyond = np.log(found / (1 - found)) - np.log(cut / (1 - cut))
-        return np.asarray(-np.abs(beyond).min(1))
+        probabilities = np.clip(_probabilities(sieve, vectors), 1e-9, 1 - 1e-9)
+        margins = np.log(probabilities / (1 - probabilities)) - np.log(cut / (1 - cut))
+        return np.asarray(-np.abs(margins).min(1))
 
     def evaluation(self, view: View) -> Evaluation | None:
         """Evaluate the sieve on the photos that are kept for testing; None if there are none."""
@@ -130,11 +133,40 @@ class Service:
                     p: view.photo(view.rows_of([p])[0]).group.name for p in listed if view.has(p)
                 }
                 test = view.book.dataset(test=True, groups=groups)
-                found = None
+                evaluation = None
                 if test is not None and labels:
-                    found = view.sieve.evaluate_prepared(self.library.prepared(view, test, labels))
-                self._evaluated = key, found
+                    data = self.library.prepared(view, test, labels)
+                    evaluation = view.sieve.evaluate_prepared(data)
+                self._evaluated = key, evaluation
             return self._evaluated[1]
+
+
+def get_service(request: Request) -> Service:
+    """Return the service of the application that got a request."""
+    service: Service = request.app.state.service
+    return service
+
+
+def find_photo(view: View, photo_id: str) -> Photo:
+    """Return the photo of an id, or answer 404."""
+    photo = view.find(photo_id)
+    if photo is None:
+        raise ApiError(404, "there is no such photo")
+    return photo
+
+
+def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
+    """Return the fields of `photosieve.server.schemas.PhotoItem`."""
+    listed = photo.path.parent in view.book
+    return {
+        "id": photo.id,
+        "name": photo.path.name,
+        "group": photo.group.name,
+        "labels": view.book.labels(photo.path) if listed else None,
+        "test": listed and view.book.is_test(photo.path),
+        "photo": f"/photos/{photo.id}",
+        "thumbnail": f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}",
+    }
 
 
 def _probabilities(sieve: Sieve, vectors: Float32Array) -> NDArray[np.float64]:

@@ -1,9 +1,8 @@
-"""Small pictures of photos, made once and kept."""
+"""Small pictures of photos, made once and stored."""
 
 from __future__ import annotations
 
 import io
-import os
 import threading
 from pathlib import Path
 
@@ -11,18 +10,24 @@ from PIL import Image
 
 from photosieve.data.photos import decode
 from photosieve.server.library import Photo, View
+from photosieve.storage import draft_file
 
 SIDE = 480
 """Pixels on the longer side."""
 
-SHOWN = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
-"""Formats that every browser shows; others are converted."""
+BROWSER_FORMATS = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+}
+"""Formats that every browser shows; other formats are converted."""
 
-_making = threading.BoundedSemaphore(4)  # each holds a decoded photo in memory
+_decoding = threading.BoundedSemaphore(4)  # each holds a decoded photo in memory
 
 
 def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
-    """Return the file of a photo's thumbnail, which is made if there is none.
+    """Return the file of a photo's thumbnail; make it first if it is missing.
 
     Raises
     ------
@@ -33,14 +38,12 @@ def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
     file = folder / name[:2] / f"{name}-{SIDE}.jpg"
     if file.exists():
         return file
-    with _making:
+    with _decoding:
         data = view.read(photo, max_pixels).data
         picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
         picture.thumbnail((SIDE, SIDE))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}")
-        picture.save(draft, "JPEG", quality=82)
-        draft.replace(file)
+        with draft_file(file) as draft:
+            picture.save(draft, "JPEG", quality=82)
     return file
 
 
@@ -54,9 +57,9 @@ def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
     """
     data = view.read(photo, max_pixels).data
     try:
-        with Image.open(io.BytesIO(data), formats=tuple(SHOWN)) as image:
-            return data, SHOWN[str(image.format)]
-    except (OSError, ValueError, SyntaxError):  # another format, or no photo: decode knows
+        with Image.open(io.BytesIO(data), formats=tuple(BROWSER_FORMATS)) as image:
+            return data, BROWSER_FORMATS[str(image.format)]
+    except (OSError, ValueError, SyntaxError):  # another format, or no photo; decode tells which
         pass
     converted = io.BytesIO()
     decode(photo.path, data=data, max_pixels=max_pixels).save(converted, "JPEG", quality=90)

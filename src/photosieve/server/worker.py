@@ -1,7 +1,7 @@
-"""Learning, in a process of its own: searches go on meanwhile, and a crash harms nothing.
+"""Training in a process of its own, so that searches continue and a crash changes nothing.
 
-Reads what to do as one line of JSON on stdin; writes lines of JSON on stdout: ``progress`` while it
-works, then ``result`` or ``error``.
+Reads a task as one line of JSON on stdin. Writes messages as lines of JSON on stdout: ``progress``,
+then ``result`` or ``error``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from photosieve.server.library import Library, View
 from photosieve.sieve.evidence import opened
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import draft_file
 from photosieve.training.features import Prepared, assemble, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
@@ -32,24 +33,24 @@ from photosieve.training.run import Run
 
 
 def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
-    """Train a sieve on all labeled photos but those kept for testing, and save it.
+    """Train a sieve on all labeled photos except those kept for testing, and save it.
 
     Parameters
     ----------
     library : Library
     out : Path
-        Where the new sieve goes.
+        Folder of the new sieve.
     progress : Progress
 
     Returns
     -------
     dict
-        Figures before and after; what was learned from.
+        The new labels, the size of the training set, and figures before and after.
 
     Raises
     ------
     PhotosieveError
-        If there is too little to learn from.
+        If there are too few labels.
     """
     view = library.view()
     groups = view.groups_of_photos
@@ -64,7 +65,7 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
     after.save(out)
     test_set = view.book.dataset(test=True, groups=groups)
     figures = None
-    if not recipe.trains_blocks:  # otherwise the features are those of an opened model
+    if not recipe.trains_blocks:  # trained blocks have other features than the index
         test = None if test_set is None else library.prepared(view, test_set, data.labels)
         if test is not None or len(data.photos) > 1:
             figures = review(before, after, data, test).to_dict()
@@ -82,71 +83,66 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def _objective(before: Sieve) -> str:
-    """What the cut was tuned for; a promise has to be made anew."""
+    """Objective of the old cut. A guarantee does not carry over to a new sieve."""
     return before.tuning.objective if before.guarantee is None else "f1"
 
 
 def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
-    """Features to train on, and the pretrained encoder that they come from."""
+    """Return the training features, and the pretrained encoder that computed them."""
     start = opened(load_encoder(view.sieve.encoder.name), recipe)
     if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
-    if not recipe.more_views:
-        return assemble(
-            start, dataset, library.features(view, dataset.photos), dataset.vocabulary
-        ), start
-    found = _views(start, dataset, view, library.state / "views", progress)
-    return assemble(start, dataset, found, dataset.vocabulary), start
+    if recipe.more_views:
+        features = _views(start, dataset, view, library.state / "views", progress)
+    else:
+        features = library.features(view, dataset.photos)
+    return assemble(start, dataset, features, dataset.vocabulary), start
 
 
 def _views(
     encoder: Encoder, dataset: Dataset, view: View, folder: Path, progress: Progress
 ) -> PhotoFeatures:
-    """Features of photos and of further views of them; those of each photo are kept in a file."""
-    place = folder / encoder.trunk_fingerprint[:16]
-    place.mkdir(parents=True, exist_ok=True)
-    files = [place / f"{view.sha256(row)}.npy" for row in view.rows_of(dataset.photos)]
+    """Return features of photos and of more views of them, each photo stored in a file."""
+    cache = folder / encoder.trunk_fingerprint[:16]
+    files = [cache / f"{view.sha256(row)}.npy" for row in view.rows_of(dataset.photos)]
     missing = [number for number, file in enumerate(files) if not file.exists()]
-    found = photo_features(
+    fresh = photo_features(
         encoder,
         [dataset.photos[number] for number in missing],
         more_views=True,
         max_pixels=DEFAULT_MAX_PIXELS,
         progress=progress,
     )
-    for at, row in enumerate(found.kept.tolist()):
-        file = files[missing[row]]
-        draft = file.with_suffix(f".{os.getpid()}")
-        with draft.open("wb") as stream:
-            np.save(stream, np.concatenate([found.features[at][None], found.more_views[at]]))
-        draft.replace(file)
+    for at, row in enumerate(fresh.kept.tolist()):
+        with draft_file(files[missing[row]]) as file:
+            np.save(file, np.concatenate([fresh.features[at][None], fresh.more_views[at]]))
     kept = np.array([number for number, file in enumerate(files) if file.exists()], np.intp)
     if not len(kept):
         raise TrainingError(f"none of the {len(files)} labeled photos can be read")
     table = np.stack([np.load(files[number]) for number in kept])  # (n, 1 + v, p)
-    return PhotoFeatures(table[:, 0], kept, found.skipped, table[:, 1:])
+    return PhotoFeatures(table[:, 0], kept, fresh.skipped, table[:, 1:])
 
 
 def main() -> None:
-    """Do what stdin says."""
+    """Run the task on stdin."""
     os.nice(10)
-    wish = json.loads(sys.stdin.readline())
-    stdout, sys.stdout = sys.stdout, sys.stderr  # nobody else writes between the lines
+    task = json.loads(sys.stdin.readline())
+    stdout, sys.stdout = sys.stdout, sys.stderr  # libraries may print; only messages go to stdout
 
-    def say(**line: Any) -> None:
-        stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+    def send(**message: Any) -> None:
+        stdout.write(json.dumps(message, ensure_ascii=False) + "\n")
         stdout.flush()
 
     def progress(stage: str, done: int, total: int) -> None:
-        say(progress={"stage": stage.partition(":")[0], "done": done, "total": total})
+        send(progress={"stage": stage.partition(":")[0], "done": done, "total": total})
 
     try:
-        library = Library(Path(wish["sieve"]), wish["index"])
-        say(result=learn(library, Path(wish["out"]), progress))
+        library = Library(Path(task["sieve"]), task["index"])
+        send(result=learn(library, Path(task["out"]), progress))
     except PhotosieveError as error:
-        say(error=str(error))
+        send(error=str(error))
 
 
 if __name__ == "__main__":

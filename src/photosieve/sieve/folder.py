@@ -92,7 +92,6 @@ def draft(folder: Path) -> Iterator[Path]:
     """
     try:
         check_target(folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with draft_folder(folder) as new:
             yield new
     except (OSError, SafetensorError, shutil.Error) as error:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from photosieve.data.label_files import label_key
 from photosieve.decision import metrics
-from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.metrics import Interval, defined
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
@@ -79,7 +79,7 @@ class Review:
 
 
 def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -> Review:
-    """Judge two sieves that share a trunk.
+    """Evaluate two sieves that share a trunk.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -
     """
     if test is not None:
         return Review(
-            _judged(before, test, _scores(before, test)),
-            _judged(after, test, _scores(after, test)),
+            _evaluate(before, test, _scores(before, test)),
+            _evaluate(after, test, _scores(after, test)),
             tested=True,
         )
     old = _scores(before, data)
@@ -107,8 +107,8 @@ def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -
     rows = np.flatnonzero(~np.isnan(after.evidence.scores).any(1))
     held = data.rows(rows)
     return Review(
-        _judged(before, held, old[rows]),
-        _judged(after, held, after.evidence.scores[rows]),
+        _evaluate(before, held, old[rows]),
+        _evaluate(after, held, after.evidence.scores[rows]),
         tested=False,
     )
 
@@ -128,7 +128,7 @@ def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
     return np.asarray(photos @ texts.T, np.float64)
 
 
-def _judged(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:
+def _evaluate(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:
     """Evaluate a sieve on labels, some of which may be other words to it."""
     probabilities, kept = np.zeros(scores.shape), np.zeros(scores.shape, bool)
     groups = data.dataset.groups
@@ -138,14 +138,14 @@ def _judged(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evalua
         probabilities[:, column] = values
         rule = sieve.scorer.cut((reading,), sieve.cut)
         kept[:, column] = rule.keep_by_group(values[:, None], groups)[:, 0]
-    return Evaluation(
+    return evaluate(
+        scores,
+        data.targets,
+        probabilities=probabilities,
+        cut=sieve.cut,
+        kept=kept,
         photos=data.dataset.photos,
         groups=groups,
         labels=data.labels,
-        scores=scores,
-        probabilities=probabilities,
-        relevant=data.targets,
-        kept=kept,
-        trained=dict(sieve.labels),
-        cut=sieve.cut,
+        trained=sieve.labels,
     )

@@ -71,6 +71,7 @@ class Checkpoint:
             If it cannot be written, because the disk is full for example.
         """
         try:
+            self.path.parent.stat()  # a folder that is gone is not made again
             with draft_file(self.path) as file:
                 torch.save({"key": key, "state": dict(state)}, file)
         except (OSError, RuntimeError) as error:

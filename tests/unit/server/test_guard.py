@@ -1,14 +1,12 @@
-"""What the guard does whatever the application behind it: one that takes its time."""
+"""The guard before a slow application."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import pytest
 from limits import RateLimitItemPerMinute
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from photosieve.server import guard
 from photosieve.server.guard import Guard, Rules
 
 Answer = tuple[int, dict[str, str]]
@@ -35,22 +33,20 @@ async def ask(guarded: Guard, path: str = "/search", address: str = "10.0.0.1") 
     return answer
 
 
-def guarded(wait: Callable[[], Awaitable[object]]) -> Guard:
-    """A guard before an application that waits, and says that all is well."""
+def guarded(wait: Callable[[], Awaitable[object]], rules: Rules | None = None) -> Guard:
+    """A guard before an application that waits, and then answers 200."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await wait()
         await PlainTextResponse("well")(scope, receive, send)
 
-    return Guard(app, Rules())
+    return Guard(app, rules or Rules())
 
 
-def test_so_many_requests_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "MOST_AT_ONCE", 3)
-
+def test_so_many_requests_are_answered_at_once() -> None:
     async def play() -> None:
         gate = asyncio.Event()
-        server = guarded(gate.wait)
+        server = guarded(gate.wait, Rules(max_at_once=3))
         waiting = [asyncio.create_task(ask(server)) for _ in range(3)]
         await asyncio.sleep(0)
         status, headers = await ask(server)
@@ -62,26 +58,23 @@ def test_so_many_requests_are_answered_at_once(monkeypatch: pytest.MonkeyPatch) 
     asyncio.run(play())
 
 
-def test_what_takes_too_long_is_given_up_but_for_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SECONDS", 0.01)
-
+def test_slow_answers_are_given_up_except_events() -> None:
     async def play() -> None:
-        server = guarded(lambda: asyncio.sleep(0.05))
+        server = guarded(lambda: asyncio.sleep(0.05), Rules(max_seconds=0.01))
         status, headers = await ask(server)
         assert (status, headers["retry-after"]) == (503, "5")
         assert headers["x-content-type-options"] == "nosniff"
         assert (await ask(server, "/jobs/1/events"))[0] == 200
-        assert (await ask(server))[0] == 503  # what was given up is not under way any more
+        assert (await ask(server))[0] == 503  # a request that was given up takes no room
 
     asyncio.run(play())
 
 
-def test_each_address_has_its_own_measure(monkeypatch: pytest.MonkeyPatch) -> None:
-    few = RateLimitItemPerMinute(2)
-    monkeypatch.setattr(guard, "LIMITS", {**guard.LIMITS, "all": few})
+def test_each_address_has_its_own_limit() -> None:
+    rules = Rules(limits={"all": RateLimitItemPerMinute(2)})
 
     async def play() -> None:
-        server = guarded(lambda: asyncio.sleep(0))
+        server = guarded(lambda: asyncio.sleep(0), rules)
         assert [(await ask(server))[0] for _ in range(3)] == [200, 200, 429]
         assert (await ask(server, address="10.0.0.2"))[0] == 200
 

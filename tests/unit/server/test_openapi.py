@@ -1,4 +1,4 @@
-"""Whatever is sent to any endpoint, the answer is one that the API's own description has."""
+"""Every answer to any request is one that the OpenAPI document describes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,12 +18,10 @@ from schemathesis.specs.openapi.checks import (
 from photosieve.data.dataset import Dataset
 from photosieve.index.index import Index
 from photosieve.server.app import create_app
-from photosieve.server.guard import LIMITS
+from photosieve.server.guard import LIMITS, Rules
 from photosieve.server.library import Library
-from photosieve.sieve import saved as storage
 from photosieve.sieve.sieve import Sieve
 from tests.conftest import QUICK, FakeEncoder, write_building
-from tests.library import fake_by_name
 
 CHECKS = (
     not_a_server_error,
@@ -33,7 +31,7 @@ CHECKS = (
 )
 
 LEFT_OUT = {"/train", "/metrics"}
-"""What starts a process, and what is no JSON."""
+"""Starts a process; is no JSON."""
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +39,13 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseSchema]:
     folder = tmp_path_factory.mktemp("api")
     write_building(folder / "photos" / "house-1", "train_labels.json", seed=1)
     write_building(folder / "photos" / "house-2", "test_labels.json", seed=2)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "load_encoder", fake_by_name)
-        patch.setattr("photosieve.server.guard.LIMITS", dict.fromkeys(LIMITS, LIMITS["all"]))
-        dataset = Dataset.load(folder / "photos" / "house-1")
-        Sieve.fit(dataset, FakeEncoder(), recipe=QUICK).save(folder / "sieve")
-        Index(folder / "index").update(folder / "sieve", folder / "photos")
-        app = create_app(Library(folder / "sieve", str(folder / "index")))
-        yield schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
-        app.state.service.jobs.close()
+    dataset = Dataset.load(folder / "photos" / "house-1")
+    Sieve.fit(dataset, FakeEncoder(), recipe=QUICK).save(folder / "sieve")
+    Index(folder / "index").update(folder / "sieve", folder / "photos")
+    rules = Rules(limits=dict.fromkeys(LIMITS, LIMITS["all"]))
+    app = create_app(Library(folder / "sieve", str(folder / "index")), rules)
+    yield schemathesis.openapi.from_asgi("/openapi.json", app, headers={"Host": "127.0.0.1"})
+    app.state.service.jobs.close()
 
 
 def test_every_answer_is_as_described(api: BaseSchema) -> None:

@@ -28,7 +28,7 @@ def test_one_of_each_theme_comes_before_a_second_of_any(seed: int) -> None:
     assert themes_of(chosen, 50) == set(range(6))
 
 
-def test_what_is_labelled_is_not_asked_again() -> None:
+def test_labeled_themes_are_not_proposed_again() -> None:
     vectors = themes(5, 20)
     labeled = themes(5, 20, seed=1)[:40]  # the first two themes
     assert themes_of(propose(vectors, labeled, 3), 20) == {2, 3, 4}

@@ -1,6 +1,6 @@
 "use strict";
-// The rule of cut.py and the figures of evaluate.py once more, for a reader who moves the cut.
-// Nothing here touches the page; tests hold it against Python's answers.
+// The cut of decision/cut.py and the figures of decision/evaluation.py, for a reader who moves the
+// cut. Nothing here changes the page; tests compare the results with those of Python.
 
 /** Fraction by which a probability is lower than the one before it; a fall from zero is infinite. */
 function fall(previous, current) {
@@ -8,7 +8,7 @@ function fall(previous, current) {
   return previous === 0 ? Infinity : (previous - current) / Math.abs(previous);
 }
 
-/** How many photos of a list, best first, are in its result: they are always the first ones. */
+/** Number of photos of a list, best first, that the cut keeps; these are always the first ones. */
 function countKept(ranked, cut) {
   if (ranked.length === 0 || ranked[0] < cut.gate) return 0;
   let kept = 1;
@@ -55,7 +55,7 @@ function ratios({ tp, fp, fn }) {
   };
 }
 
-/** What a cut does over all questions: for each label, both averages, and how "none" was used. */
+/** Figures of a cut over all questions: per label, both averages, and the use of "none". */
 function measure(questions, cut) {
   const labels = [];
   const total = { tp: 0, fp: 0, fn: 0 };
@@ -63,12 +63,12 @@ function measure(questions, cut) {
   for (const { label, probabilities, right } of questions) {
     const kept = countKept(probabilities, cut);
     const matches = right.filter(Boolean).length;
-    const found = right.slice(0, kept).filter(Boolean).length;
+    const hits = right.slice(0, kept).filter(Boolean).length;
     const counts = (labels[label] ??= { tp: 0, fp: 0, fn: 0 });
     for (const sum of [counts, total]) {
-      sum.tp += found;
-      sum.fp += kept - found;
-      sum.fn += matches - found;
+      sum.tp += hits;
+      sum.fp += kept - hits;
+      sum.fn += matches - hits;
     }
     empty[matches ? "answerable" : "asked"] += 1;
     if (kept === 0) empty[matches ? "wrong" : "right"] += 1;

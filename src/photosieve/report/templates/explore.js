@@ -1,4 +1,4 @@
-// The sliders: each moves one number of the cut, and what follows from the cut is drawn anew.
+// The sliders: each moves one number of the cut; figures and lists are then drawn again.
 (() => {
   const data = JSON.parse(document.getElementById("decisions").textContent);
   const learned = { ...data.cut, drop: data.cut.drop ?? Infinity };

@@ -1,4 +1,4 @@
-// Requests to the server. What goes wrong comes back as an Error with one sentence for people.
+// Requests to the server. A failed request throws an Error with one sentence for people.
 
 export async function ask(path, { method = "GET", body, signal } = {}) {
   let answer;
@@ -16,9 +16,9 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
   if (answer.status === 401) {
     location.assign("/login");
   }
-  const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(found.detail || `The server answers ${answer.status}.`);
-  return found;
+  const data = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(data.detail || `The server answers ${answer.status}.`);
+  return data;
 }
 
 export function alike(id, signal) {
@@ -27,7 +27,7 @@ export function alike(id, signal) {
   return fetch("/search/photo", { method: "POST", body: form, signal }).then((answer) => answer.json());
 }
 
-// Make an element; children may be elements or texts. Nothing is ever read as HTML.
+// Make an element; children may be elements or texts. Text is never read as HTML.
 export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -43,7 +43,7 @@ export const byId = (id) => document.getElementById(id);
 export const canChange = () => !document.body.dataset.readOnly;
 export const sameLabel = (a, b) => a.trim().toLowerCase() === b.trim().toLowerCase();
 
-// Say something for a few seconds, with an action if there is one.
+// Show a message for a few seconds, with an optional action.
 let fading;
 export function toast(text, action, act) {
   const box = byId("toast");

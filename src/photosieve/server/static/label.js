@@ -1,4 +1,4 @@
-// Labeling: the photos that teach most, one after the other.
+// Labeling: the most informative photos, one after the other.
 
 import { ask, byId, canChange, make } from "./api.js";
 import * as labels from "./labels.js";
@@ -16,7 +16,7 @@ export async function begin() {
 async function next() {
   const place = byId("labeling");
   if (!waiting.length) {
-    place.replaceChildren(make("p", { class: "soft" }, "Looking for photos that teach most…"));
+    place.replaceChildren(make("p", { class: "soft" }, "Choosing the most informative photos…"));
     try {
       waiting = await ask("/proposals?limit=12");
     } catch (error) {
@@ -36,7 +36,7 @@ async function next() {
   const side = make("div", { class: "side" },
     make("h1", {}, "What is on this photo?"),
     make("p", { class: "soft" }, `${photo.group} · ${photo.name}. ${done ? `${done} labeled so far.` : ""}`),
-    make("p", {}, guesses ? "What is marked is a guess: correct it. " : "", "Name all that you want to search for: what you leave out counts as absent."),
+    make("p", {}, guesses ? "The marked labels are guesses: correct them. " : "", "Add every label that you want to search for: all others count as absent."),
     editor(photo, photo.suggested, async (own) => {
       if (await labels.set(photo.id, own)) { done += 1; await next(); }
     }, "Save, and next"),

@@ -1,4 +1,4 @@
-// Labels of photos: one place that changes them, and tells everybody who shows them.
+// Labels of photos: all changes go through this module, which notifies its listeners.
 
 import { ask, byId, failed, make, toast } from "./api.js";
 
@@ -7,7 +7,7 @@ let changes = 0;
 
 export const onChange = (listener) => listeners.push(listener);
 
-function tell(changed) {
+function notify(changed) {
   const known = Object.entries(changed.labels);
   byId("known").replaceChildren(...known.map(([label]) => make("option", { value: label })));
   const pressed = byId("query").value.trim().toLowerCase();
@@ -18,12 +18,12 @@ function tell(changed) {
   for (const listener of listeners) listener(changed.photos);
 }
 
-async function change(path, method, body, said) {
+async function change(path, method, body, describe) {
   try {
     const changed = await ask(path, { method, body });
     changes += changed.photos.length;
-    tell(changed);
-    toast(said(changed.photos), "Undo", undo);
+    notify(changed);
+    toast(describe(changed.photos), "Undo", undo);
     return true;
   } catch (error) {
     failed(error);
@@ -42,8 +42,8 @@ export async function undo() {
   try {
     const changed = await ask("/labels/undo", { method: "POST" });
     changes = Math.max(0, changes - changed.photos.length);
-    tell(changed);
-    toast("Taken back.");
+    notify(changed);
+    toast("Undone.");
   } catch (error) {
     failed(error);
   }

@@ -1,4 +1,4 @@
-// Learning: start it, watch it, compare, and keep or drop what came of it.
+// Learning: start and watch a training, compare the figures, keep or drop the new sieve.
 
 import { ask, byId, failed, make, toast } from "./api.js";
 import { learned } from "./labels.js";
@@ -26,7 +26,7 @@ export async function learn() {
 function watch(job) {
   const bar = make("progress", { max: "1", value: "0", "aria-label": "Progress" });
   const stage = make("p", { role: "status" }, "Starting…");
-  frame("Learning", stage, bar, make("p", { class: "soft" }, "Searching goes on meanwhile; nothing changes until you keep the result."),
+  frame("Learning", stage, bar, make("p", { class: "soft" }, "You can search meanwhile; nothing changes until you keep the result."),
     make("div", { class: "buttons" },
       make("button", { type: "button", onclick: () => ask(`/jobs/${job.id}`, { method: "DELETE" }).catch(failed) }, "Stop"), close("Hide")));
   const events = new EventSource(`/jobs/${job.id}/events`);
@@ -47,18 +47,18 @@ function finish(job) {
   }
   if (job.state !== "done") return frame("It did not work", make("p", {}, job.error || "The training failed."), close());
   const { result } = job;
-  const end = (what) => async (event) => {
+  const end = (action) => async (event) => {
     for (const button of box.querySelectorAll("button")) button.disabled = true;
-    event.target.textContent = what === "keep" ? "Getting ready…" : "Dropping…";
+    event.target.textContent = action === "keep" ? "Getting ready…" : "Dropping…";
     try {
-      await ask(`/jobs/${job.id}/${what}`, { method: "POST" });
+      await ask(`/jobs/${job.id}/${action}`, { method: "POST" });
       box.close();
-      if (what === "keep") {
+      if (action === "keep") {
         document.body.dataset.trained = "yes";
         byId("start").replaceChildren(make("h1", {}, "What are you looking for?"), make("p", {}, "Type any words, or choose a label above."));
         learned();
       }
-      toast(what === "keep" ? "Searches use the new sieve now." : "Dropped; everything is as it was.");
+      toast(action === "keep" ? "Searches use the new sieve now." : "Dropped; the old sieve stays in use.");
       search();
     } catch (error) {
       failed(error);
@@ -75,7 +75,7 @@ function finish(job) {
 }
 
 function figures(review) {
-  if (!review) return [make("p", { class: "soft" }, "There are too few photos to judge it on.")];
+  if (!review) return [make("p", { class: "soft" }, "There are too few photos to evaluate it.")];
   const cell = (text, how) => make("td", how ? { class: how } : {}, text);
   const row = (name, before, after, more) => {
     const change = before === null || after === null ? 0 : after - before;
@@ -87,8 +87,8 @@ function figures(review) {
   const labels = [...review.labels].sort((a, b) => Math.abs((b.after ?? 0) - (b.before ?? 0)) - Math.abs((a.after ?? 0) - (a.before ?? 0)));
   return [
     make("p", { class: "soft" }, review.tested
-      ? `On ${review.photos} photos of ${review.buildings} buildings that are kept for testing: neither has learned from them.`
-      : `On ${review.photos} labeled photos, each judged by a model that had not seen its building.`),
+      ? `On ${review.photos} photos of ${review.buildings} buildings that are kept for testing: neither sieve was trained on them.`
+      : `On ${review.photos} labeled photos, each scored by a model that was not trained on its building.`),
     make("table", {}, head("", "before", "after", "95 % interval of the change"), make("tbody", {}, ...rows)),
     make("details", {}, make("summary", {}, "Label by label"), make("div", { class: "scroll", tabindex: "0" },
       make("table", {}, head("F1", "before", "after", "photos"), make("tbody", {}, ...labels.map((l) => row(l.label, l.before, l.after, String(l.photos))))))),

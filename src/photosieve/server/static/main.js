@@ -1,4 +1,4 @@
-// The page: views, keys, and what is wired to what.
+// The page: views, keys and event listeners.
 
 import { byId, say } from "./api.js";
 import { begin } from "./label.js";
@@ -50,7 +50,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-const asked = new URLSearchParams(location.search);
-byId("query").value = asked.get("q") || "";
-byId("group").value = asked.get("in") || "";
+const address = new URLSearchParams(location.search);
+byId("query").value = address.get("q") || "";
+byId("group").value = address.get("in") || "";
 if (byId("query").value || byId("group").value) search();

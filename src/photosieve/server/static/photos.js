@@ -1,4 +1,4 @@
-// Photos: cards in a grid, and one of them large.
+// Photos: cards in a grid, and a dialog with one large photo.
 
 import { alike, byId, canChange, failed, make, sameLabel } from "./api.js";
 import * as labels from "./labels.js";

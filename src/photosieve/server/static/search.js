@@ -1,10 +1,10 @@
-// Search as you type, and the cut: what it lets through, and what it would if it were moved.
+// Search as you type, and a slider that moves the cut.
 
 import { ask, byId, failed, say } from "./api.js";
 import { clear, fill } from "./photos.js";
 
 let answer = null;
-let moved = null; // the threshold, if the reader has moved it
+let moved = null; // the threshold, if the user has moved it
 let running = null;
 let waiting;
 
@@ -29,13 +29,13 @@ export async function search() {
   byId("start").hidden = Boolean(query || group);
   if (!query) return group ? browse(group) : empty();
   running = new AbortController();
-  const wish = new URLSearchParams({ q: query, limit: "200", nearest: "60" });
-  if (group) wish.append("group", group);
-  if (moved !== null) wish.set("threshold", String(moved));
+  const parameters = new URLSearchParams({ q: query, limit: "200", nearest: "60" });
+  if (group) parameters.append("group", group);
+  if (moved !== null) parameters.set("threshold", String(moved));
   byId("results").setAttribute("aria-busy", "true");
-  const slow = setTimeout(() => say("Looking…"), 300);
+  const slow = setTimeout(() => say("Searching…"), 300);
   try {
-    answer = await ask(`/search?${wish}`, { signal: running.signal });
+    answer = await ask(`/search?${parameters}`, { signal: running.signal });
     draw();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -58,9 +58,9 @@ function empty() {
 async function browse(group) {
   empty();
   try {
-    const found = await ask(`/photos?${new URLSearchParams({ group, limit: "200" })}`);
-    fill(found.photos, null, "");
-    say(`${number(found.total, "photo", "photos")} in ${group}.`);
+    const page = await ask(`/photos?${new URLSearchParams({ group, limit: "200" })}`);
+    fill(page.photos, null, "");
+    say(`${number(page.total, "photo", "photos")} in ${group}.`);
   } catch (error) {
     say(error.message);
   }
@@ -75,19 +75,19 @@ function draw() {
   byId("cut").hidden = !all.length;
   clear();
   if (!answer.matches) {
-    say(`Nothing matches “${answer.query}” among ${number(answer.looked_at, "photo", "photos")}.${note()}`);
-    fill(all, all.length ? "Nothing matches: the nearest were" : null, answer.query);
+    say(`No matches for “${answer.query}” in ${number(answer.looked_at, "photo", "photos")}.${note()}`);
+    fill(all, all.length ? "No matches: the closest photos" : null, answer.query);
   } else {
     const rest = answer.looked_at - answer.matches;
     const part = answer.next ? ` The first ${answer.photos.length} are shown.` : "";
     say(`${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.${part}${note()}`);
-    fill(all, answer.nearest.length ? "the cut: what follows does not match" : null, answer.query);
+    fill(all, answer.nearest.length ? "the cut: the photos below do not match" : null, answer.query);
   }
   curve(answer.threshold);
 }
 
 function note() {
-  if (!document.body.dataset.trained) return " The cut is a guess until it has learned.";
+  if (!document.body.dataset.trained) return " The cut is a guess until you press Learn.";
   const words = answer.terms.filter((term) => term.label === null).map((term) => `“${term.term}”`);
   return words.length ? ` ${words.join(" and ")} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.` : "";
 }
@@ -111,7 +111,7 @@ function curve(at) {
 
 const keeps = (photo, at) => (answer.learned && at === answer.threshold ? photo.kept : photo.probability >= at);
 
-// While the slider moves, what is here is sorted anew; when it rests, the server decides over all.
+// While the slider moves, the loaded photos are cut again; when it rests, the server cuts all photos.
 function slide() {
   if (!answer) return;
   moved = Number(byId("threshold").value);
@@ -121,7 +121,7 @@ function slide() {
   const all = [...answer.photos, ...answer.nearest].map((photo) => ({ ...photo, kept: photo.probability >= moved }));
   const comes = all.filter((photo) => photo.kept && !before.get(photo.id)).length;
   const goes = all.filter((photo) => !photo.kept && before.get(photo.id)).length;
-  fill(all, "the cut: what follows does not match", answer.query);
+  fill(all, "the cut: the photos below do not match", answer.query);
   curve(moved);
   say(`With a cut of ${moved.toFixed(2)}: ${number(comes, "photo comes", "photos come")} in, ${goes} ${goes === 1 ? "goes" : "go"} out.`);
 }

@@ -1,0 +1,55 @@
+"""Labels are written and undone, and photos without labels are proposed."""
+
+import json
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from photosieve.index.index import Index
+from photosieve.server.library import Library
+from tests.unit.server.conftest import assert_problem, ids
+
+
+def test_labels_are_written_where_they_belong_and_taken_back(
+    client: TestClient, tmp_path: Path
+) -> None:
+    one, two = (ids(client, "house-3")[name] for name in ("red.png", "gray.png"))
+    changed = client.put("/labels", json={"photos": {one: ["red", "new word"], two: []}}).json()
+    assert changed["labels"]["new word"] == 1
+    assert [photo["labels"] for photo in changed["photos"]] == [["red", "new word"], []]
+    file = tmp_path / "secret-place" / "house-3" / "labels.json"
+    assert json.loads(file.read_text()) == {"red.png": ["red", "new word"], "gray.png": []}
+    assert len(client.get("/photos?label=new word").json()["photos"]) == 1
+    assert client.get("/photos?labeled=false").json()["total"] == 4
+    undone = client.post("/labels/undo").json()
+    assert [photo["labels"] for photo in undone["photos"]] == [None, None]
+    assert_problem(client.post("/labels/undo"), 409, "nothing to undo")
+    assert_problem(client.put("/labels", json={"photos": {one: ["a\0b"]}}), 409, "unprintable")
+    assert_problem(client.put("/labels", json={"photos": {"f" * 16: ["a"]}}), 404)
+    assert_problem(client.put("/labels", json={"photos": {"../etc": ["a"]}}), 422)
+
+
+def test_a_tick_on_a_photo_without_labels_starts_from_what_the_sieve_finds(
+    client: TestClient,
+) -> None:
+    both = ids(client, "house-3")["both.png"]
+    listed = ids(client, "house-1")["gray.png"]
+    change = {"photos": [both, listed], "add": ["sofa"], "remove": ["Blue"]}
+    changed = client.patch("/labels", json=change).json()
+    assert [photo["labels"] for photo in changed["photos"]] == [["red", "sofa"], ["sofa"]]
+
+
+def test_proposals_have_no_labels_yet_and_are_not_for_testing(
+    client: TestClient, library: Library, tmp_path: Path
+) -> None:
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "secret-place" / "house-2" / "new.png")
+    Index(library.address).update()
+    found = client.get("/proposals?limit=4").json()
+    assert {photo["group"] for photo in found} == {"house-3"}
+    assert len({photo["id"] for photo in found}) == 4
+    assert all(photo["labels"] is None for photo in found)
+    every = client.get("/proposals?limit=48").json()
+    assert {photo["group"] for photo in every} == {"house-3"}
+    suggested = {photo["name"]: photo["suggested"] for photo in every}
+    assert suggested["green.png"] == ["garden"]

@@ -1,0 +1,53 @@
+"""Pages load nothing from elsewhere, and a login cannot be forged."""
+
+from fastapi.testclient import TestClient
+
+from photosieve.server import guard
+from photosieve.server.guard import Rules
+from photosieve.server.library import Library
+from tests.unit.server.conftest import TOKEN, assert_problem, ids, served
+
+
+def test_pages_have_no_inline_script_or_style_and_ask_nobody_else(reader: TestClient) -> None:
+    for path in ("/", "/login"):
+        text = reader.get(path).text
+        assert "<style" not in text
+        assert "style=" not in text
+        assert " onclick" not in text
+        assert "<script>" not in text
+        assert "//" not in text.replace("<!doctype html>", "")
+
+
+def test_a_login_is_remembered_for_a_while_and_cannot_be_forged(shared: Library) -> None:
+    for client in served(shared, Rules(token=TOKEN)):
+        assert "not the token" in client.post("/login", data={"token": "wrong"}).text
+        assert client.get("/photos").status_code == 401
+        answer = client.post("/login", data={"token": TOKEN}, follow_redirects=False)
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert TOKEN not in cookie
+        assert client.get("/photos").status_code == 200
+        value = client.cookies[guard.COOKIE]
+        client.cookies.set(guard.COOKIE, value[:-2] + "xx")
+        assert client.get("/photos").status_code == 401
+        client.cookies.set(guard.COOKIE, value)
+        assert client.get("/photos").status_code == 200
+        for later in served(shared, Rules(token=TOKEN, session_seconds=-1)):  # it has expired
+            later.cookies.set(guard.COOKIE, value)
+            assert later.get("/photos").status_code == 401
+        client.cookies.clear()
+        forged = Rules(token="another token").signer().sign("logged in").decode()
+        client.cookies.set(guard.COOKIE, forged)
+        assert client.get("/photos").status_code == 401
+
+
+def test_read_only(shared: Library) -> None:
+    for client in served(shared, Rules(read_only=True)):
+        one = ids(client, "house-1")["red.png"]
+        assert_problem(client.put("/labels", json={"photos": {one: []}}), 403, "read-only")
+        assert_problem(client.post("/train"), 403, "read-only")
+        assert_problem(client.post("/labels/undo"), 403)
+        assert client.get("/search?q=red").status_code == 200
+        assert client.post("/search/photo", data={"id": one}).status_code == 200
+        assert 'id="learn"' not in client.get("/").text

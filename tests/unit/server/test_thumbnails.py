@@ -1,0 +1,54 @@
+"""Photos and small pictures: cached, converted where browsers need it, and never read elsewhere."""
+
+from pathlib import Path
+
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from photosieve.index.index import Index
+from photosieve.server.library import Library
+from photosieve.server.thumbnails import SIDE
+from tests.unit.server.conftest import assert_problem, ids, served
+
+
+def test_photos_and_thumbnails(client: TestClient, library: Library) -> None:
+    one = ids(client, "house-1")["red.png"]
+    whole = client.get(f"/photos/{one}")
+    assert whole.headers["content-type"] == "image/png"
+    again = client.get(f"/photos/{one}", headers={"If-None-Match": whole.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    address = client.get(f"/labels?id={one}").json()["photos"][0]["thumbnail"]
+    small = client.get(address)
+    assert small.headers["content-type"] == "image/jpeg"
+    assert "immutable" in small.headers["cache-control"]
+    assert "no-cache" in client.get(f"/thumbnails/{one}").headers["cache-control"]
+    assert client.get(address, headers={"If-None-Match": small.headers["etag"]}).status_code == 304
+    (file,) = (library.state / "thumbnails").rglob("*.jpg")
+    before = file.stat().st_mtime_ns
+    client.get(address)
+    assert file.stat().st_mtime_ns == before  # made once
+    with Image.open(file) as image:
+        assert max(image.size) <= SIDE
+
+
+def test_formats_that_browsers_do_not_show_are_converted(tmp_path: Path, trained: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.new("RGB", (40, 30), "red").save(photos / "scan.tif")
+    Index(tmp_path / "index").update(trained, photos)
+    for client in served(Library(trained, str(tmp_path / "index"))):
+        (one,) = ids(client, "photos").values()
+        answer = client.get(f"/photos/{one}")
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.content[:2] == b"\xff\xd8"
+
+
+def test_a_photo_that_becomes_a_link_is_not_followed(client: TestClient, tmp_path: Path) -> None:
+    one = ids(client, "house-1")["red.png"]
+    outside = tmp_path / "outside.png"
+    Image.new("RGB", (9, 9)).save(outside)
+    photo = tmp_path / "secret-place" / "house-1" / "red.png"
+    photo.unlink()
+    photo.symlink_to(outside)
+    assert_problem(client.get(f"/photos/{one}"), 410, "a link to another place")
+    assert_problem(client.get(f"/thumbnails/{one}"), 410)
