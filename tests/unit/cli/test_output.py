@@ -1,0 +1,59 @@
+"""Text that commands print."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from photosieve.cli.output import print_recipes, print_search, resumable
+from photosieve.decision.cut import Cut
+from photosieve.sieve.answer import Hit, SearchResult
+from photosieve.training.recipes import NOTEBOOKS, OURS, RECIPES
+
+
+def result(kept: int, hidden: int) -> SearchResult:
+    """An answer with photos at 0.90, 0.80 and so on."""
+    hits = tuple(
+        Hit(Path(f"{number}.jpg"), 0.0, 0.9 - number / 10) for number in range(kept + hidden)
+    )
+    return SearchResult("sofa", (), hits[:kept], hits[kept:], Cut.threshold(0.5), kept + hidden)
+
+
+@pytest.mark.parametrize(
+    ("kept", "hidden", "last"),
+    [
+        (1, 2, "1 of 3 photos match; 2 left out (closest: 0.800)."),
+        (2, 0, "2 of 2 photos match; 0 left out."),
+        (0, 3, "No matches in 3 photos (closest: 0.900)."),
+        (0, 0, "No matches in 0 photos."),
+    ],
+)
+def test_a_search_ends_with_the_number_of_matches(
+    kept: int, hidden: int, last: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_search(result(kept, hidden))
+    *photos, summary = capsys.readouterr().out.splitlines()
+    assert len(photos) == kept
+    assert summary == last
+
+
+def test_our_recipes_come_before_those_of_the_notebooks(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert {recipe.name for recipe in (*OURS, *NOTEBOOKS)} == RECIPES.keys()
+    print_recipes(OURS, NOTEBOOKS)
+    ours, _, notebooks = capsys.readouterr().out.partition("From the notebooks, for comparison")
+    assert all(f"\n{recipe.name} " in ours for recipe in OURS)
+    assert all(f"\n{recipe.name} " in notebooks for recipe in NOTEBOOKS)
+
+
+def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as stop, resumable(True, "the same command with --resume"):
+        raise KeyboardInterrupt
+    assert stop.value.exit_code == 130
+    assert "to resume, run the same command with --resume" in capsys.readouterr().err
+
+
+def test_an_interruption_without_saved_work_stays_one() -> None:
+    with pytest.raises(KeyboardInterrupt), resumable(False, "the same command"):
+        raise KeyboardInterrupt
