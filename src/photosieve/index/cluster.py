@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
 from photosieve.index.changes import Entry
@@ -146,7 +147,7 @@ class Worker:
                 packed.extractall(scratch)
             self._encoder = Sieve.load(Path(scratch)).encoder
             # The model is read when it is first used: that has to be while the folder is there.
-            self._width = self._encoder.head.photo_width
+            self._width = photo_features(self._encoder, ()).features.shape[1]
         self._max_pixels = max_pixels
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

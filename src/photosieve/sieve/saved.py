@@ -18,7 +18,7 @@ from photosieve.encoders import export_encoder, license_of, load_encoder
 from photosieve.encoders import files as checkpoint
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Encoder
-from photosieve.encoders.stored import Stored
+from photosieve.encoders.stored import StoredEncoder
 from photosieve.errors import EncoderError, SieveError, UsageError
 from photosieve.sieve import folder as sievefile
 from photosieve.sieve.card import card
@@ -150,7 +150,7 @@ def _encoder(folder: Path, saved: sievefile.Saved) -> Encoder:
 
     # The code that converts a text tower is part of its file's name, which is kept with the rest.
     parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
-    return Stored(
+    return StoredEncoder(
         name=manifest["encoder"],
         license=str(manifest.get("license", manifest.get("licence", ""))),  # as written before
         folder=folder,
