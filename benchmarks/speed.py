@@ -28,7 +28,7 @@ from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.protocol import Float32Array
 from photosieve.encoders.starter import (
-    SIDE,
+    PHOTO_SIDE,
     build_image_tower,
     build_text_tower,
     image_tower,
@@ -80,7 +80,7 @@ def main() -> None:
 def torch_features(tower: torch.nn.Module, path: Path) -> Float32Array:
     """Features of one photo the plain way, (1, 1280)."""
     with Image.open(path) as photo:
-        square = photo.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        square = photo.convert("RGB").resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC)
     with torch.no_grad():
         features: torch.Tensor = tower(torch.from_numpy(np.array(square)[None]))
     return features.numpy()
@@ -107,7 +107,7 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
 def print_bfloat16(photos: list[Path]) -> None:
     """Compare speed and embeddings of the image tower in float32 and bfloat16."""
     head = load_encoder("starter").head
-    inputs = [pixels(decode(path, shortest_side=SIDE)) for path in photos]
+    inputs = [pixels(decode(path, shortest_side=PHOTO_SIDE)) for path in photos]
     vectors: dict[str, Float32Array] = {}
 
     def run(precision: Literal["f32", "bf16"]) -> None:

@@ -1,8 +1,6 @@
 """Encoders: pairs of towers, image and text, into one space.
 
-An encoder is a large frozen part, the *trunk*, and a small trainable part, the *head*. Features are
-what the trunk gives: they are computed once and kept, and training and every later projection
-start from them.
+`photosieve.encoders.protocol` says what an encoder is.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from photosieve.encoders.protocol import Encoder
 
 
 def load_encoder(name: str, folder: Path | None = None) -> Encoder:
-    """Load a pretrained encoder, or what `export_encoder` has written of a trained one.
+    """Load a pretrained encoder, or a trained one that `export_encoder` has written.
 
     Parameters
     ----------
@@ -23,7 +21,7 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
         `transformers` library, or the id of one on the Hugging Face hub, such as
         ``"openai/clip-vit-base-patch32"``; it is downloaded once.
     folder : Path, optional
-        Where the encoder of this name was exported to.
+        Folder that the encoder of this name was exported to.
 
     Raises
     ------
@@ -34,9 +32,9 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
         from photosieve.encoders.starter import Starter
 
         return Starter()
-    from photosieve.encoders.hub import open_hub
+    from photosieve.encoders.hub import load_hub
 
-    return open_hub(name, folder)
+    return load_hub(name, folder)
 
 
 def export_encoder(encoder: Encoder, folder: Path) -> Encoder:
@@ -56,5 +54,5 @@ def export_encoder(encoder: Encoder, folder: Path) -> Encoder:
 
 
 def license_of(encoder: Encoder) -> str:
-    """Return the license of the pretrained weights, as the hub calls it; empty if not known."""
+    """Return the license of the pretrained weights, by its name on the hub; empty if not known."""
     return str(getattr(encoder, "license", ""))

@@ -73,7 +73,7 @@ def stream(
 def text_features(
     tower: Tower, tokenize: Callable[[Sequence[str]], Arrays], texts: Sequence[str], *, width: int
 ) -> Float32Array:
-    """Run a text tower, (m, width), batch by batch over what `tokenize` makes of the texts.
+    """Run a text tower, (m, width), on tokenized texts, batch by batch.
 
     Where a row grows with its text, short ones are lengthened with zeros.
     """
@@ -90,7 +90,7 @@ def _batches(inputs: Iterator[Arrays], batch: int) -> Iterator[Arrays]:
 
 
 def _ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Map in threads, in order, at most a few items ahead of whoever takes the results."""
+    """Map in threads, in order, at most a few items ahead of the caller."""
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[Result]] = deque()
         for item in items:

@@ -34,38 +34,38 @@ SMALL_FILES = (
     "config.json", *_SETTINGS, *_VOCABULARIES,
     "merges.txt", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 )  # fmt: skip
-"""All that decides how photos and texts are prepared."""
+"""Files that decide how photos and texts are prepared."""
 
 CARD = "README.md"
-"""A model's page on the hub; a model without is as good."""
+"""A model's page on the hub; it is optional."""
 
 _WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
 """Stem and ending of weights files, the safe form first."""
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class ModelFiles:
     """The files of one model.
 
     Parameters
     ----------
     name : str
-        What `find` takes to find it again.
+        Folder or hub id, with which `find` finds it again.
     folder : Path
-        Where they are.
+        Folder with the files.
     """
 
     name: str
     folder: Path
 
     @classmethod
-    def find(cls, name: str) -> Checkpoint:
+    def find(cls, name: str) -> ModelFiles:
         """Find a model in a folder or by its hub id, downloading it when it is not cached.
 
         Raises
         ------
         EncoderError
-            There is no such model, the hub does not give it, or files are missing or damaged.
+            If there is no such model, it cannot be downloaded, or files are missing or damaged.
         """
         if _is_folder(name):
             found = cls(str(Path(name).resolve()), Path(name).resolve())
@@ -102,7 +102,7 @@ class Checkpoint:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash of the weights and of all that decides how inputs are prepared."""
+        """Hash of the weights and of the files that decide how inputs are prepared."""
         digest = hashlib.sha256()
         for path in (self.folder / name for name in SMALL_FILES):
             if path.exists():
@@ -112,7 +112,7 @@ class Checkpoint:
 
     @property
     def license(self) -> str:
-        """What the model's card states, as the hub calls it; empty if that is nothing clear."""
+        """License in the model's card, by its name on the hub; empty if the card states none."""
         from huggingface_hub import metadata_load
 
         with suppress(Exception):  # it is written by hand, and nothing depends on it
@@ -123,7 +123,7 @@ class Checkpoint:
 
     @property
     def preparation(self) -> str:
-        """Hash of what decides how photos are prepared."""
+        """Hash of the files that decide how photos are prepared."""
         there = [self.folder / name for name in _SETTINGS if (self.folder / name).exists()]
         return hashlib.sha256(b"/".join(path.read_bytes() for path in there)).hexdigest()
 
@@ -133,7 +133,7 @@ class Checkpoint:
         Raises
         ------
         EncoderError
-            A file is damaged or holds anything but tensors.
+            If a file is damaged or holds anything but tensors.
         """
         found: dict[str, torch.Tensor] = {}
         for path in self.weights:
@@ -186,7 +186,7 @@ def publish(folder: Path, name: str) -> str:
     api = HfApi()
     try:
         address = api.create_repo(name, private=True, exist_ok=True)
-        # What an earlier one has and this one has not would be taken for a part of this one.
+        # Files of an earlier version would be taken for parts of this one.
         api.upload_folder(repo_id=name, folder_path=folder, delete_patterns="*")
     except Exception as error:  # each network library and each version raises its own
         raise UsageError(
@@ -198,13 +198,13 @@ def publish(folder: Path, name: str) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """First line of what a library says about an error."""
+    """Return the first line of a library's error message."""
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a name could be that of a model on the hub; folders are named from the root on."""
+    """Whether a name could be that of a model on the hub; folders have absolute paths here."""
     return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
 
 
@@ -216,9 +216,9 @@ def _is_folder(name: str) -> bool:
 
 
 def _fetch(name: str) -> Path:
-    """Folder of a hub model in the cache, downloaded first where something is missing.
+    """Return the folder of a hub model in the hub's cache; missing files are downloaded first.
 
-    What is cached in full is used without asking the network: a sieve fits only the weights that
+    A model that is cached in full is used without the network. A sieve fits only the weights that
     it was trained with, so that newer ones would be of no use.
     """
     from huggingface_hub import HfApi, snapshot_download
@@ -262,7 +262,7 @@ def _fetch(name: str) -> Path:
 
 
 def _missing(names: set[str]) -> str:
-    """What a model with these files lacks, in words; empty when nothing."""
+    """Name the first part that a model with these files lacks; empty if it is complete."""
     if "config.json" not in names:
         return "config.json"
     if names.isdisjoint(_SETTINGS):
@@ -275,7 +275,7 @@ def _missing(names: set[str]) -> str:
 
 
 def _weights_among(names: Iterable[str]) -> list[str]:
-    """The weights files to read: one whole file or all of its shards, safetensors first."""
+    """Return the weights files to read: one whole file or all shards, safetensors first."""
     present = set(names)
     for stem, ending in _WEIGHTS:
         if f"{stem}.{ending}" in present:

@@ -1,4 +1,4 @@
-"""The head of an encoder whose towers stay as they are: one matrix for each of them."""
+"""The usual head, above whole towers: one matrix for each tower."""
 
 from __future__ import annotations
 

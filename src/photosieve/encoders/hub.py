@@ -1,9 +1,9 @@
-"""CLIP, ALIGN, SigLIP and their relatives, as the `transformers` library knows them.
+"""CLIP, ALIGN, SigLIP and similar models of the `transformers` library.
 
 A model is split where its own projections begin. Where these are plain matrices, as in CLIP, they
 are the head, and all below is the trunk; a model without them is all trunk, and its head starts as
 the identity. Either way the pretrained head gives the model's own embeddings. A model that is
-opened is split further down: see `photosieve.encoders.blocks.tail`.
+opened for training is split further down: see `photosieve.encoders.blocks.opening`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ import numpy as np
 from PIL import Image
 
 from photosieve.encoders import feed
-from photosieve.encoders.files import Checkpoint
+from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, explained
 from photosieve.encoders.protocol import Float32Array, Head, Item, Other
-from photosieve.encoders.texts import TextSide
-from photosieve.encoders.towers import Trunk, accelerator, load_trunk, text_tower_file
+from photosieve.encoders.texts import CachedTexts
+from photosieve.encoders.towers import Trunk, load_trunk, whole_source
 from photosieve.errors import EncoderError
 
-PREPARATION = 1
-"""Raised whenever pixels or tokens are prepared differently, so that old cuts are refused."""
+HUB_INPUTS_VERSION = 1
+"""Raise it when pixels or tokens are prepared differently: older cuts are then refused."""
 
 
 @dataclass(frozen=True)
-class Hub:
-    """An encoder from the Hugging Face hub or a folder; `open_hub` makes it.
+class HubEncoder:
+    """An encoder from the Hugging Face hub or a folder; `load_hub` makes it.
 
     Parameters
     ----------
     name : str
         The id or the folder of the model as it was before training.
     model : Model
-        What it was made of.
+        The model in its files.
     trunk : Trunk
-        The two towers, as far as they are frozen.
+        The frozen part.
     head : Head
         The trainable part.
     plain : LinearHead
@@ -54,28 +54,28 @@ class Hub:
     head: Head
     plain: LinearHead
 
-    # The model's own processor scales: what it makes of a smaller copy differs a little.
+    # The model's own processor scales photos, and gives slightly other pixels for a smaller copy.
     shortest_side = None
 
     @property
     def license(self) -> str:
-        """What the model's own card states."""
-        return self.model.checkpoint.license
+        """License in the model's own card."""
+        return self.model.files.license
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, how inputs are prepared, and the head."""
-        parts = (self.trunk.fingerprint, str(PREPARATION), self.head.fingerprint())
+        parts = (self.trunk.fingerprint, str(HUB_INPUTS_VERSION), self.head.fingerprint())
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     @functools.cached_property
     def trunk_fingerprint(self) -> str:
         """Hash of the image tower's weights, how photos are prepared, and where the head begins."""
-        digest = self.model.checkpoint.preparation
-        parts = (self.model.key(PHOTOS), digest, f"{PREPARATION}/{self.head.photo_width}")
+        digest = self.model.files.preparation
+        parts = (self.model.key(PHOTOS), digest, f"{HUB_INPUTS_VERSION}/{self.head.photo_width}")
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
-    def with_head(self, head: Head) -> Hub:
+    def with_head(self, head: Head) -> HubEncoder:
         """Return the same towers with another head."""
         return replace(self, head=head)
 
@@ -101,19 +101,19 @@ class Hub:
         trunk = self.trunk
         return feed.text_features(trunk.texts, trunk.tokens, texts, width=self.head.text_width)
 
-    def text_side(self) -> TextSide | None:
-        """Return the text side in a form that opens without torch; None where there is none."""
-        if accelerator() or not isinstance(self.head, LinearHead):
+    def cached_texts(self) -> CachedTexts | None:
+        """Return the text side in a form that loads without torch; None where there is none."""
+        if self.trunk.device or not isinstance(self.head, LinearHead):
             return None
-        tower = text_tower_file(self.model, self.trunk.examples[TEXTS])
-        return TextSide.of(self.trunk.tokens, tower)
+        source = whole_source(self.model, TEXTS, self.trunk.examples[TEXTS])
+        return CachedTexts.of(self.trunk.tokens, source.folder)
 
-    def export(self, folder: Path) -> Hub:
-        """Write the model as the `transformers` library does, and return it as found there.
+    def export(self, folder: Path) -> HubEncoder:
+        """Write the model in the form of the `transformers` library, and load it from there.
 
-        What was trained is part of its weights, so that the library's own class gives the same
-        embeddings; but for a `LinearHead` where the model has no matrix that it could become, which
-        has to be kept beside it.
+        The trained numbers become part of its weights, so that the library's own class gives the
+        same embeddings. A `LinearHead` on a model without projections cannot become part of it: the
+        caller has to keep that head.
 
         Raises
         ------
@@ -128,11 +128,11 @@ class Hub:
             trained = head.arrays()
         model = self.model.save(folder, trained)
         plain = _head(model, len(self.plain.photo), len(self.plain.text))
-        saved = Hub(self.name, model, load_trunk(model), plain, plain)
+        saved = HubEncoder(self.name, model, load_trunk(model), plain, plain)
         return saved.with_head(head) if isinstance(head, LinearHead) else saved
 
 
-def open_hub(name: str, folder: Path | None = None) -> Hub:
+def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
     """Load a model from a folder or by its hub id, in its fastest form.
 
     Parameters
@@ -140,17 +140,17 @@ def open_hub(name: str, folder: Path | None = None) -> Hub:
     name : str
         A folder, or an id such as ``"openai/clip-vit-base-patch32"``.
     folder : Path, optional
-        Where the model is now, with what was trained; the name is then that of what it was.
+        Where the trained model is; the name is then that of the model before training.
 
     Raises
     ------
     EncoderError
-        There is no such model, or it cannot be used; the text says why and what to do.
+        If there is no such model, or it cannot be used.
     """
-    checkpoint = Checkpoint.find(str(folder) if folder else name)
-    model = Model.find(checkpoint)
+    files = ModelFiles.find(str(folder) if folder else name)
+    model = Model.find(files)
     trunk = load_trunk(model)
-    with explained(checkpoint.name, "the model"):
+    with explained(files.name, "the model"):
         photo, text = (
             next(tower([list(trunk.examples[side].values())]))
             for tower, side in ((trunk.photos, PHOTOS), (trunk.texts, TEXTS))
@@ -158,14 +158,14 @@ def open_hub(name: str, folder: Path | None = None) -> Hub:
         head = _head(model, photo.shape[-1], text.shape[-1])
     if photo.ndim != 2 or text.ndim != 2 or head.photo.shape[1] != head.text.shape[1]:
         raise EncoderError(
-            f"{checkpoint.name} does not give photos and texts as vectors of one length; "
+            f"{files.name} does not give photos and texts as vectors of one length; "
             "give a CLIP, ALIGN, SigLIP or similar model"
         )
-    return Hub(name if folder else checkpoint.name, model, trunk, head, head)
+    return HubEncoder(name if folder else files.name, model, trunk, head, head)
 
 
 def _head(model: Model, photo_width: int, text_width: int) -> LinearHead:
-    """The pretrained head for features of these widths."""
+    """Return the pretrained head for features of these widths."""
     photo, text = (
         model.projections.get(side, np.eye(width, dtype=np.float32))
         for side, width in ((PHOTOS, photo_width), (TEXTS, text_width))

@@ -1,4 +1,4 @@
-"""What a hub model's towers take: photos through its own image processor, texts as its tokens."""
+"""Inputs of a hub model's towers: photos through its own image processor, texts as its tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders.files import Checkpoint
+from photosieve.encoders.files import ModelFiles
 from photosieve.errors import EncoderError
 
 Arrays = tuple[NDArray[Any], ...]
@@ -28,7 +28,7 @@ class Tokens:
     Parameters
     ----------
     tokenizer : object
-        The model's own.
+        The model's own tokenizer.
     limit : int
         How many tokens the model reads.
     padded : bool
@@ -40,10 +40,10 @@ class Tokens:
     padded: bool
 
     def __call__(self, texts: Sequence[str]) -> Arrays:
-        """Token ids, (m, t), and except for `PADDED` families the mask of what is not padding."""
+        """Return token ids, (m, t), and except for `PADDED` families the mask of real tokens."""
         padding = "max_length" if self.padded else "longest"
         found = self.tokenizer(
-            self._spelt(texts), padding=padding, truncation=True, max_length=self.limit
+            self._written(texts), padding=padding, truncation=True, max_length=self.limit
         )
         ids = np.array(found["input_ids"], np.int64)
         return (ids,) if self.padded else (ids, np.array(found["attention_mask"], np.int64))
@@ -52,17 +52,17 @@ class Tokens:
         """Warn, once, when texts are longer than the model reads."""
         if not texts:
             return
-        found = self.tokenizer(self._spelt(texts), verbose=False)["input_ids"]
+        found = self.tokenizer(self._written(texts), verbose=False)["input_ids"]
         long = [text for text, ids in zip(texts, found, strict=True) if len(ids) > self.limit]
         warn_of_long(long, self.limit)
 
-    def _spelt(self, texts: Sequence[str]) -> list[str]:
-        # These families were trained on lower case, but not every tokenizer of theirs sees to it.
+    def _written(self, texts: Sequence[str]) -> list[str]:
+        # These families were trained on lower case, but some of their tokenizers keep capitals.
         return [text.lower() if self.padded else text for text in texts]
 
 
 def warn_of_long(texts: Sequence[str], limit: int) -> None:
-    """Warn, once, of texts with more tokens than a model reads; not if there is none."""
+    """Warn, once, of texts with more tokens than a model reads, if there are any."""
     if texts:
         others = f" and {len(texts) - 1} more" if len(texts) > 1 else ""
         warnings.warn(
@@ -72,21 +72,21 @@ def warn_of_long(texts: Sequence[str], limit: int) -> None:
         )
 
 
-def load_tokens(checkpoint: Checkpoint, config: Any) -> Tokens:
+def load_tokens(files: ModelFiles, config: Any) -> Tokens:
     """Load a model's tokenizer; `config` is the model's configuration."""
     from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-    # SigLIP's own class wants a library more, for what its tokenizer.json says as well.
-    ready = config.model_type == "siglip" and (checkpoint.folder / "tokenizer.json").exists()
+    # SigLIP's own class needs one more library; its tokenizer.json gives the same tokens.
+    ready = config.model_type == "siglip" and (files.folder / "tokenizer.json").exists()
     tokenizer = (PreTrainedTokenizerFast if ready else AutoTokenizer).from_pretrained(
-        checkpoint.folder, trust_remote_code=False, local_files_only=True
+        files.folder, trust_remote_code=False, local_files_only=True
     )
     limit = min(tokenizer.model_max_length, config.text_config.max_position_embeddings)
     return Tokens(tokenizer, limit, config.model_type in PADDED)
 
 
 def load_preparation(
-    checkpoint: Checkpoint, model_class: Any
+    files: ModelFiles, model_class: Any
 ) -> tuple[tuple[str, ...], Callable[[Image.Image], Arrays]]:
     """Load a model's image processor, in its Pillow form.
 
@@ -100,7 +100,7 @@ def load_preparation(
     from transformers import AutoImageProcessor
 
     processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-        checkpoint.folder, backend="pil", trust_remote_code=False, local_files_only=True
+        files.folder, backend="pil", trust_remote_code=False, local_files_only=True
     )
     taken = inspect.signature(model_class.get_image_features).parameters
     wide, high = (
@@ -110,7 +110,7 @@ def load_preparation(
     names = tuple(name for name in wide if name in taken)
     if any(wide[name].shape != high[name].shape for name in names):
         raise EncoderError(
-            f"{checkpoint.name} wants each photo in a size of its own, which photosieve does not "
+            f"{files.name} wants each photo in a size of its own, which photosieve does not "
             "support; set do_center_crop in its preprocessor_config.json, or choose another"
         )
 

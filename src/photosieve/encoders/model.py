@@ -1,4 +1,4 @@
-"""A model of the `transformers` library: told from its files, loaded and written without trust."""
+"""A model of the `transformers` library: recognized, loaded and saved without its code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photosieve.encoders.files import SMALL_FILES, Checkpoint, first_line
+from photosieve.encoders.files import SMALL_FILES, ModelFiles, first_line
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import EncoderError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Side:
-    """What models call one of their towers and all that belongs to it."""
+    """Names that models give to one of their towers and its parts."""
 
     tower: str
     projection: str
@@ -38,7 +38,7 @@ TEXTS = Side("text_model", "text_projection", "text_config", "get_text_features"
 
 @contextmanager
 def explained(name: str, part: str) -> Iterator[None]:
-    """Turn whatever a library raises about a part of a model into a sentence."""
+    """Turn any error of a library about a part of a model into one sentence."""
     try:
         yield
     except EncoderError:
@@ -52,25 +52,25 @@ def explained(name: str, part: str) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Model:
-    """A model as its files describe it.
+    """A model with its configuration; the weights are read later.
 
     Parameters
     ----------
-    checkpoint : Checkpoint
+    files : ModelFiles
         Its files.
     config : object
-        What `transformers` makes of its config.json.
-    kind : type
-        Its class there.
+        Its config.json, read by `transformers`.
+    architecture : type
+        Its class in `transformers`.
     """
 
-    checkpoint: Checkpoint
+    files: ModelFiles
     config: Any
-    kind: Any
+    architecture: Any
 
     @classmethod
-    def find(cls, checkpoint: Checkpoint) -> Model:
-        """Tell which model it is; the weights are not read yet.
+    def find(cls, files: ModelFiles) -> Model:
+        """Recognize a model by its configuration.
 
         Raises
         ------
@@ -80,25 +80,25 @@ class Model:
         from transformers import MODEL_MAPPING, AutoConfig
         from transformers.utils import logging
 
-        # What it would print is about training and about keys that are checked here anyway.
+        # Its messages are about training, and about keys that are checked here anyway.
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        with explained(checkpoint.name, "config.json"):
+        with explained(files.name, "config.json"):
             config = AutoConfig.from_pretrained(
-                checkpoint.folder, trust_remote_code=False, local_files_only=True
+                files.folder, trust_remote_code=False, local_files_only=True
             )
-        kind = MODEL_MAPPING.get(type(config), None)
-        if not all(hasattr(kind, side.features) for side in (PHOTOS, TEXTS)):
+        architecture = MODEL_MAPPING.get(type(config), None)
+        if not all(hasattr(architecture, side.features) for side in (PHOTOS, TEXTS)):
             raise EncoderError(
-                f'{checkpoint.name} is a model of kind "{config.model_type}", which does not put '
+                f'{files.name} is a model of kind "{config.model_type}", which does not put '
                 "photos and texts into one space; give a CLIP, ALIGN, SigLIP or similar model"
             )
-        return cls(checkpoint, config, kind)
+        return cls(files, config, architecture)
 
     @functools.cached_property
     def projections(self) -> dict[Side, Float32Array]:
         """The last layer of each tower, (p, d), where it is a plain matrix."""
-        tensors, found = self.checkpoint.tensors(), {}
+        tensors, found = self.files.tensors(), {}
         for side in (PHOTOS, TEXTS):
             weight = tensors.get(f"{side.projection}.weight")
             if weight is not None and weight.ndim == 2 and f"{side.projection}.bias" not in tensors:
@@ -106,9 +106,9 @@ class Model:
         return found
 
     def key(self, side: Side) -> str:
-        """Hash of all that decides what a tower gives, up to its plain projection.
+        """Hash of everything that decides a tower's output, up to its plain projection.
 
-        Models that differ in what is trained on top share it, and so their converted tower.
+        Models that differ only in their projections share it, and so their converted tower.
         """
         other = TEXTS if side == PHOTOS else PHOTOS
         left_out = [f"{other.tower}.", f"{other.projection}."]
@@ -120,26 +120,26 @@ class Model:
         for part in (settings, settings.get(side.settings, {})):
             for name in ("transformers_version", "dtype", "_name_or_path", "architectures"):
                 part.pop(name, None)
-        digests = self.checkpoint.digests.items()
+        digests = self.files.digests.items()
         weights = [item for item in digests if not item[0].startswith(tuple(left_out))]
         parts = [plain, settings, sorted(weights)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
     def load(self, *sides: Side, attention: str | None = None) -> torch.nn.Module:
-        """Load some of the towers in float32, on the processor; all their weights are given.
+        """Load some of the towers in float32, on the CPU, with all of their weights.
 
-        Weights of a file in float32 stay where they are on the disk until they are looked at.
+        Weights of a file in float32 stay on the disk until they are used.
 
         Parameters
         ----------
         attention : str, optional
-            How it is computed, as `transformers` calls it; the fastest that it knows by default.
+            Implementation of attention, by its name in `transformers`; by default the fastest.
         """
         import torch
 
-        name, tensors = self.checkpoint.name, self.checkpoint.tensors()
+        name, tensors = self.files.name, self.files.tensors()
         self._check_size(tensors)
-        model, found = self.kind.from_pretrained(
+        model, found = self.architecture.from_pretrained(
             None,
             config=self.config,
             state_dict=tensors,
@@ -167,7 +167,7 @@ class Model:
             and self.config.model_type == "align"
             and self.config.vision_config.pooling_type == "mean"
         ):
-            # It takes its mean with a window far larger than the map, which OpenVINO refuses.
+            # Its mean uses a window far larger than the map, which OpenVINO refuses.
             model.vision_model.pooler = torch.nn.AdaptiveAvgPool2d(1)
         loaded: torch.nn.Module = model.eval()
         return loaded
@@ -175,13 +175,13 @@ class Model:
     def save(self, folder: Path, weights: Mapping[str, Float32Array]) -> Model:
         """Write the model into a folder, with some of its weights replaced.
 
-        All is written in float32, whatever it came in: that is what training changes.
+        All weights are written in float32, since training computes changes in float32.
 
         Parameters
         ----------
         folder : Path
         weights : mapping of str to array
-            By the name that `transformers` gives them.
+            By their names in `transformers`.
 
         Raises
         ------
@@ -195,22 +195,24 @@ class Model:
             model.get_parameter(name).data = torch.from_numpy(np.ascontiguousarray(array))
         model.save_pretrained(folder)
         for name in SMALL_FILES:
-            path = self.checkpoint.folder / name
+            path = self.files.folder / name
             if name != "config.json" and path.exists():
                 shutil.copyfile(path, folder / name)
-        return Model.find(Checkpoint.find(str(folder)))
+        return Model.find(ModelFiles.find(str(folder)))
 
     def _check_size(self, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Refuse a configuration that asks for far more than the weights hold, before memory is."""
+        """Refuse a configuration of a much larger model, before memory is reserved for it."""
         import torch
 
         parts = (self.config.text_config, self.config.vision_config)
         if max(getattr(part, "num_hidden_layers", 0) for part in parts) <= len(tensors):
             with torch.device("meta"):
-                wanted = sum(weight.numel() for weight in self.kind(self.config).parameters())
+                wanted = sum(
+                    weight.numel() for weight in self.architecture(self.config).parameters()
+                )
             if wanted <= 2 * sum(tensor.numel() for tensor in tensors.values()):
                 return
         raise EncoderError(
-            f"{self.checkpoint.name}: config.json describes a much larger model than the weights "
+            f"{self.files.name}: config.json describes a much larger model than the weights "
             "hold; get both from the same place"
         )

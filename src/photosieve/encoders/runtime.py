@@ -1,22 +1,21 @@
 """Fast inference of a frozen tower: OpenVINO on the CPU, plain torch where that is missing.
 
-A tower is converted from its torch module once and kept in the user's cache folder under the
-fingerprint of its weights; later runs load the converted form and import no torch. All towers run
-in float32 unless told otherwise: for the starter's image tower bfloat16 is faster, but moves photo
-embeddings to a cosine far below the .999 that a cut can live with (``benchmarks/speed.py`` measures
-both).
+A tower is converted from its torch module once and kept in the cache folder under the fingerprint
+of its weights; later runs load the converted form and import no torch. All towers run in float32
+unless told otherwise: for the starter's image tower bfloat16 is faster, but moves photo embeddings
+to a cosine far below the .999 that a cut can live with (``benchmarks/speed.py`` measures both).
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import sys
-import tempfile
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,132 +29,148 @@ if TYPE_CHECKING:
     import torch
 
 # OpenVINO reports its import and each conversion to its maker when this package is importable.
-# Nobody who searches their own photos has agreed to that; without it OpenVINO uses its own stub.
+# People who search their own photos have not agreed to that; without it OpenVINO uses its own stub.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 Tower = Callable[[Iterable[Sequence[NDArray[Any]]]], Iterator[NDArray[np.float32]]]
 """Maps a stream of inputs, each a tuple of arrays, to a stream of outputs in the same order."""
 
+CONVERTED = "tower.xml"
+"""Name of a converted tower in its folder; its weights lie beside it."""
 
-def open_tower(
-    name: str,
-    fingerprint: str,
-    build: Callable[[], torch.nn.Module],
-    example: Sequence[NDArray[Any]],
-    shapes: Sequence[Sequence[int]],
-    precision: Literal["f32", "bf16"] = "f32",
-) -> Tower:
-    """Load a tower in its fastest form, converting it first when this machine has not yet.
+
+@dataclass(frozen=True)
+class TowerSource:
+    """A tower as torch builds it, with all that a conversion needs.
 
     Parameters
     ----------
     name : str
-        Part of the cached file's name, to tell files apart by eye.
+        Part of the cached folder's name, to tell folders apart by eye.
     fingerprint : str
         Hash of the weights.
+    version : int
+        Version of the code that builds the module: a new one leaves older conversions unused.
     build : callable
-        Makes the torch module, in evaluation mode; called only when there is no cached form.
+        Makes the torch module, in evaluation mode; called only when there is no converted form.
     example : sequence of arrays
         One valid input, for tracing.
     shapes : sequence of shapes
         Shape of each input; -1 where it varies.
-    precision : {"f32", "bf16"}
-        What the CPU computes in; one that has no bfloat16 ignores the wish.
+    """
 
-    Returns
-    -------
-    Tower
+    name: str
+    fingerprint: str
+    version: int
+    build: Callable[[], torch.nn.Module]
+    example: Sequence[NDArray[Any]]
+    shapes: Sequence[Sequence[int]]
+
+    @property
+    def folder(self) -> Path:
+        """Folder in the cache for the converted form."""
+        parts = (self.fingerprint, str(self.version), str(self.shapes), _openvino_version())
+        key = hashlib.sha256("/".join(parts).encode()).hexdigest()
+        return storage.cache_folder() / f"{self.name}-{key[:16]}"
+
+
+def load_tower(source: TowerSource, precision: Literal["f32", "bf16"] = "f32") -> Tower:
+    """Load a tower in its fastest form, and convert it first where this machine has not yet.
+
+    Parameters
+    ----------
+    source : TowerSource
+    precision : {"f32", "bf16"}
+        Number format of the computation; a CPU without bfloat16 uses float32.
     """
     try:
         import openvino
     except ImportError:
-        return torch_tower(build())
-    cached = tower_file(name, fingerprint, build, shapes)
-    model = _read(openvino.Core(), cached)
+        return torch_tower(source.build())
+    model = _read(openvino.Core(), source.folder)
     if model is None:
-        model = _convert(build(), example, shapes)
-        _keep(model, cached)
-    return _compile(model, cached, precision)
+        model = _convert(source)
+        _keep(model, source.folder)
+    return _compile(model, source.folder, precision)
 
 
-def tower_file(
-    name: str,
-    fingerprint: str,
-    build: Callable[[], torch.nn.Module],
-    shapes: Sequence[Sequence[int]],
-) -> Path:
-    """Return where `open_tower` keeps the converted form of a tower."""
-    # The weights are not all: a tower that is built in another way is another tower.
-    parts = (fingerprint, inspect.getsource(build), str(shapes), _openvino_version())
-    key = hashlib.sha256("/".join(parts).encode()).hexdigest()
-    return storage.cache_folder() / f"{name}-{key[:16]}.xml"
-
-
-def open_converted(path: Path) -> Tower | None:
-    """Open a tower in float32 that `open_tower` has kept, without torch; None without it."""
+def load_converted(folder: Path) -> Tower | None:
+    """Load a tower in float32 that `load_tower` has kept, without torch; None if it is missing."""
     try:
         import openvino
     except ImportError:
         return None
-    model = _read(openvino.Core(), path)
-    return None if model is None else _compile(model, path, "f32")
+    model = _read(openvino.Core(), folder)
+    return None if model is None else _compile(model, folder, "f32")
+
+
+def torch_tower(module: torch.nn.Module, device: str = "cpu") -> Tower:
+    """Run a tower in plain torch, on a graphics card for example.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The tower, in evaluation mode.
+    device : str
+        Name of the device in torch. On "cuda" matrix products are computed in bfloat16.
+    """
+    import torch
+
+    module = module.to(device)
+
+    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
+        for arrays in inputs:
+            with torch.no_grad(), torch.autocast(device, torch.bfloat16, device == "cuda"):
+                output = module(*(torch.from_numpy(array).to(device) for array in arrays))
+            yield output.float().cpu().numpy()
+
+    return run
 
 
 def _openvino_version() -> str:
     return metadata.version("openvino").split("-")[0]
 
 
-def _compile(model: Any, cached: Path, precision: str) -> Tower:
-    import openvino
-
-    core = openvino.Core()
-    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-    try:  # what is compiled is kept, too: that is half of the time of a first search
-        compiled = core.compile_model(
-            model, "CPU", {**settings, "CACHE_DIR": str(cached.parent / "compiled")}
-        )
-    except RuntimeError:
-        compiled = core.compile_model(model, "CPU", settings)
-    return _openvino_tower(compiled)
-
-
-def _read(core: Any, path: Path) -> Any | None:
-    if not path.exists():
+def _read(core: Any, folder: Path) -> Any | None:
+    if not (folder / CONVERTED).exists():
         return None
     try:
-        return core.read_model(path)
+        return core.read_model(folder / CONVERTED)
     except RuntimeError:  # damaged: convert again and replace it
         return None
 
 
-def _convert(
-    module: torch.nn.Module, example: Sequence[NDArray[Any]], shapes: Sequence[Sequence[int]]
-) -> Any:
+def _convert(source: TowerSource) -> Any:
     import openvino
     import torch
 
-    traced = tuple(torch.from_numpy(array) for array in example)
+    example = tuple(torch.from_numpy(array) for array in source.example)
+    shapes = [list(shape) for shape in source.shapes]
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about itself and about constant shapes
-        return openvino.convert_model(
-            module, example_input=traced, input=[list(shape) for shape in shapes]
-        )
+        return openvino.convert_model(source.build(), example_input=example, input=shapes)
 
 
-def _keep(model: Any, path: Path) -> None:
-    """Write the converted model so that a reader sees all of it or nothing."""
+def _keep(model: Any, folder: Path) -> None:
     import openvino
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            draft = Path(folder) / path.name
-            openvino.save_model(model, draft, compress_to_fp16=False)
-            # Weights first: the .xml is what a reader looks for.
-            draft.with_suffix(".bin").replace(path.with_suffix(".bin"))
-            draft.replace(path)
-    except OSError:
-        return  # a cache that cannot be written costs time, not results
+    # A cache that cannot be written costs time, not results.
+    with suppress(OSError), storage.draft_folder(folder) as draft:
+        openvino.save_model(model, draft / CONVERTED, compress_to_fp16=False)
+
+
+def _compile(model: Any, folder: Path, precision: str) -> Tower:
+    import openvino
+
+    core = openvino.Core()
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
+    try:  # the compiled form is kept, too: compiling takes half of the time of a first search
+        compiled = core.compile_model(
+            model, "CPU", {**settings, "CACHE_DIR": str(folder.parent / "compiled")}
+        )
+    except RuntimeError:
+        compiled = core.compile_model(model, "CPU", settings)
+    return _openvino_tower(compiled)
 
 
 def _openvino_tower(compiled: Any) -> Tower:
@@ -165,7 +180,7 @@ def _openvino_tower(compiled: Any) -> Tower:
         for _ in range(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
     ]
 
-    lock = threading.Lock()  # a request serves one thread at a time, and all are in use by one run
+    lock = threading.Lock()  # a request serves one thread at a time, and a run uses all of them
 
     def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
         with lock:
@@ -189,31 +204,8 @@ def _openvino_tower(compiled: Any) -> Tower:
                 running.append(request)
             while running:
                 yield finish()
-        finally:  # who stops early leaves no request busy
+        finally:  # a caller that stops early leaves no request busy
             for request in running:
                 request.wait()
-
-    return run
-
-
-def torch_tower(module: torch.nn.Module, device: str = "cpu") -> Tower:
-    """Run a tower in plain torch, on a graphics card for example.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The tower, in evaluation mode.
-    device : str
-        As torch calls it. On "cuda" matrix products are computed in bfloat16.
-    """
-    import torch
-
-    module = module.to(device)
-
-    def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[NDArray[np.float32]]:
-        for arrays in inputs:
-            with torch.no_grad(), torch.autocast(device, torch.bfloat16, device == "cuda"):
-                output = module(*(torch.from_numpy(array).to(device) for array in arrays))
-            yield output.float().cpu().numpy()
 
     return run

@@ -1,10 +1,10 @@
 """The built-in encoder: EfficientNet-Lite2 and MiniLM, joined without a single image.
 
-Both towers come as ordinary packages with their pretrained weights inside. They have never seen
-each other, but EfficientNet's classifier holds a bridge: row c of its last layer is the direction
-of class c among image features, and MiniLM can embed the name of class c. A ridge regression from
-one to the other is a map from image features to text space. What an average photo looks like to
-the image tower, which has to be taken away first, follows from its last batch normalization.
+Both towers come as ordinary packages with their pretrained weights inside. They were trained
+apart, but EfficientNet's classifier connects them: row c of its last layer is the direction of
+class c among image features, and MiniLM can embed the name of class c. A ridge regression from one
+to the other is a map from image features to text space. The mean image feature has to be subtracted
+first; it follows from the image tower's last batch normalization.
 """
 
 from __future__ import annotations
@@ -24,19 +24,25 @@ from PIL import Image
 from photosieve.encoders import feed
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Float32Array, Head, Item, Other
-from photosieve.encoders.runtime import Tower, open_tower
+from photosieve.encoders.runtime import Tower, TowerSource, load_tower
 from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
 
 if TYPE_CHECKING:
     import torch
 
-SIDE = 320
-"""Photos are scaled to a square of this side; nothing is cropped away, as what one asks for may
-stand at the edge. EfficientNet-Lite2 was trained at 260, but finds small things better at 320."""
+PHOTO_SIDE = 320
+"""Photos are scaled to a square of this side, and nothing is cropped away: the edge counts too.
+EfficientNet-Lite2 was trained at 260, but finds small things better at 320."""
 
-PREPARATION = 1
-"""Raised whenever pixels or tokens are prepared differently, so that old cuts are refused."""
+STARTER_INPUTS_VERSION = 1
+"""Raise it when pixels or tokens are prepared differently: older cuts are then refused."""
+
+IMAGE_TOWER_VERSION = 1
+"""Raise it when `build_image_tower` makes another module of the same weights."""
+
+TEXT_TOWER_VERSION = 1
+"""Raise it when `build_text_tower` makes another module of the same weights."""
 
 RIDGE = 3.0
 """Strength of the ridge regression, in units of the mean squared singular value."""
@@ -55,7 +61,7 @@ class Starter:
 
     name = "starter"
     license = "apache-2.0"  # of both parts' weights
-    shortest_side = SIDE
+    shortest_side = PHOTO_SIDE
 
     def __init__(self, head: Head | None = None) -> None:
         self._head = head
@@ -68,13 +74,17 @@ class Starter:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the towers' weights, how inputs are prepared, and the head."""
-        parts = (_trunk_fingerprint(), f"{SIDE}/{PREPARATION}", self.head.fingerprint())
+        parts = (
+            _trunk_fingerprint(),
+            f"{PHOTO_SIDE}/{STARTER_INPUTS_VERSION}",
+            self.head.fingerprint(),
+        )
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     @functools.cached_property
     def trunk_fingerprint(self) -> str:
         """Hash of the towers' weights, and how inputs are prepared."""
-        parts = (_trunk_fingerprint(), f"{SIDE}/{PREPARATION}")
+        parts = (_trunk_fingerprint(), f"{PHOTO_SIDE}/{STARTER_INPUTS_VERSION}")
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     def with_head(self, head: Head) -> Starter:
@@ -120,16 +130,16 @@ def _text_features(texts: Sequence[str]) -> Float32Array:
 
 @functools.cache
 def _word_features() -> Float32Array:
-    """Features of the general words: both the head and every training start from them."""
+    """Features of the general words, which both the head and every training need."""
     return _text_features(general_words())
 
 
 def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     """Mean of the image tower's features over the photos it was trained on, (1280,).
 
-    The features are pooled values of relu6(batch norm), and what leaves a batch normalization has,
-    channel by channel, its bias as mean and its weight as deviation. Taken as normal, its mean
-    after clipping to 0..6 has a closed form.
+    The features are pooled values of relu6(batch norm). In each channel, the output of a batch
+    normalization has its bias as mean and its weight as deviation. For a normal distribution, the
+    mean after clipping to 0..6 has a closed form.
     """
     import torch
     from torch.special import ndtr  # the normal distribution function
@@ -145,8 +155,8 @@ def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
 
 
 def pixels(photo: Image.Image) -> tuple[NDArray[np.uint8]]:
-    """Scale one photo as the image tower wants it: (1, SIDE, SIDE, 3)."""
-    square = photo.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    """Scale one photo for the image tower: (1, PHOTO_SIDE, PHOTO_SIDE, 3)."""
+    square = photo.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
     return (np.array(square, np.uint8)[None],)
 
 
@@ -205,13 +215,13 @@ def build_image_tower() -> torch.nn.Module:
     class ImageTower(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.net = EfficientNet.from_name("efficientnet-lite2", image_size=SIDE)
+            self.net = EfficientNet.from_name("efficientnet-lite2", image_size=PHOTO_SIDE)
             self.net.load_state_dict(_image_weights())
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            planes = inputs.permute(0, 3, 1, 2).contiguous()  # (n, 3, SIDE, SIDE)
+            planes = inputs.permute(0, 3, 1, 2).contiguous()  # (n, 3, PHOTO_SIDE, PHOTO_SIDE)
             scaled = (planes.float() - 127.0) / 128.0
-            maps = self.net.extract_features(scaled)  # (n, 1280, SIDE / 32, SIDE / 32)
+            maps = self.net.extract_features(scaled)  # (n, 1280, PHOTO_SIDE / 32, PHOTO_SIDE / 32)
             pooled: torch.Tensor = maps.mean((2, 3))
             return pooled
 
@@ -221,15 +231,16 @@ def build_image_tower() -> torch.nn.Module:
 @functools.cache
 def image_tower(precision: Literal["f32", "bf16"] = "f32") -> Tower:
     """Load the image tower: pixels as `pixels` gives them to features, (1, 1280)."""
-    example = np.zeros((1, SIDE, SIDE, 3), np.uint8)
-    return open_tower(
-        f"efficientnet-lite2-{SIDE}",
-        _trunk_fingerprint(),
-        build_image_tower,
-        (example,),
-        ((-1, SIDE, SIDE, 3),),
-        precision,
+    example = np.zeros((1, PHOTO_SIDE, PHOTO_SIDE, 3), np.uint8)
+    source = TowerSource(
+        name=f"efficientnet-lite2-{PHOTO_SIDE}",
+        fingerprint=_trunk_fingerprint(),
+        version=IMAGE_TOWER_VERSION,
+        build=build_image_tower,
+        example=(example,),
+        shapes=((-1, PHOTO_SIDE, PHOTO_SIDE, 3),),
     )
+    return load_tower(source, precision)
 
 
 def build_text_tower() -> torch.nn.Module:
@@ -261,13 +272,15 @@ def build_text_tower() -> torch.nn.Module:
 @functools.cache
 def _text_tower() -> Tower:
     example = np.ones((2, 8), np.int64)
-    return open_tower(
-        "all-minilm-l6-v2",
-        _trunk_fingerprint(),
-        build_text_tower,
-        (example, example),
-        ((-1, -1), (-1, -1)),
+    source = TowerSource(
+        name="all-minilm-l6-v2",
+        fingerprint=_trunk_fingerprint(),
+        version=TEXT_TOWER_VERSION,
+        build=build_text_tower,
+        example=(example, example),
+        shapes=((-1, -1), (-1, -1)),
     )
+    return load_tower(source)
 
 
 @functools.cache

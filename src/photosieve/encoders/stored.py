@@ -1,6 +1,6 @@
-"""The model in a sieve's folder: opened when a photo or a new text needs it, and not before.
+"""The model in a sieve's folder: loaded when a photo or a new text needs it, and not before.
 
-A search with an index embeds one text. For that the text side is kept in a form that opens in a
+A search with an index embeds one text. For that the text side is kept in a form that loads in a
 moment; see `photosieve.encoders.texts`.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from photosieve.encoders import export_encoder, load_encoder
 from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other
-from photosieve.encoders.texts import TextSide
+from photosieve.encoders.texts import CachedTexts
 from photosieve.errors import EncoderError, SieveError
 
 if TYPE_CHECKING:
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A hub model as a sieve's folder has it.
+class StoredEncoder:
+    """A hub model in a sieve's folder.
 
     Parameters
     ----------
     name : str
-        Of the model as it was before training.
+        Name of the model before training.
     license : str
     folder : Path
     head : Head
     fingerprint, trunk_fingerprint : str
-        As they were when the sieve was saved.
+        Hashes from the time when the sieve was saved.
     key : str
-        Hash of all files of the model. The text side that is kept under it was made of weights
-        with this very hash, so that texts need no look at the weights in the folder.
+        Hash of all files of the model. The text side in the cache under this key was made of the
+        same weights, so that texts need no look at the weights in the folder.
     verify : callable
         Raises `SieveError` if the weights in the folder are not those that were saved.
     """
@@ -50,7 +50,7 @@ class Stored:
     key: str
     verify: Callable[[], None]
 
-    # As of every hub model.
+    # The same for every hub model.
     shortest_side = None
 
     @functools.cached_property
@@ -93,28 +93,28 @@ class Stored:
         UserWarning
             Once, naming the first text that was cut short.
         """
-        kept = self._texts
-        tower = kept.open if kept else None
-        if kept and tower:
-            return kept.features(tower, texts, self.head.text_width)
-        found = self.model.text_features(texts)
+        cached = self._texts
+        tower = cached.tower if cached else None
+        if cached and tower:
+            return cached.features(tower, texts, self.head.text_width)
+        features = self.model.text_features(texts)
         self._keep_texts()
-        return found
+        return features
 
     @functools.cached_property
-    def _texts(self) -> TextSide | None:
-        return TextSide.find(self.key)
+    def _texts(self) -> CachedTexts | None:
+        return CachedTexts.find(self.key)
 
     def _keep_texts(self) -> None:
-        from photosieve.encoders.hub import Hub
+        from photosieve.encoders.hub import HubEncoder
 
-        if isinstance(self.model, Hub) and (found := self.model.text_side()):
-            found.keep(self.key)
+        if isinstance(self.model, HubEncoder) and (cached := self.model.cached_texts()):
+            cached.keep(self.key)
 
     def with_head(self, head: Head) -> Encoder:
         """Return the same towers with another head."""
         return self.model.with_head(head)
 
     def export(self, folder: Path) -> Encoder:
-        """Write the model as the `transformers` library does, and return it as found there."""
+        """Write the model in the form of the `transformers` library, and load it from there."""
         return export_encoder(self.model, folder)

@@ -1,11 +1,11 @@
-"""The text side of a hub model as this machine keeps it: it opens in a moment, without torch."""
+"""The text side of a hub model in this machine's cache: it loads in a moment, without torch."""
 
 from __future__ import annotations
 
 import functools
 import json
-import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from photosieve import storage
 from photosieve.encoders import feed
 from photosieve.encoders.inputs import Tokens, warn_of_long
 from photosieve.encoders.protocol import Float32Array
-from photosieve.encoders.runtime import Tower, open_converted
+from photosieve.encoders.runtime import Tower, load_converted
 
-PROBES = (
+COMPARED = (
     "a",
     "SOFA bed",
     "swimming-pool, 2 m",
@@ -30,15 +30,15 @@ PROBES = (
 
 
 @dataclass(frozen=True)
-class TextSide:
+class CachedTexts:
     """A converted text tower and its tokenizer.
 
     Parameters
     ----------
-    tower : str
-        Name of the tower's file in the cache folder.
+    tower_name : str
+        Name of the tower's folder in the cache folder.
     tokenizer : str
-        As the `tokenizers` library writes it.
+        In the JSON form of the `tokenizers` library.
     limit : int
         How many tokens the model reads.
     padded : bool
@@ -47,7 +47,7 @@ class TextSide:
     pad_token : str
     """
 
-    tower: str
+    tower_name: str
     tokenizer: str
     limit: int
     padded: bool
@@ -55,8 +55,8 @@ class TextSide:
     pad_token: str
 
     @classmethod
-    def of(cls, tokens: Tokens, tower: Path) -> TextSide | None:
-        """Describe a text side; None if the tokenizer cannot be had in this form, to the bit."""
+    def of(cls, tokens: Tokens, tower: Path) -> CachedTexts | None:
+        """Describe a text side; None if this form of the tokenizer gives other tokens."""
         theirs = tokens.tokenizer
         backend = getattr(theirs, "backend_tokenizer", None)
         if backend is None or not tower.exists():
@@ -69,15 +69,15 @@ class TextSide:
             int(theirs.pad_token_id),
             str(theirs.pad_token),
         )
-        for texts in (PROBES, *([text] for text in PROBES)):
+        for texts in (COMPARED, *([text] for text in COMPARED)):
             pairs = zip(tokens(texts), found.tokens(texts)[0], strict=True)
             if not all(np.array_equal(a, b) for a, b in pairs):
                 return None
         return found
 
     @classmethod
-    def find(cls, key: str) -> TextSide | None:
-        """Return what `keep` kept under a key; None if that is not there, or damaged."""
+    def find(cls, key: str) -> CachedTexts | None:
+        """Return the text side kept under a key; None if it is missing or damaged."""
         try:
             return cls(**json.loads(_file(key).read_text("utf-8")))
         except (OSError, ValueError, TypeError):
@@ -85,20 +85,13 @@ class TextSide:
 
     def keep(self, key: str) -> None:
         """Keep it in the cache folder; where that cannot be written, it is made again."""
-        file = _file(key)
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
-                draft = Path(scratch) / file.name
-                draft.write_text(json.dumps(asdict(self)), "utf-8")
-                draft.replace(file)
-        except OSError:
-            return
+        with suppress(OSError), storage.draft_file(_file(key)) as file:
+            file.write(json.dumps(asdict(self)).encode())
 
     @functools.cached_property
-    def open(self) -> Tower | None:
-        """The tower; None if its file is gone or damaged."""
-        return open_converted(storage.cache_folder() / self.tower)
+    def tower(self) -> Tower | None:
+        """The tower; None if its folder is missing or damaged."""
+        return load_converted(storage.cache_folder() / self.tower_name)
 
     def features(self, tower: Tower, texts: Sequence[str], width: int) -> Float32Array:
         """Run the tower: (m, q).
@@ -113,9 +106,9 @@ class TextSide:
         return feed.text_features(tower, lambda part: self.tokens(part)[0], texts, width=width)
 
     def tokens(self, texts: Sequence[str]) -> tuple[tuple[NDArray[np.int64], ...], list[bool]]:
-        """Inputs of the tower, as `Tokens` gives them, and which texts were cut short."""
-        spelt = [text.lower() if self.padded else text for text in texts]
-        found = self._loaded.encode_batch(spelt)
+        """Return the tower's inputs, equal to those of `Tokens`, and which texts were cut short."""
+        written = [text.lower() if self.padded else text for text in texts]
+        found = self._loaded.encode_batch(written)
         ids = np.array([item.ids for item in found], np.int64)
         mask = np.array([item.attention_mask for item in found], np.int64)
         long = [bool(item.overflowing) for item in found]

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
 from photosieve.index.changes import PendingPhoto

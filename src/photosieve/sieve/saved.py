@@ -17,7 +17,7 @@ from photosieve.encoders import export_encoder, license_of, load_encoder
 from photosieve.encoders import files as model_files
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Encoder
-from photosieve.encoders.stored import Stored
+from photosieve.encoders.stored import StoredEncoder
 from photosieve.errors import EncoderError, SieveError, UsageError
 from photosieve.sieve import folder as sieve_folder
 from photosieve.sieve.card import card
@@ -157,7 +157,7 @@ def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> En
 
     # The code that converts a text tower decides its output, too.
     parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
-    return Stored(
+    return StoredEncoder(
         name=manifest["encoder"],
         license=str(manifest.get("license", manifest.get("licence", ""))),  # as 0.1 spells it
         folder=folder,

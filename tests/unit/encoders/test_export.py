@@ -20,15 +20,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from photosieve.data.dataset import Dataset
-from photosieve.encoders import export_encoder, license_of, load_encoder, runtime
+from photosieve.encoders import export_encoder, license_of, load_encoder
 from photosieve.encoders.blocks.opening import open_blocks
 from photosieve.encoders.embedding import embed_photos, embed_texts
-from photosieve.encoders.files import Checkpoint
 from photosieve.encoders.head import LinearHead
-from photosieve.encoders.hub import Hub, open_hub
+from photosieve.encoders.hub import HubEncoder, load_hub
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.errors import SieveError, UsageError
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import cache_folder
 from photosieve.training.features import prepare
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
@@ -41,8 +41,8 @@ TRAINED = replace(get_recipe("balanced"), blocks=1, epochs=2, learning_rate=1e-3
 
 
 @functools.cache
-def plain_model(path: Path) -> Hub:
-    return open_hub(str(path))
+def plain_model(path: Path) -> HubEncoder:
+    return load_hub(str(path))
 
 
 def moved(encoder: Encoder, seed: int = 0) -> Encoder:
@@ -93,20 +93,20 @@ def test_transformers_loads_what_was_trained(
 
 @pytest.mark.parametrize("family", ["clip", "align", "siglip", "altclip"])
 def test_a_head_becomes_part_of_the_model_where_it_can(
-    zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+    zoo: Zoo, tmp_path: Path, family: str
 ) -> None:
-    plain = open_hub(str(zoo.path(family)))
+    plain = load_hub(str(zoo.path(family)))
     trained = moved(plain)
     photos, texts = embeddings(trained, zoo)
     # What lies below the head is the same, and is not converted again.
-    monkeypatch.setattr(runtime, "_convert", None)
+    towers = set(cache_folder().glob("hub-*"))
     saved = export_encoder(trained, tmp_path)
     again = load_encoder(plain.name, tmp_path)
     assert again.with_head(saved.head).fingerprint == saved.fingerprint
     for encoder in (saved, again.with_head(saved.head)):
         for ours, wanted in zip((photos, texts), embeddings(encoder, zoo), strict=True):
             np.testing.assert_allclose(ours, wanted, atol=1e-5)
-    monkeypatch.undo()
+    assert set(cache_folder().glob("hub-*")) == towers
     standard, _ = theirs(family, tmp_path, zoo.photos)
     folded = family in ("clip", "altclip")
     assert np.allclose(standard, photos, atol=1e-5) == folded
@@ -131,7 +131,7 @@ def test_a_model_in_half_precision_is_written_in_full(zoo: Zoo, tmp_path: Path) 
     save_file({name: w.half() for name, w in weights.items()}, folder / "model.safetensors")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "float16"}))
-    trained = moved(open_blocks(open_hub(str(folder)), 1, 0, trains_text=True))
+    trained = moved(open_blocks(load_hub(str(folder)), 1, 0, trains_text=True))
     (tmp_path / "out").mkdir()
     export_encoder(trained, tmp_path / "out")
     photos, _ = theirs("clip", tmp_path / "out", zoo.photos)
@@ -141,28 +141,29 @@ def test_a_model_in_half_precision_is_written_in_full(zoo: Zoo, tmp_path: Path) 
 # Sieves with a model inside.
 
 
-def fit(zoo: Zoo, listings: Path, family: str = "clip") -> Sieve:
-    encoder = open_blocks(plain_model(zoo.path(family)), 1, 0, trains_text=False)
+def fit(model: Path, listings: Path) -> Sieve:
+    encoder = open_blocks(plain_model(model), 1, 0, trains_text=False)
     data = prepare(encoder, Dataset.load(listings / "train"), more_views=True)
     return Sieve.fit_prepared(encoder, data, Run(TRAINED), words=False)
 
 
 @pytest.fixture(scope="module")
 def fitted(zoo: Zoo, listings: Path, tower_cache: None) -> Sieve:  # noqa: ARG001
-    return fit(zoo, listings)
+    return fit(zoo.path("clip"), listings)
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip"])
 def test_a_sieve_brings_its_model_along(
-    zoo: Zoo, listings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str
+    zoo: Zoo, listings: Path, tmp_path: Path, family: str
 ) -> None:
-    sieve = fit(zoo, listings, family)
-    monkeypatch.setattr(Checkpoint, "license", "mit")
+    model = zoo.copy(family, tmp_path / "model")
+    (model / "README.md").write_text("---\nlicense: mit\n---\n")
+    sieve = fit(model, listings)
     sieve.save(tmp_path / "sieve")
-    monkeypatch.undo()
+    (model / "README.md").unlink()
     (tmp_path / "sieve").rename(tmp_path / "elsewhere")
     again = Sieve.load(tmp_path / "elsewhere")
-    assert again.encoder.name == str(zoo.path(family))
+    assert again.encoder.name == str(model)
     house = listings / "test" / "house-8"
     found, wanted = again.search("red", house, top=6).hits, sieve.search("red", house, top=6).hits
     assert [hit.path for hit in found] == [hit.path for hit in wanted]
@@ -171,7 +172,7 @@ def test_a_sieve_brings_its_model_along(
     )
     photos, _ = theirs(family, tmp_path / "elsewhere", zoo.photos)
     np.testing.assert_allclose(embed_photos(again.encoder, zoo.photos).features, photos, atol=1e-5)
-    assert license_of(again.encoder) == "mit"  # kept in the sieve, and not read from its card
+    assert license_of(again.encoder) == "mit"  # kept in the sieve
     again.save(tmp_path / "elsewhere")  # over itself, and its model
     third = Sieve.load(tmp_path / "elsewhere")
     assert third.encoder.fingerprint == again.encoder.fingerprint
@@ -214,7 +215,7 @@ def test_the_model_that_it_came_from_is_not_replaced(
     with pytest.raises(UsageError, match="something else than a sieve here"):
         fitted.save(zoo.path("align"))
     fitted.save(tmp_path / "sieve")
-    encoder = open_hub(str(tmp_path / "sieve"))
+    encoder = load_hub(str(tmp_path / "sieve"))
     data = prepare(encoder, Dataset.load(listings / "train"))
     second = Sieve.fit_prepared(encoder, data, Run(get_recipe("zero-shot")), words=False)
     with pytest.raises(UsageError, match="trained from the model in this folder"):
@@ -335,7 +336,7 @@ def test_a_sieve_is_put_on_the_hub(fitted: Sieve, tmp_path: Path, fake_hub: Fake
     assert "3 labels" in (folder / "README.md").read_text("utf-8")
     for name, content in fake_hub.files["someone/listing-sieve"].items():
         assert str(Path(fitted.encoder.name).parent).encode() not in content, name
-    assert open_hub(str(folder)).fingerprint == again.encoder.fingerprint
+    assert load_hub(str(folder)).fingerprint == again.encoder.fingerprint
 
 
 @pytest.mark.parametrize(

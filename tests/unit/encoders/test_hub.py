@@ -5,11 +5,14 @@ and with its own processor, makes of them. Nothing here needs the network: the h
 server or a hand-made cache.
 """
 
+import compileall
 import hashlib
 import http.server
 import json
+import os
 import pickle
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -24,12 +27,14 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+import photosieve
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import license_of, load_encoder, towers
 from photosieve.encoders.embedding import embed_photos, embed_texts, photo_features
-from photosieve.encoders.hub import open_hub
+from photosieve.encoders.hub import load_hub
 from photosieve.errors import EncoderError
 from photosieve.sieve.sieve import Sieve
+from photosieve.storage import CACHE
 from tests.zoo import FAMILIES, LENGTH, QUERIES, Zoo, theirs
 
 pytestmark = pytest.mark.usefixtures("tower_cache")
@@ -88,11 +93,38 @@ def test_without_openvino_torch_gives_the_same(zoo: Zoo, monkeypatch: pytest.Mon
     assert (ours * torchs).sum(1).min() > 0.9999
 
 
+def test_a_package_without_source_files(zoo: Zoo, tmp_path: Path) -> None:
+    """Neither the whole towers nor their fronts need the source of the code that builds them."""
+    package = Path(photosieve.__file__).parent
+    shutil.copytree(package, tmp_path / "photosieve", ignore=shutil.ignore_patterns("__pycache__"))
+    assert compileall.compile_dir(tmp_path / "photosieve", quiet=1, legacy=True)
+    for source in (tmp_path / "photosieve").rglob("*.py"):
+        source.unlink()
+    code = f"""
+from pathlib import Path
+import photosieve
+from photosieve.encoders import load_encoder
+from photosieve.encoders.blocks.opening import open_blocks
+from photosieve.encoders.embedding import embed_photos
+assert photosieve.__file__ == {str(tmp_path / "photosieve" / "__init__.pyc")!r}
+plain = load_encoder({str(zoo.path("clip"))!r})
+for encoder in (plain, open_blocks(plain, 1, 0, trains_text=False)):
+    print(embed_photos(encoder, [Path({str(zoo.photos[0])!r})]).features.shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False,
+        env={**os.environ, CACHE: str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n") == ["(1, 24)", "(1, 24)", ""]
+    assert len(list((tmp_path / "cache").glob("hub-*"))) == 3  # two whole towers, and a front
+
+
 def test_batches_for_a_graphics_card(zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     one_by_one = embed_photos(load_encoder(str(zoo.path("siglip2"))), zoo.photos).features
     monkeypatch.setattr(towers, "accelerator", lambda: "cpu")
     monkeypatch.setattr(towers, "GPU_BATCH", 2)
-    encoder = open_hub(str(zoo.path("siglip2")))
+    encoder = load_hub(str(zoo.path("siglip2")))
     steps: list[int] = []
     found = photo_features(encoder, zoo.photos, progress=lambda _, done, __: steps.append(done))
     assert encoder.trunk.batch == 2

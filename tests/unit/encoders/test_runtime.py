@@ -9,7 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from photosieve.encoders import runtime
+from photosieve.encoders.runtime import Tower, TowerSource, load_tower
 from photosieve.storage import CACHE
 
 Batches = list[tuple[NDArray[np.float32]]]
@@ -50,16 +50,16 @@ def batches() -> Batches:
     return [(rng.normal(size=(1 + i % 3, 4)).astype(np.float32),) for i in range(40)]
 
 
-def open_small(fingerprint: str = "a") -> tuple[runtime.Tower, int]:
+def load_small(fingerprint: str = "a", version: int = 1) -> tuple[Tower, int]:
     """The tower, and how many modules had to be built for it."""
     build, built = counted()
     example = (np.zeros((1, 4), np.float32),)
-    tower = runtime.open_tower("small", fingerprint, build, example, ((-1, 4),))
-    return tower, len(built)
+    source = TowerSource("small", fingerprint, version, build, example, ((-1, 4),))
+    return load_tower(source), len(built)
 
 
 def run(batches: Batches) -> NDArray[np.float32]:
-    tower, _ = open_small()
+    tower, _ = load_small()
     return np.concatenate(list(tower(batches)))
 
 
@@ -71,14 +71,19 @@ def plain(batches: Batches) -> NDArray[np.float32]:
 
 def test_outputs_are_those_of_torch_in_order(batches: Batches) -> None:
     np.testing.assert_allclose(run(batches), plain(batches), atol=1e-5)
-    tower, _ = open_small()
+    tower, _ = load_small()
     assert list(tower([])) == []
 
 
 def test_the_converted_form_is_kept(cache: Path, batches: Batches) -> None:
-    assert [open_small("a")[1], open_small("a")[1], open_small("b")[1]] == [1, 0, 1]
+    assert [load_small("a")[1], load_small("a")[1], load_small("b")[1]] == [1, 0, 1]
+    assert [load_small("a", version=2)[1], load_small("a", version=1)[1]] == [1, 0]
     np.testing.assert_allclose(run(batches), plain(batches), atol=1e-5)
-    assert sorted(path.suffix for path in cache.glob("*.*")) == [".bin", ".bin", ".xml", ".xml"]
+    towers = list(cache.glob("small-*"))
+    assert [sorted(path.name for path in tower.iterdir()) for tower in towers] == 3 * [
+        ["tower.bin", "tower.xml"]
+    ]
+    assert {path.name for path in cache.iterdir()} == {"compiled", *(path.name for path in towers)}
 
 
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])
@@ -86,16 +91,16 @@ def test_the_converted_form_is_kept(cache: Path, batches: Batches) -> None:
 def test_a_damaged_cache_is_made_again(
     cache: Path, batches: Batches, suffix: str, damage: str
 ) -> None:
-    open_small()
-    (file,) = cache.glob(f"*{suffix}")
+    load_small()
+    (file,) = cache.glob(f"small-*/*{suffix}")
     if damage == "gone":
         file.unlink()
     else:
         file.write_bytes(file.read_bytes()[: {"empty": 0, "cut short": 20}[damage]])
-    tower, built = open_small()
+    tower, built = load_small()
     assert built == 1
     np.testing.assert_allclose(np.concatenate(list(tower(batches))), plain(batches), atol=1e-5)
-    assert open_small()[1] == 0
+    assert load_small()[1] == 0
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path, batches: Batches) -> None:
@@ -120,6 +125,6 @@ def test_inputs_are_taken_as_they_are_needed(batches: Batches) -> None:
             taken.append(number)
             yield batch
 
-    tower, _ = open_small()
+    tower, _ = load_small()
     next(tower(stream()))
     assert len(taken) < len(batches)

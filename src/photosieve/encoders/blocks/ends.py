@@ -1,8 +1,8 @@
-"""The trained part of a hub model's tower: from rows, as frozen towers give them, to vectors.
+"""The trained part of a hub model's tower: from the rows of a frozen tower to vectors.
 
-It is the tower of the `transformers` library itself, so that no family has to be written anew: its
-embeddings hand on the hidden states of a row, the blocks that are frozen hand on what they get, and
-the others follow. All weights keep their names that way.
+It is the tower of the `transformers` library itself, so that no family has to be written again. Its
+embeddings are replaced by a module that returns the hidden states of a row, and its frozen blocks
+by modules that return their input. All weights keep their names that way.
 """
 
 from __future__ import annotations
@@ -16,52 +16,53 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from photosieve.encoders.blocks.fronts import blocks_of
 from photosieve.encoders.blocks.rows import Layout, pack
 from photosieve.encoders.inputs import PADDED
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side
-from photosieve.encoders.towers import Example, Whole, blocks_of
+from photosieve.encoders.towers import Example, WholeTower
 from photosieve.errors import EncoderError
 
 POOLED = {PHOTOS: ("clip", "altclip", "chinese_clip"), TEXTS: ("clip", *PADDED)}
-"""Kinds of models that read the last block of a tower at one token only."""
+"""Model types that read the last block of a tower at one token only."""
 
 LOW_RANK = ("q_proj", "k_proj", "v_proj", "out_proj", "query", "key", "value")
-"""What models call the matrices of attention, which low-rank training changes."""
+"""Names of the matrices of attention, which low-rank training changes."""
 
 LEAST_COSINE = 0.9999
 
 
 @dataclass(frozen=True)
-class _Call:
-    """What modules inside a tower need to know beyond what the tower tells them."""
+class _Context:
+    """Inputs of the modules inside a tower that the tower itself does not pass to them."""
 
     hidden: torch.Tensor | None
-    pooled: torch.Tensor  # (n,): the token of each that is read
-    seen: torch.Tensor | None  # (n, t): what that token sees; None for all
+    pooled: torch.Tensor  # (n,): index of the token that is read
+    seen: torch.Tensor | None  # (n, t): the tokens that it attends to; None for all
 
 
-_CALL: ContextVar[_Call] = ContextVar("_CALL")  # each thread has its own
+_CONTEXT: ContextVar[_Context] = ContextVar("_CONTEXT")  # each thread has its own
 
 
-class End(torch.nn.Module):
-    """The last blocks of a tower with all that follows, or all of it; `open_end` makes it.
+class TowerEnd(torch.nn.Module):
+    """The last blocks of a tower with all that follows, or the whole tower; `load_end` makes it.
 
-    It is never in training mode: batch norms keep the statistics of pretraining, which a few photos
-    would spoil, and nothing is dropped at random, so that a run can be repeated and resumed.
+    It is never in training mode. Batch norms keep the statistics of pretraining, which are better
+    than those of a few photos, and no dropout is drawn, so that a run can be repeated and resumed.
 
     Parameters
     ----------
     model : torch.nn.Module
         The model, cut.
     names : sequence of str
-        What the tower calls its inputs.
+        Names of the tower's inputs.
     layout : Layout
         Of the rows.
     """
 
     def __init__(self, model: Any, names: Sequence[str], layout: Layout) -> None:
         super().__init__()
-        self.whole = Whole(model, layout.side, names)
+        self.whole = WholeTower(model, layout.side, names)
         self.layout = layout
         self.size = 0
         self.trainable: tuple[str, ...] = ()
@@ -73,12 +74,12 @@ class End(torch.nn.Module):
         if self.layout.side == TEXTS and len(inputs) > 1:  # no padding, and nothing that follows
             place = torch.arange(inputs[0].shape[1], device=rows.device)
             seen = (place <= pooled[:, None]) & inputs[1].bool()
-        before = _CALL.set(_Call(hidden, pooled, seen))
+        before = _CONTEXT.set(_Context(hidden, pooled, seen))
         try:
             vectors: torch.Tensor = self.whole(*inputs)
             return vectors.float()
         finally:
-            _CALL.reset(before)
+            _CONTEXT.reset(before)
 
     @property
     def model(self) -> Any:
@@ -86,10 +87,10 @@ class End(torch.nn.Module):
         return self.whole.model
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """All that may be trained, by the name that `transformers` gives it."""
+        """All weights that may be trained, by their names in `transformers`."""
         return {name: self.model.get_parameter(name) for name in self.trainable}
 
-    def copy(self, weights: Mapping[str, torch.Tensor], *, train: bool = False) -> End:
+    def copy(self, weights: Mapping[str, torch.Tensor], *, train: bool = False) -> TowerEnd:
         """Return the same with these weights in their places; all others are shared."""
         shared = [*self.parameters(), *self.buffers()]
         twin = copy.deepcopy(self, {id(tensor): tensor for tensor in shared})
@@ -100,7 +101,7 @@ class End(torch.nn.Module):
         return twin
 
     def _pooled(self, given: torch.Tensor) -> torch.Tensor:
-        """Which token of each is read, (n,), where it is only one; of texts their ids are given."""
+        """Return the index of the token that is read, (n,); for texts `given` holds their ids."""
         kind = self.model.config.model_type
         first = torch.zeros(len(given), dtype=torch.long, device=given.device)
         if self.layout.side == PHOTOS or kind not in POOLED[TEXTS]:
@@ -108,35 +109,37 @@ class End(torch.nn.Module):
         if kind in PADDED:
             return first + given.shape[1] - 1
         end = self.model.text_model.eos_token_id
-        # Old configurations say 2 whatever it is; the real one has the highest number of all.
+        # Old configurations always say 2; the real end mark has the highest id of all.
         marks = given if end == 2 else (given == end).int()
         return marks.argmax(-1)
 
 
-class _Given(torch.nn.Module):
-    """Stands for embeddings: the hidden states are there already."""
+class HiddenStates(torch.nn.Module):
+    """Replaces embeddings, and returns the hidden states of the row."""
 
     def forward(self, *_: Any, **__: Any) -> torch.Tensor | None:
-        return _CALL.get().hidden
+        """Return the hidden states, (n, t, w)."""
+        return _CONTEXT.get().hidden
 
 
-class _Passed(torch.nn.Module):
-    """Stands for a block that comes before the rows."""
+class PassThrough(torch.nn.Module):
+    """Replaces a frozen block, and returns its input."""
 
     def forward(self, hidden: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """Return the input."""
         return hidden
 
 
 class PooledBlock(torch.nn.Module):
-    """A block of CLIP's kind that works out only the token which is read after it.
+    """A block like CLIP's that computes only the one token that is read after it.
 
-    Keys and values are needed of all tokens; queries and all that follows, five sixths of the
-    work, of one.
+    Keys and values are needed for all tokens; queries and everything after them, five sixths of
+    the work, for that token alone.
 
     Parameters
     ----------
     block : torch.nn.Module
-        The block; its parts are taken over under their names.
+        The block; its parts keep their names.
     """
 
     def __init__(self, block: Any) -> None:
@@ -145,8 +148,8 @@ class PooledBlock(torch.nn.Module):
         self.layer_norm2, self.mlp = block.layer_norm2, block.mlp
 
     def forward(self, hidden: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-        """Map hidden states, (n, t, w), to those of the one token, in the place of each."""
-        call, attention = _CALL.get(), self.self_attn
+        """Map hidden states, (n, t, w), to those of the one token, repeated for each token."""
+        call, attention = _CONTEXT.get(), self.self_attn
         count = len(hidden)
         each = torch.arange(count, device=hidden.device)
         heads = (count, -1, attention.num_heads, attention.head_dim)
@@ -162,9 +165,9 @@ class PooledBlock(torch.nn.Module):
         return torch.as_tensor(token)[:, None].expand(hidden.shape)
 
 
-def open_end(
+def load_end(
     model: Model, side: Side, example: Example, blocks: int, *, low_rank: bool = False
-) -> End:
+) -> TowerEnd:
     """Load the last part of a tower.
 
     Parameters
@@ -172,13 +175,13 @@ def open_end(
     model : Model
     side : Side
     example : mapping of str to array
-        Inputs of the tower, to tell what rows look like and to check that the parts are the whole.
+        Inputs of the tower, for the layout of rows and to check that the parts make up the whole.
     blocks : int
         How many of the last blocks it has; 0 for the whole tower.
     low_rank : bool
-        Whether only the matrices of attention may be trained. Otherwise those blocks may be, and
-        what follows them, but for norms: projections, and where a model has none what pools its
-        hidden states. Of ALIGN's image tower nothing follows.
+        Whether only the matrices of attention may be trained. Otherwise training may change those
+        blocks and the parts after them except norms: projections or, in a model without them, the
+        pooling of hidden states. ALIGN's image tower has no part after its blocks.
 
     Raises
     ------
@@ -190,20 +193,20 @@ def open_end(
     name, found = blocks_of(loaded, side)
     if blocks > len(found):
         raise EncoderError(
-            f"{model.checkpoint.name} has {len(found)} blocks in its {side.tower}, "
+            f"{model.files.name} has {len(found)} blocks in its {side.tower}, "
             f"not {blocks}; set blocks to {len(found)} at most, or to -1 for everything"
         )
     inputs = [torch.from_numpy(array) for array in example.values()]
     entering: list[torch.Tensor] = []
     hook = found[-blocks].register_forward_pre_hook(lambda _, given: entering.append(given[0]))
-    whole = Whole(loaded, side, tuple(example))(*inputs)
+    whole = WholeTower(loaded, side, tuple(example))(*inputs)
     hook.remove()
     hidden = entering[0] if blocks else None
     if blocks:
         _cut(loaded, name, blocks)
     if loaded.config.model_type in POOLED[side]:
         found[-1] = PooledBlock(found[-1])
-    end = End(loaded, tuple(example), Layout.of(side, hidden, inputs)).eval()
+    end = TowerEnd(loaded, tuple(example), Layout.of(side, hidden, inputs)).eval()
     end.size = whole.shape[-1]
     candidates = {
         key: weight
@@ -213,7 +216,7 @@ def open_end(
     for weight in candidates.values():
         weight.requires_grad_(True)
     vectors = end(pack(side, hidden, inputs))
-    # A model may hold weights that its embeddings do not depend on, a second pooling for example.
+    # Embeddings may not depend on all weights of a model, for example on those of a second pooling.
     if candidates:
         grads = torch.autograd.grad(vectors.sum(), list(candidates.values()), allow_unused=True)
         moved = zip(candidates, grads, strict=True)
@@ -221,19 +224,19 @@ def open_end(
     loaded.requires_grad_(False)
     if functional.cosine_similarity(vectors, whole).min() < LEAST_COSINE:
         raise EncoderError(
-            f"the towers of {model.checkpoint.name} are not built like those that photosieve can "
+            f"the towers of {model.files.name} are not built like those that photosieve can "
             "take apart; choose a recipe that trains the projections alone, or another encoder"
         )
     return end
 
 
 def _cut(model: Any, name: str, blocks: int) -> None:
-    """Take out what comes before the last blocks of the list of this name."""
+    """Replace everything before the last blocks of the list of this name."""
     found = model.get_submodule(name)
     for number in range(len(found) - blocks):
-        found[number] = _Passed()
+        found[number] = PassThrough()
     tower = model.get_submodule(name.rpartition(".encoder.")[0])
-    tower.embeddings = _Given()
+    tower.embeddings = HiddenStates()
     for norm in ("pre_layrnorm", "pre_layernorm"):
         if hasattr(tower, norm):
             setattr(tower, norm, torch.nn.Identity())
@@ -245,6 +248,6 @@ def _may_train(model: Any, key: str, name: str, blocks: int, low_rank: bool) -> 
     in_blocks = key.startswith(f"{name}.")
     if low_rank:
         return in_blocks and last == "weight" and owner.rpartition(".")[2] in LOW_RANK
-    # A norm of the tower itself, not one inside of what pools.
+    # A norm of the tower itself, not one inside its pooling.
     outer = owner.count(".") == 1 and isinstance(model.get_submodule(owner), torch.nn.LayerNorm)
     return in_blocks or not (blocks and outer)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders.blocks.ends import End, open_end
-from photosieve.encoders.blocks.tail import Tail
+from photosieve.encoders.blocks.block_head import BlockHead
+from photosieve.encoders.blocks.ends import TowerEnd, load_end
+from photosieve.encoders.blocks.fronts import front_tower, input_rows
 from photosieve.encoders.head import LinearHead
-from photosieve.encoders.hub import Hub
+from photosieve.encoders.hub import HubEncoder
 from photosieve.encoders.model import PHOTOS, TEXTS, Side, explained
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.encoders.runtime import Tower
-from photosieve.encoders.stored import Stored
-from photosieve.encoders.towers import accelerator, front_tower, no_tower
+from photosieve.encoders.stored import StoredEncoder
 from photosieve.errors import EncoderError
 
 
@@ -49,9 +49,9 @@ def open_blocks(encoder: Encoder, blocks: int, lora_rank: int, *, trains_text: b
     """
     if not blocks and not lora_rank:
         return encoder
-    if isinstance(encoder, Stored):
+    if isinstance(encoder, StoredEncoder):
         encoder = encoder.model
-    if not isinstance(encoder, Hub):
+    if not isinstance(encoder, HubEncoder):
         name = "the starter" if encoder.name == "starter" else encoder.name
         raise EncoderError(
             f"of {name} only the head can be trained; choose a recipe without blocks "
@@ -63,25 +63,26 @@ def open_blocks(encoder: Encoder, blocks: int, lora_rank: int, *, trains_text: b
             "load it anew"
         )
     kept = 0 if lora_rank or blocks < 0 else blocks
-    photos, photo_end = _open_side(encoder, PHOTOS, kept, lora_rank)
+    photos, photo_end = _split(encoder, PHOTOS, kept, lora_rank)
     texts, text_end = _embedding(encoder.trunk.texts, encoder.plain), None
     if trains_text:
-        texts, text_end = _open_side(encoder, TEXTS, kept, lora_rank)
-    tail = Tail.start(photo_end, text_end, lora_rank)
-    if not tail.values:
+        texts, text_end = _split(encoder, TEXTS, kept, lora_rank)
+    head = BlockHead.start(photo_end, text_end, lora_rank)
+    if not head.values:
         raise EncoderError(
             f"{encoder.name} has no attention in what is to be trained, which LoRA would change; "
             "choose another recipe"
         )
-    return replace(encoder, trunk=replace(encoder.trunk, photos=photos, texts=texts), head=tail)
+    return replace(encoder, trunk=replace(encoder.trunk, photos=photos, texts=texts), head=head)
 
 
-def _open_side(encoder: Hub, side: Side, kept: int, lora_rank: int) -> tuple[Tower, End]:
+def _split(encoder: HubEncoder, side: Side, kept: int, lora_rank: int) -> tuple[Tower, TowerEnd]:
     """Return the tower that gives rows of one side, and the end that reads them."""
-    model, example, device = encoder.model, encoder.trunk.examples[side], accelerator()
+    model, trunk = encoder.model, encoder.trunk
+    example, device = trunk.examples[side], trunk.device
     with explained(encoder.name, "the model"):
-        end = open_end(model, side, example, kept, low_rank=lora_rank > 0)
-    tower = front_tower(model, side, example, device, kept) if kept else no_tower(side)
+        end = load_end(model, side, example, kept, low_rank=lora_rank > 0)
+    tower = front_tower(model, side, example, device, kept) if kept else input_rows(side)
     return tower, end.to(device or "cpu")
 
 

@@ -1,9 +1,10 @@
-"""Rows: all that the trained part of a model needs to know of a photo or a text, as one list.
+"""Rows: all inputs of the trained part of a model for one photo or text, as a list of numbers.
 
 A photo's row holds the hidden states of its image, then the inputs that the tower takes beside the
 pixels, if any. A text's row holds for each of its tokens the hidden state, the id, and 1, or 0 for
 padding; so zeros at the end of a row are padding too, and rows of different lengths fit together.
-Where no part of a tower is frozen the pixels stand for the hidden states, and a text has none.
+Where no part of a tower is frozen, a photo's row holds pixels instead of hidden states, and a
+text's row has none.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ def pack(side: Side, hidden: torch.Tensor | None, inputs: Sequence[torch.Tensor]
     hidden : tensor (n, ...) or None
         Hidden states; of texts (n, t, w).
     inputs : sequence of tensors (n, ...)
-        What the tower takes: pixels and more, or token ids and, in most models, what is real.
+        Inputs of the tower: pixels and more, or token ids and, in most models, the mask.
     """
     if side == PHOTOS:
         parts = [inputs[0] if hidden is None else hidden, *inputs[1:]]
@@ -39,7 +40,7 @@ def pack(side: Side, hidden: torch.Tensor | None, inputs: Sequence[torch.Tensor]
 
 @dataclass(frozen=True)
 class Layout:
-    """How the rows of a tower were made.
+    """Shapes and types of the values in the rows of a tower.
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ class Layout:
     hidden : bool
         Whether they hold hidden states.
     parts : tuple of (shape, dtype)
-        What a photo's row is made of; of texts only the last number of the first shape counts.
+        Parts of a photo's row; for texts only the last number of the first shape counts.
     inputs : int
         How many inputs the tower takes.
     """
@@ -59,20 +60,20 @@ class Layout:
 
     @classmethod
     def of(cls, side: Side, hidden: torch.Tensor | None, inputs: Sequence[torch.Tensor]) -> Layout:
-        """Tell it from one example."""
+        """Read the layout from one example."""
         parts = [inputs[0] if hidden is None else hidden, *inputs[1:]]
         shapes = tuple((tuple(part.shape[1:]), part.dtype) for part in parts)
         return cls(side, hidden is not None, shapes, len(inputs))
 
     @property
     def width(self) -> int:
-        """How many numbers a photo's row has, or the part of a text's row for one token."""
+        """How many numbers a photo's row has, or a text's row for each token."""
         if self.side == PHOTOS:
             return sum(torch.Size(shape).numel() for shape, _ in self.parts)
         return (self.parts[0][0][-1] if self.hidden else 0) + 2
 
     def unpack(self, rows: torch.Tensor) -> tuple[torch.Tensor | None, list[torch.Tensor]]:
-        """Return hidden states and inputs again; in place of pixels the hidden states."""
+        """Return hidden states and inputs again; hidden states stand in place of pixels."""
         if self.side == PHOTOS:
             sizes = [torch.Size(shape).numel() for shape, _ in self.parts]
             inputs = [

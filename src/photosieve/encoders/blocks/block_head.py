@@ -1,4 +1,4 @@
-"""The head of an opened encoder: the last part of each tower, or all of it, and its training."""
+"""The head of an encoder opened for training: the last part of each tower, or all of it."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from typing import Any
 import numpy as np
 import torch
 
-from photosieve.encoders.blocks.ends import End
+from photosieve.encoders.blocks.ends import TowerEnd
 from photosieve.encoders.head import fingerprint, unit
 from photosieve.encoders.protocol import Float32Array, Student
-
-HALF_PRECISION = True
-"""Whether training computes in bfloat16 where that is faster; the weights stay in float32."""
 
 CHUNK = 32
 """How many photos or texts are embedded at once."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Tail:
+class BlockHead:
     """A head of whole blocks, for features in the form of `photosieve.encoders.blocks.rows`.
 
     Parameters
     ----------
-    photo_end : End
-        As it was before training.
-    text_end : End or None
+    photo_end : TowerEnd
+        The pretrained one.
+    text_end : TowerEnd or None
         None where texts are not trained: their features are embeddings already.
     values : mapping of str to array
-        All that training may change, by the name that `transformers` gives it. In low-rank training
-        these are the matrices that it changes, with the changes added.
+        All weights that training may change, by their names in `transformers`. In low-rank training
+        these are the changed matrices, with the changes added.
     lora_rank : int
         Rank of those changes; 0 to train the matrices whole.
+    half_precision : bool, optional
+        Whether training computes in bfloat16; by default where that is faster. The weights stay in
+        float32.
     """
 
-    photo_end: End
-    text_end: End | None
+    photo_end: TowerEnd
+    text_end: TowerEnd | None
     values: Mapping[str, Float32Array]
     lora_rank: int
+    half_precision: bool | None = None
 
     @classmethod
-    def start(cls, photo_end: End, text_end: End | None, lora_rank: int) -> Tail:
+    def start(cls, photo_end: TowerEnd, text_end: TowerEnd | None, lora_rank: int) -> BlockHead:
         """Return the pretrained head."""
         weights = photo_end.weights() | (text_end.weights() if text_end else {})
         values = {name: weight.numpy(force=True) for name, weight in weights.items()}
@@ -71,15 +72,15 @@ class Tail:
         return _embed(end, features) if end else unit(features)
 
     def arrays(self) -> dict[str, Float32Array]:
-        """Return all that training may change."""
+        """Return all weights that training may change."""
         return dict(self.values)
 
-    def with_arrays(self, arrays: Mapping[str, Float32Array]) -> Tail:
+    def with_arrays(self, arrays: Mapping[str, Float32Array]) -> BlockHead:
         """Return a head with these weights."""
         return replace(self, values=dict(arrays))
 
     def fingerprint(self) -> str:
-        """Hash of all that training may change."""
+        """Hash of all weights that training may change."""
         return fingerprint(self.values)
 
     def student(self, *, trains_text: bool) -> Student:
@@ -110,31 +111,31 @@ class Tail:
 
         return Student(
             weights=[weight for end in ends for weight in end.parameters() if weight.requires_grad],
-            photos=lambda features: _vectors(photo_end, features),
-            texts=lambda features: _vectors(text_end, features) if text_end else features,
+            photos=functools.partial(self._vectors, photo_end),
+            texts=functools.partial(self._vectors, text_end) if text_end else lambda given: given,
             arrays=arrays,
         )
 
     @functools.cached_property
-    def _ends(self) -> tuple[End, End | None]:
+    def _ends(self) -> tuple[TowerEnd, TowerEnd | None]:
         text_end = self.text_end and _filled(self.text_end, self.values)
         return _filled(self.photo_end, self.values), text_end
 
-
-def _vectors(end: End, features: torch.Tensor) -> torch.Tensor:
-    rows = features.reshape(-1, features.shape[-1])
-    pieces = [rows] if torch.is_grad_enabled() else torch.split(rows, CHUNK)
-    device = _device(end)
-    with torch.autocast(device.type, torch.bfloat16, HALF_PRECISION and _has_half(device)):
-        found = [end(piece.to(device)).to(rows.device) for piece in pieces if len(piece)]
-    vectors = torch.cat([rows.new_zeros(0, end.size), *found])
-    return vectors.reshape(*features.shape[:-1], end.size)
+    def _vectors(self, end: TowerEnd, features: torch.Tensor) -> torch.Tensor:
+        rows = features.reshape(-1, features.shape[-1])
+        pieces = [rows] if torch.is_grad_enabled() else torch.split(rows, CHUNK)
+        device = _device(end)
+        half = _gains_from_half(device) if self.half_precision is None else self.half_precision
+        with torch.autocast(device.type, torch.bfloat16, half):
+            found = [end(piece.to(device)).to(rows.device) for piece in pieces if len(piece)]
+        vectors = torch.cat([rows.new_zeros(0, end.size), *found])
+        return vectors.reshape(*features.shape[:-1], end.size)
 
 
 @torch.no_grad()
-def _embed(end: End, features: Float32Array) -> Float32Array:
+def _embed(end: TowerEnd, features: Float32Array) -> Float32Array:
     """Map rows, (..., p), to unit vectors, (..., d), a few at a time; all in float32."""
-    if features.ndim > 2:  # views beside one another may be too large to be put in line
+    if features.ndim > 2:  # a reshaped copy of all views may not fit into memory
         views = [_embed(end, features[..., view, :]) for view in range(features.shape[-2])]
         empty = np.zeros((*features.shape[:-2], 0, end.size), np.float32)
         return np.concatenate([empty, *(rows[..., None, :] for rows in views)], axis=-2)
@@ -144,13 +145,13 @@ def _embed(end: End, features: Float32Array) -> Float32Array:
     return unit(np.concatenate([np.zeros((0, end.size), np.float32), *found]))
 
 
-def _filled(end: End, values: Mapping[str, Float32Array]) -> End:
-    """Return an end with these weights, which it shares where it can."""
+def _filled(end: TowerEnd, values: Mapping[str, Float32Array]) -> TowerEnd:
+    """Return an end with these weights; they are shared, except across devices."""
     device = _device(end)
     return end.copy({name: torch.from_numpy(values[name]).to(device) for name in end.trainable})
 
 
-def _learner(end: End, values: Mapping[str, Float32Array], lora_rank: int) -> End:
+def _learner(end: TowerEnd, values: Mapping[str, Float32Array], lora_rank: int) -> TowerEnd:
     """Return an end with weights of its own that can be trained."""
     if lora_rank:
         return _with_adapters(_filled(end, values), lora_rank)
@@ -159,7 +160,7 @@ def _learner(end: End, values: Mapping[str, Float32Array], lora_rank: int) -> En
     return end.copy(own, train=True)
 
 
-def _with_adapters(end: End, rank: int) -> End:
+def _with_adapters(end: TowerEnd, rank: int) -> TowerEnd:
     """Add changes of low rank to the matrices of an end, all zero at first (arXiv:2106.09685)."""
     from peft import LoraConfig, inject_adapter_in_model
 
@@ -167,7 +168,7 @@ def _with_adapters(end: End, rank: int) -> End:
     if not matrices:
         return end
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules=matrices), end.model)
-    # Drawn anew, as peft takes them from torch's own generator: a run is to be the same each time.
+    # Drawn again: peft uses the global generator of torch, and runs have to be repeatable.
     generator = torch.Generator().manual_seed(0)
     for name in matrices:
         weight = end.model.get_submodule(name).lora_A["default"].weight
@@ -178,8 +179,8 @@ def _with_adapters(end: End, rank: int) -> End:
 
 
 @torch.no_grad()
-def _trained(end: End) -> dict[str, Float32Array]:
-    """Return copies of the weights that training may change, with what adapters add to them."""
+def _trained(end: TowerEnd) -> dict[str, Float32Array]:
+    """Return copies of the weights that training may change, with the changes of adapters added."""
     found = {}
     for name in end.trainable:
         owner, _, last = name.rpartition(".")
@@ -191,12 +192,12 @@ def _trained(end: End) -> dict[str, Float32Array]:
     return found
 
 
-def _device(end: End) -> torch.device:
+def _device(end: TowerEnd) -> torch.device:
     return next(end.parameters()).device
 
 
-def _has_half(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 by itself, rather than at a loss."""
+def _gains_from_half(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 natively, and so faster than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":  # older versions of torch do not say
