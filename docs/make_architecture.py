@@ -141,9 +141,7 @@ def _modules(modules: Mapping[str, ast.Module], left: int, right: int) -> list[s
     names = [name for name in modules if not name.endswith("__init__")]
     if "__init__" not in modules:  # it is a module of the root, whose name is in the heading
         return []
-    return textwrap.wrap(
-        ", ".join(names), int((right - left - 24) / 7.4), break_on_hyphens=False
-    )
+    return textwrap.wrap(", ".join(names), int((right - left - 24) / 7.4), break_on_hyphens=False)
 
 
 def _purpose(modules: Mapping[str, ast.Module], left: int, right: int) -> list[str]:
@@ -155,9 +153,7 @@ def _height(modules: Mapping[str, ast.Module], span: tuple[int, int]) -> int:
     return HEAD + LINE * (len(_purpose(modules, *span)) + len(_modules(modules, *span)) - 1)
 
 
-def _box(
-    room: str, modules: Mapping[str, ast.Module], box: tuple[int, int, int, int]
-) -> str:
+def _box(room: str, modules: Mapping[str, ast.Module], box: tuple[int, int, int, int]) -> str:
     left, right, top, bottom = box
     names = {name.split(".")[0] for module in modules.values() for name in imported(module)}
     libraries = ", ".join(library for library in SHOWN_LIBRARIES if library in names)

@@ -26,7 +26,9 @@ def drawing() -> ModuleType:
 
 
 def test_the_picture_is_up_to_date(drawing: ModuleType) -> None:
-    assert drawing.PAGE.read_text("utf-8") == drawing.page(), "run: python docs/make_architecture.py"
+    assert drawing.PAGE.read_text("utf-8") == drawing.page(), (
+        "run: python docs/make_architecture.py"
+    )
 
 
 def test_page_and_picture_have_the_lines_of_the_rule(drawing: ModuleType) -> None:
