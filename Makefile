@@ -17,13 +17,13 @@ endef
 demo: .venv/installed
 	$(BIN)/photosieve demo
 
-# The unit tests that need no server, no transformers model, no simulation and no killed process:
-# under a minute.
+# The unit tests that need no server, no transformers model, no simulation, no killed process and less
+# than a second each: under a minute.
 fast: .venv/developed
 	$(BIN)/pytest $(QUICK) tests/unit
 
 QUICK := --quiet --numprocesses 2 --dist worksteal \
-    -m "not (slow or server or model or simulation or kill)"
+    -m "not (slow or server or model or simulation or kill or long)"
 
 # The same tests with the lowest versions that pyproject.toml allows, in an environment of its own.
 lowest:
