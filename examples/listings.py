@@ -26,11 +26,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from photosieve import Dataset, Evaluation, SearchResult, Sieve, write_excel, write_html
-from photosieve.data.check import check
-from photosieve.decision.metrics import Counts, mean
-from photosieve.encoders import load_encoder
-from photosieve.sieve.compare import compare
+from photosieve import (
+    Counts,
+    Dataset,
+    Evaluation,
+    SearchResult,
+    Sieve,
+    check,
+    compare,
+    load_encoder,
+    write_excel,
+    write_html,
+)
 
 HERE = Path.cwd()
 ROOT = next(folder for folder in (HERE, *HERE.parents) if (folder / "samples").is_dir())
@@ -195,7 +202,9 @@ left.hist(held_out[~relevant], bins, color=GRAY, label="does not show it")
 left.hist(held_out[relevant], bins, color=GREEN, alpha=0.85, label="shows it")
 left.set(title="held-out photos", xlabel="probability", ylabel="photos x labels", yscale="log")
 for name, (probabilities, right_ones, color) in judged.items():
-    curve = [float(mean(Counts.of(probabilities > t, right_ones, axis=0).f1)) for t in thresholds]
+    curve = [
+        float(np.nanmean(Counts.of(probabilities > t, right_ones, axis=0).f1)) for t in thresholds
+    ]
     right.plot(thresholds, curve, color=color, label=name)
 right.set(title="macro F1", xlabel="threshold on the probability", ylim=(0, 1.02))
 for axis in (left, right):

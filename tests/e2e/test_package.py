@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -83,8 +84,10 @@ def test_the_wheel_does_the_whole_job_by_itself(checkout: Path, tmp_path: Path) 
     bill = json.loads((checkout / "dist" / "sbom.cdx.json").read_text())
     assert (bill["bomFormat"], bill["metadata"]["component"]["name"]) == ("CycloneDX", "photosieve")
     listed = {part["name"].lower().replace("_", "-") for part in bill["components"]}
-    rows = (checkout / "dist" / "licenses.md").read_text("utf-8").split("| --- | --- |")[1]
-    assert {row.split()[1] for row in rows.strip().splitlines()} == listed
+    page = (checkout / "dist" / "licenses.md").read_text("utf-8")
+    rows = re.findall(r"^\| ([\w.-]+) +\| ", page, re.MULTILINE)[1:]
+    assert {row.lower().replace("_", "-") for row in rows} == listed
+    assert page == (checkout / "docs" / "licenses.md").read_text("utf-8"), "run: make licenses"
     assert "torch" in listed
     assert "pytest" not in listed
     assert "Apache License" in (checkout / "dist" / "licenses.txt").read_text("utf-8")
