@@ -156,7 +156,7 @@ class Worker:
                 packed.extractall(scratch)
             self._encoder = Sieve.load(Path(scratch)).encoder
             # The model is loaded when it is first used, which has to be while the folder exists.
-            self._width = self._encoder.head.photo_width
+            self._width = photo_features(self._encoder, ()).features.shape[1]
         self._max_pixels = max_pixels
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ import typer
 from photosieve.cli.output import print_recipes, print_search, resumable
 from photosieve.decision.cut import Cut
 from photosieve.sieve.answer import Hit, SearchResult
-from photosieve.training.recipes import NOTEBOOKS, OURS, RECIPES
+from photosieve.training.notebooks import NOTEBOOKS
+from photosieve.training.recipes import OURS, RECIPES
 
 
 def result(kept: int, hidden: int) -> SearchResult:
