@@ -1,4 +1,4 @@
-"""How long work tells its caller how far it is; the caller decides what to show."""
+"""Progress of long work, reported to the caller, which decides how to show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, and the place for those made again at will.
+"""Files and folders that are written whole or not at all, and the cache folder.
 
 A draft is written beside its target, flushed to the disk and renamed into place. A reader sees the
 old content or the new one, and a writer that is killed harms neither.

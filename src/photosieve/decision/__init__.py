@@ -1,1 +1,1 @@
-"""From scores to answers: probability, kept or not, and how good that is. Pure numpy."""
+"""From scores to answers: probability, kept or not, and how good that is. Arrays in, decisions out."""

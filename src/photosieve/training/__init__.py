@@ -1,1 +1,1 @@
-"""Training: recipes, losses, cached features and the loop."""
+"""Training: recipes, features, losses, the loop, and trainings that leave something out."""
