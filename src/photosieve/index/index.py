@@ -22,6 +22,7 @@ import numpy as np
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
+from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import general_words
 from photosieve.errors import PhotoIndexError, Skipped, UsageError
@@ -253,7 +254,9 @@ class Index:
         with writing(self.address):
             store, encoder = self.store, self.sieve.encoder
             if reencode or not store.exists():
-                store.create(encoder.trunk_fingerprint, encoder.head.photo_width)
+                # Runs the encoder on nothing: a damaged model is found before a table is replaced.
+                width = photo_features(encoder, ()).features.shape[1]
+                store.create(encoder.trunk_fingerprint, width)
             snapshot = self._open_snapshot(progress, beside_table=True)
             if snapshot.notes.get("sieve") != str(folder):
                 store.write_manifest({"sieve": str(folder)})
