@@ -8,7 +8,7 @@
     ├── LabelsError        a labels file cannot be used
     ├── EncoderError       a model cannot be loaded
     ├── TrainingError      training cannot start or went wrong
-    ├── GuaranteeError     the labels are too few for what was asked to be promised
+    ├── GuaranteeError     the labels are too few for the guarantee
     ├── SieveError         a saved sieve is missing, damaged or does not fit
     └── PhotoIndexError    an index is missing, damaged, busy or belongs to another model
 
@@ -63,7 +63,7 @@ class TrainingError(PhotosieveError):
 
 
 class GuaranteeError(PhotosieveError):
-    """The labels are too few for what was asked to be promised."""
+    """The labels are too few for the guarantee."""
 
 
 class SieveError(PhotosieveError):
