@@ -49,15 +49,18 @@ def test_commands_and_options() -> None:
     assert bash("photosieve train --push") == ["--push-to-hub"]
 
 
+@pytest.mark.long
 def test_recipes_by_name() -> None:
     assert {"balanced", "notebook", "lora"} <= set(bash("photosieve train x --recipe "))
     assert bash("photosieve train x --recipe last") == ["last-2"]
 
 
+@pytest.mark.long
 def test_paths_are_left_to_the_shell() -> None:
     assert bash("photosieve train ") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("shell", "environment"), [("zsh", {}), ("fish", {"_TYPER_COMPLETE_FISH_ACTION": "get-args"})]
 )
@@ -72,6 +75,7 @@ def test_other_shells_say_what_a_recipe_does(shell: str, environment: dict[str, 
     assert "last-2" not in offered
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_a_shell(shell: str, tmp_path: Path) -> None:
     # Else it looks which shell the test was started from.

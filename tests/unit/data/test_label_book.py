@@ -234,6 +234,7 @@ def test_a_step_that_fails_is_as_if_it_had_never_been(root: Path) -> None:
     assert again.undo() is None
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("steps", [1, 2, 4])
 def test_a_killed_process_leaves_whole_steps(root: Path, steps: int) -> None:
     command = [sys.executable, "-c", KILLED, str(root)]

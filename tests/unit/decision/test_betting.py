@@ -16,6 +16,7 @@ def most_wrong(draws: int) -> float:
     return allowed + 3 * math.sqrt(allowed * CONFIDENCE / draws)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("buildings", [25, 60, 200])
 @pytest.mark.parametrize("most", [0.1, 0.3])
 def test_a_mean_loss_that_is_too_high_seldom_passes(buildings: int, most: float) -> None:

@@ -119,6 +119,7 @@ def perfect(buildings: int) -> tuple[Float64Array, Mask, list[str]]:
 # The guarantee, by simulation
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("target", ["recall>=0.8", "precision>=0.8"])
 def test_guarantees_are_kept(target: str) -> None:
     draws = 1000
@@ -133,6 +134,7 @@ def test_guarantees_are_kept(target: str) -> None:
     assert all(found.buildings <= 60 for found in guarantees)
 
 
+@pytest.mark.simulation
 def test_photos_as_the_unit_would_break_guarantees() -> None:
     """The same method, told that each photo is a building: its guarantees mean nothing."""
     draws = 200
@@ -140,6 +142,7 @@ def test_photos_as_the_unit_would_break_guarantees() -> None:
     assert (true > 0.2).mean() > most_broken(draws) + 0.1
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("target", "other"), [("recall>=0.9", "precision"), ("precision>=0.9", "recall")]
 )

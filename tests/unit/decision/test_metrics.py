@@ -103,6 +103,7 @@ def test_mean_leaves_out_what_is_undefined() -> None:
     assert isnan(mean([]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_average_precision_is_that_of_scikit_learn(seed: int, ties: bool) -> None:

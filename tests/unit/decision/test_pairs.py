@@ -11,6 +11,7 @@ from photosieve.decision.selection import MEMBERS, SHIFTED
 from tests.unit.decision.brute_force import best_by_brute_force, listings, value
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("objective", ["f1", "f0.5", "accuracy", "recall>=0.9", "precision>=0.8"])
 @pytest.mark.parametrize("member", [member for member in MEMBERS if member != SHIFTED])
 def test_the_search_finds_the_best_cut_of_each_member(member: str, objective: str) -> None:

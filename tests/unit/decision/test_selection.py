@@ -9,6 +9,7 @@ from photosieve.decision.objective import Objective
 from photosieve.decision.selection import MEMBERS, simplest_within_noise, split_units
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("members", [2, 5])
 @pytest.mark.parametrize("units", [4, 30])
 def test_noise_is_as_in_a_paired_t_test(units: int, members: int) -> None:

@@ -67,6 +67,7 @@ def tune(
     )
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("objective", ["recall>=0.9", "precision>=0.9"])
 @pytest.mark.parametrize("seed", range(10))
 def test_a_bound_is_kept_where_it_can_be(objective: str, seed: int) -> None:
@@ -156,6 +157,7 @@ def test_with_one_building_labels_are_held_out_instead() -> None:
     assert_allclose(tuning.candidates["threshold"], (2 / 3 + 0) / 2)
 
 
+@pytest.mark.simulation
 @pytest.mark.usefixtures("calibrated")
 @pytest.mark.parametrize("objective", ["f1", "accuracy", "recall>=0.9", "precision>=0.9"])
 @pytest.mark.parametrize(("photos", "buildings"), [(1, 1), (6, 1), (2, 2), (6, 3)])
@@ -232,6 +234,7 @@ def test_a_threshold_on_probabilities_follows_from_the_best_f_score(
     assert tune(scores, relevant, groups, "accuracy", ["threshold"]).cut == Cut.threshold(0.5)
 
 
+@pytest.mark.simulation
 @pytest.mark.usefixtures("calibrated")
 def test_with_many_photos_that_threshold_is_the_best() -> None:
     """Where probabilities mean what they say, as for normal scores, theory and search agree."""

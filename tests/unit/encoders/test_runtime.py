@@ -86,6 +86,7 @@ def test_the_converted_form_is_kept(cache: Path, batches: Batches) -> None:
     assert {path.name for path in cache.iterdir()} == {"compiled", *(path.name for path in towers)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".xml", ".bin"])
 @pytest.mark.parametrize("damage", ["empty", "cut short", "gone"])
 def test_a_damaged_cache_is_made_again(

@@ -29,6 +29,7 @@ def photos() -> list[Path]:
     return sorted((SAMPLES / "test" / "fountain-square-3").glob("*.jpg"))
 
 
+@pytest.mark.long
 def test_photos_embed_as_in_torch(encoder: Starter, photos: list[Path]) -> None:
     found = embed_photos(encoder, photos)
     tower = build_image_tower()
@@ -40,6 +41,7 @@ def test_photos_embed_as_in_torch(encoder: Starter, photos: list[Path]) -> None:
     assert found.kept.tolist() == list(range(len(photos)))
 
 
+@pytest.mark.long
 def test_texts_embed_as_in_torch(encoder: Starter) -> None:
     texts = ["sofa", "a swimming pool behind the house", "Küche", "pool " * 600, ""]
     found = encoder.text_features(texts)
@@ -53,6 +55,7 @@ def test_texts_embed_as_in_torch(encoder: Starter) -> None:
     assert encoder.text_features([]).shape == (0, 384)
 
 
+@pytest.mark.long
 def test_it_knows_rooms_without_training(encoder: Starter) -> None:
     """The joint in closed form ranks photos by their content, far better than chance."""
     dataset = Dataset.load(SAMPLES / "train")
@@ -65,6 +68,7 @@ def test_it_knows_rooms_without_training(encoder: Starter) -> None:
     assert right.mean() >= 0.7  # chance is 0.25
 
 
+@pytest.mark.long
 def test_unreadable_photos_are_skipped(
     encoder: Starter, photos: list[Path], tmp_path: Path
 ) -> None:
@@ -120,6 +124,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         build_image_tower()
 
 
+@pytest.mark.long
 def test_several_threads_may_embed_texts_at_once() -> None:
     encoder = load_encoder("starter")
     words = [f"word {number}" for number in range(40)]

@@ -87,6 +87,7 @@ def test_the_second_process_opens_no_model(saved: Path) -> None:
         weights.write_bytes(content)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", ["no notes", "empty notes", "no tower"])
 def test_a_damaged_cache_is_made_again(saved: Path, damage: str) -> None:
     wanted = embed_texts(Sieve.load(saved).encoder, ["red"])

@@ -10,6 +10,7 @@ from photosieve.sieve.scorer import matches
 from tests.library import QUERIES
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("query", QUERIES)
 def test_all_that_can_reach_the_cut_is_looked_at(index: Index, query: str) -> None:
     """Whichever of gate and floor is lower; and hardly anything else."""

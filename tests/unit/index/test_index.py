@@ -86,6 +86,7 @@ def test_as_many_of_the_others_as_asked_for(index: Index) -> None:
         assert few.left_out == found.left_out
 
 
+@pytest.mark.long
 def test_a_retrained_sieve_costs_no_embedding(
     index: Index, prepared: Prepared, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ def test_neighbors_are_measured_without_labels_too(
     assert np.array_equal(queries[0], embed_texts(CountingEncoder(), words))
 
 
+@pytest.mark.long
 def test_neighbors_give_the_exact_answer(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

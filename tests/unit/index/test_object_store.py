@@ -119,6 +119,7 @@ def test_a_writer_that_lives_keeps_others_out(
     assert index.update(sieve, folder).added == 20
 
 
+@pytest.mark.kill
 def test_a_killed_writer_is_replaced_and_nothing_is_lost_or_twice(
     bucket: str, folder: Path, sieve: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

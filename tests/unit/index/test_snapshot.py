@@ -29,6 +29,7 @@ def test_a_damaged_snapshot_is_made_again(index: Index, damage: str) -> None:
     assert not CountingEncoder.embedded
 
 
+@pytest.mark.long
 def test_an_index_that_may_only_be_read(index: Index, sieve: Path) -> None:
     """As another user, with and without a snapshot beside the table."""
     nobody = 65534 if os.getuid() == 0 else os.getuid()

@@ -62,6 +62,7 @@ def test_a_first_run_that_is_interrupted_can_be_searched(
     assert Index(tmp_path / "first").search("red").looked_at == 20
 
 
+@pytest.mark.long
 def test_a_full_disk(index: Index, folder: Path, sieve: Path) -> None:
     for number in range(200, 260):
         photo(folder / "house-5" / f"{number}.png", number)
@@ -93,6 +94,7 @@ except PhotosieveError as error:
 KILLS = 4
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize(
     "kill", [*range(KILLS), *(pytest.param(k, marks=pytest.mark.slow) for k in range(KILLS, 50))]
 )
@@ -191,6 +193,7 @@ def test_photos_that_change_or_go_while_they_are_read(
     assert counts(index) == {"added": 1, "changed": 1}
 
 
+@pytest.mark.long
 def test_ten_thousand_files_of_which_five_hundred_are_bad(tmp_path: Path, sieve: Path) -> None:
     folder = tmp_path / "listings"
     originals = photos(tmp_path / "originals", 4, groups=1)

@@ -72,6 +72,7 @@ def test_script_of_the_page_agrees_with_the_page(evaluation: Evaluation, tmp_pat
     assert_same_figures(node(code, decisions_in(path.read_text("utf-8"))), evaluation)
 
 
+@pytest.mark.long
 def test_script_cuts_and_counts_as_python_does(tmp_path: Path) -> None:
     """Many worlds, cut in many ways: at a photo's own probability, with ties, zeros and ones."""
     rng = np.random.default_rng(0)

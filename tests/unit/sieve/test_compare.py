@@ -30,6 +30,7 @@ def brief(*names: str) -> list[Recipe]:
     return [replace(RECIPES[name], epochs=min(RECIPES[name].epochs, 3)) for name in names]
 
 
+@pytest.mark.long
 def test_rows_are_the_recipes_and_the_cut_by_hand(
     encoder: Encoder, prepared: Prepared, test_data: Prepared
 ) -> None:
@@ -54,6 +55,7 @@ def test_rows_are_the_recipes_and_the_cut_by_hand(
     np.testing.assert_array_equal(by_hand[0].scores, learned[0].scores)  # one training, two cuts
 
 
+@pytest.mark.long
 def test_rows_are_sorted_and_carry_what_the_reader_needs(
     encoder: Encoder, prepared: Prepared, test_data: Prepared
 ) -> None:
@@ -106,6 +108,7 @@ def _openable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "open_blocks", open_blocks)
 
 
+@pytest.mark.long
 def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: Path) -> None:
     encoder = Openable()
     train, test = Dataset.load(listings / "train"), Dataset.load(listings / "test")
@@ -134,6 +137,7 @@ def test_more_views_are_made_where_a_recipe_trains_on_them(listings: Path) -> No
     assert encoder.asked == [("fake", len(train), True), ("fake", len(test), False)]
 
 
+@pytest.mark.long
 def test_all_is_what_the_encoder_can_run(listings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = ("zero-shot", "lora", "clip-freeze-1", "clip-freeze-10")
     monkeypatch.setattr("photosieve.sieve.compare.RECIPES", {name: RECIPES[name] for name in few})

@@ -335,6 +335,7 @@ def test_evaluate_takes_paths_or_a_dataset(sieve: Sieve, listings: Path) -> None
 # --- tune again -----------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_tuning_again_opens_no_photo(sieve: Sieve, train: Path, encoder: Encoder) -> None:
     before = Dataset.load(train)
     fresh = Sieve.fit(before, encoder, recipe=QUICK, objective="recall>=0.95")
@@ -373,6 +374,7 @@ def test_tuning_again_with_corrected_labels(sieve: Sieve, train: Path) -> None:
     assert again.tuning.figures != sieve.tuning.figures
 
 
+@pytest.mark.long
 def test_tuning_again_on_other_photos_scores_them_anew(
     sieve: Sieve, train: Path, encoder: Encoder
 ) -> None:

@@ -220,6 +220,7 @@ def losses_of(data: Prepared, start: Head, recipe: Recipe) -> list[float]:
     return fit(data, start, Run(recipe))[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trains_text", [False, True])
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_falls(

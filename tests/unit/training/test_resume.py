@@ -80,6 +80,7 @@ def arrays(folder: Path) -> tuple[dict[str, Any], object]:
 # --- kill -9 --------------------------------------------------------------------------------------
 
 
+@pytest.mark.kill
 @pytest.mark.parametrize("recipe", [PAIRS, OPENED], ids=["side by side", "in turn"])
 def test_a_killed_training_ends_as_if_it_had_not_been(
     recipe: Recipe, data: Prepared, encoder: Encoder, tmp_path: Path
@@ -124,6 +125,7 @@ def _latest(folder: Path) -> int:
     return max(times)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("epoch", [1, 3, 5])
 def test_a_training_goes_on_from_any_epoch(
     epoch: int, data: Prepared, encoder: Encoder, tmp_path: Path
@@ -167,6 +169,7 @@ def test_fast_epochs_share_a_checkpoint(
     assert written == [6, 1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.long
 def test_sieve_fit_goes_on_too(listings: Path, encoder: Encoder, tmp_path: Path) -> None:
     dataset = Dataset.load(listings / "train")
     plain = Sieve.fit(dataset, encoder, recipe=SMALL)
@@ -294,6 +297,7 @@ def _save_on_a_full_disk(kept: Checkpoints, room: int) -> None:
         os._exit(7 if "cannot be written (" in str(error) and "make room" in str(error) else 8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("room", [0, 100, 5000, 399_000])
 def test_a_full_disk_leaves_the_checkpoint_before(room: int, kept: Checkpoints) -> None:
     before = kept.of("final").path.read_bytes()
