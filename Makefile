@@ -61,7 +61,7 @@ notebook: .venv/developed
 
 # The page is tested in Debian's Chromium, which is installed if there is none.
 browser:
-	command -v chromium google-chrome >/dev/null || \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
 	$(if $(filter-out 0,$(shell id -u)),sudo) sh -c "apt-get update && apt-get install --yes chromium"
 
 # Every speed and quality claim, as a script that prints it.

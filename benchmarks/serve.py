@@ -43,23 +43,23 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--requests", type=int, default=10_000)
-    wish = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         sieve, index = Path(scratch) / "sieve", Path(scratch) / "index"
         trained = Sieve.fit(Dataset.load(SAMPLES / "train"))
         trained.save(sieve)
-        fill(Index(index), sieve, wish.photos)
+        fill(Index(index), sieve, options.photos)
         labels = tuple(trained.labels)
         with serving(sieve, index) as (address, process):
             asyncio.run(load(address, labels, 3, 5))  # the first answers load what is needed
-            alone = asyncio.run(load(address, labels, wish.users, wish.seconds))
-            report(f"{wish.users} users, {wish.photos:,} photos", alone)
+            alone = asyncio.run(load(address, labels, options.users, options.seconds))
+            report(f"{options.users} users, {options.photos:,} photos", alone)
             job = httpx.post(f"{address}train").json()
-            busy = asyncio.run(load(address, labels, wish.users, wish.seconds, job["id"]))
+            busy = asyncio.run(load(address, labels, options.users, options.seconds, job["id"]))
             report("the same while a sieve is trained", busy)
             ratio = np.percentile(busy, 95) / np.percentile(alone, 95)
             print(f"p95 while training against p95 alone: {ratio:.1f} x")
-            memory(address, process.pid, labels, wish.requests)
+            memory(address, process.pid, labels, options.requests)
 
 
 def fill(index: Index, sieve: Path, count: int) -> None:

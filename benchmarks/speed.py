@@ -23,7 +23,7 @@ from PIL import Image
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
-from photosieve.decision.cut import NOTEBOOK
+from photosieve.decision.cut import NOTEBOOK_CUT
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.protocol import Float32Array
@@ -101,7 +101,7 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
                     text = head.project_texts(texts(ids, mask).numpy())
                 photo = head.project_photos(torch_features(images, path))
                 scores.append(float(photo[0] @ text[0]))
-            NOTEBOOK.keep(scores)
+            NOTEBOOK_CUT.keep(scores)
 
 
 def print_bfloat16(photos: list[Path]) -> None:

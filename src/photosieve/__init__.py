@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from photosieve.decision.evaluation import Evaluation
     from photosieve.decision.guarantee import Guarantee
     from photosieve.decision.metrics import Counts
+    from photosieve.decision.objective import Objective
     from photosieve.encoders import load_encoder
     from photosieve.encoders.protocol import Encoder
     from photosieve.errors import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from photosieve.index.cluster import embed_on
     from photosieve.index.index import Index
     from photosieve.report.history import write_training
     from photosieve.report.page import write_contact_sheet, write_html
@@ -40,8 +42,11 @@ if TYPE_CHECKING:
     from photosieve.sieve.answer import Hit, SearchResult
     from photosieve.sieve.compare import Comparison, compare
     from photosieve.sieve.sieve import Sieve
+    from photosieve.training.checkpoints import Checkpoints
+    from photosieve.training.features import Prepared, prepare
     from photosieve.training.recipe import Recipe
     from photosieve.training.recipes import get_recipe
+    from photosieve.training.run import History, Run
 
 _MODULES = {
     "data.check": ("CheckReport", "check"),
@@ -50,6 +55,7 @@ _MODULES = {
     "decision.evaluation": ("Evaluation",),
     "decision.guarantee": ("Guarantee",),
     "decision.metrics": ("Counts",),
+    "decision.objective": ("Objective",),
     "encoders": ("load_encoder",),
     "encoders.protocol": ("Encoder",),
     "errors": (
@@ -64,6 +70,7 @@ _MODULES = {
         "TrainingError",
         "UsageError",
     ),
+    "index.cluster": ("embed_on",),
     "index.index": ("Index",),
     "report.history": ("write_training",),
     "report.page": ("write_contact_sheet", "write_html"),
@@ -71,13 +78,17 @@ _MODULES = {
     "sieve.answer": ("Hit", "SearchResult"),
     "sieve.compare": ("Comparison", "compare"),
     "sieve.sieve": ("Sieve",),
+    "training.checkpoints": ("Checkpoints",),
+    "training.features": ("Prepared", "prepare"),
     "training.recipe": ("Recipe",),
     "training.recipes": ("get_recipe",),
+    "training.run": ("History", "Run"),
 }
 _HOMES = {name: f"photosieve.{module}" for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "CheckReport",
+    "Checkpoints",
     "Comparison",
     "Counts",
     "Cut",
@@ -87,13 +98,17 @@ __all__ = [
     "Evaluation",
     "Guarantee",
     "GuaranteeError",
+    "History",
     "Hit",
     "Index",
     "LabelsError",
+    "Objective",
     "PhotoError",
     "PhotoIndexError",
     "PhotosieveError",
+    "Prepared",
     "Recipe",
+    "Run",
     "SearchResult",
     "Sieve",
     "SieveError",
@@ -102,8 +117,10 @@ __all__ = [
     "UsageError",
     "check",
     "compare",
+    "embed_on",
     "get_recipe",
     "load_encoder",
+    "prepare",
     "write_contact_sheet",
     "write_csv",
     "write_excel",

@@ -115,7 +115,7 @@ class Skipped:
 
 
 def shown(path: Path) -> str:
-    """Say a path as people know it: a `Path` keeps one slash of ``s3://bucket/photo.jpg``."""
+    """Return a path as text, with both slashes of ``s3://``, of which `Path` removes one."""
     return re.sub(r"^(\w{2,}):/(?=[^/])", r"\1://", str(path))
 
 

@@ -1,7 +1,8 @@
 """Files and folders that are written whole or not at all, and the cache folder.
 
 A draft is written beside its target, flushed to the disk and renamed into place. A reader sees the
-old content or the new one, and a writer that is killed harms neither.
+old content or the new one, and a killed writer harms neither. One exception: a folder that replaces
+another takes two renames, and a kill between them leaves the old folder under its hidden name.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def draft_folder(folder: Path) -> Iterator[Path]:
     OSError
         If it cannot be written; the old folder is still there.
     """
+    folder = folder.resolve()  # a link to a folder stays a link
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = _beside(folder)
     draft.mkdir()
@@ -120,5 +122,8 @@ def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError:
+        if not path.is_dir():  # some network disks cannot flush the names in a folder
+            raise
     finally:
         os.close(handle)

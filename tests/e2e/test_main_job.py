@@ -141,7 +141,7 @@ def test_words_from_far_away_get_no_answer(sieve: Path) -> None:
         assert len(answered(word) & answered(label)) >= 2, word
 
 
-def test_a_promise_that_cannot_be_made_is_refused(sieve: Path, run: Run, tmp_path: Path) -> None:
+def test_a_guarantee_that_cannot_be_given_is_refused(sieve: Path, run: Run, tmp_path: Path) -> None:
     shutil.copytree(sieve, tmp_path / "sieve")
     before = (tmp_path / "sieve" / "sieve.json").read_bytes()
     done = run("tune", tmp_path / "sieve", SAMPLES / "train", "--guarantee", "recall>=0.9")
@@ -151,7 +151,7 @@ def test_a_promise_that_cannot_be_made_is_refused(sieve: Path, run: Run, tmp_pat
     done.assert_one_sentence(2, "cannot be guaranteed")
 
 
-def test_a_promise_that_can_be_made_is_kept_with_the_sieve(
+def test_a_guarantee_that_can_be_given_is_kept_with_the_sieve(
     sieve: Path, run: Run, tmp_path: Path
 ) -> None:
     shutil.copytree(sieve, tmp_path / "sieve")
@@ -160,11 +160,12 @@ def test_a_promise_that_can_be_made_is_kept_with_the_sieve(
         "--confidence", "0.8", "--json",
     )  # fmt: skip
     assert done.status == 0, done.err
-    promise = done.json["guarantee"]
-    assert (promise["metric"], promise["least"], promise["buildings"]) == ("recall", 0.6, 8)
-    assert promise["observed"] >= 0.6
-    assert done.json["cut"]["floor"] == promise["threshold"]
+    guarantee = done.json["guarantee"]
+    assert (guarantee["metric"], guarantee["least"], guarantee["buildings"]) == ("recall", 0.6, 8)
+    assert guarantee["observed"] >= 0.6
+    assert done.json["cut"]["floor"] == guarantee["threshold"]
     assert Sieve.load(tmp_path / "sieve").guarantee is not None
+    assert (tmp_path / "sieve" / "training.json").exists()  # what `train` wrote stays
 
 
 def test_search_top_and_page(sieve: Path, run: Run, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from photosieve.cli.output import (
 from photosieve.cli.search import index, search
 from photosieve.cli.serve import serve
 from photosieve.cli.training import compare, evaluate, train, tune
+from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.errors import PhotosieveError, UsageError
 
 # Commands import torch, numpy and Pillow inside their functions, so that `--help` is fast.
@@ -101,7 +102,7 @@ def check(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH", help="Folders of photos with labels files.")
     ],
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Find problems in labels and photos.

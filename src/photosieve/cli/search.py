@@ -18,6 +18,7 @@ from photosieve.cli.output import (
     progress_bars,
     resumable,
 )
+from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def index(
     compact: Annotated[
         bool, typer.Option("--compact", help="Only clean up after many updates.")
     ] = False,
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Embed photos once, so that searches need not open them.
@@ -175,7 +176,7 @@ def search(
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a page of thumbnails.")
     ] = None,
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Print the photos that match, and no others.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -39,6 +39,10 @@ from photosieve.cli.output import (
     resumable,
     training_dict,
 )
+from photosieve.data import DEFAULT_MEGAPIXELS
+
+if TYPE_CHECKING:
+    from photosieve.sieve.sieve import Sieve
 
 
 def train(
@@ -54,7 +58,7 @@ def train(
     folds: FoldsOption = None,
     resume: ResumeOption = False,
     push_to_hub: PushOption = None,
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Adapt a model to labeled photos.
@@ -64,7 +68,6 @@ def train(
     """
     from photosieve.data.dataset import Dataset
     from photosieve.decision.objective import Objective
-    from photosieve.report.history import write_training
     from photosieve.sieve.folder import check_target
     from photosieve.sieve.sieve import Sieve
     from photosieve.training.recipes import get_recipe
@@ -94,19 +97,26 @@ def train(
             max_pixels=pixels(max_megapixels),
             progress=progress,
         )
-        sieve.save(out)
-    write_training(sieve.history, out)
+        _save(sieve, out)
     if checkpoints is not None:
         checkpoints.remove()
     print_skipped(sieve.skipped)
     if guarantee is not None:  # if it is refused, the sieve without it is saved already
         sieve = sieve.with_guarantee(dataset, guarantee, confidence)
-        sieve.save(out)
+        _save(sieve, out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
     if as_json:
         print_json({**training_dict(sieve, out), "address": address})
     else:
         print_training(sieve, out, address)
+
+
+def _save(sieve: Sieve, folder: Path) -> None:
+    """Save a sieve, and how its training went as figures and a picture beside it."""
+    from photosieve.report.history import write_training
+
+    sieve.save(folder)
+    write_training(sieve.history, folder)
 
 
 def tune(
@@ -115,7 +125,7 @@ def tune(
     objective: ObjectiveOption = "f1",
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Learn the cut again, for another objective or with a guarantee.
@@ -136,7 +146,7 @@ def tune(
             )
         else:
             tuned = loaded.retune(dataset, objective, max_pixels=cap, progress=progress)
-        tuned.save(sieve)
+        _save(tuned, sieve)
     if as_json:
         print_json(training_dict(tuned, sieve))
     else:
@@ -152,7 +162,7 @@ def evaluate(
     ] = None,
     excel: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table.")] = None,
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Ask for every label in every building, and score the answers.
@@ -211,7 +221,7 @@ def compare(
     excel: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a workbook, with F1 by label.")
     ] = None,
-    max_megapixels: MaxMegapixelsOption = 64.0,
+    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Train and test several recipes, and print a leaderboard.

@@ -93,13 +93,13 @@ class LabelHistory:
 
     def last(self) -> Change | None:
         """Return the last change that was not taken back; None if there is none."""
-        standing: list[Change] = []
+        open_changes: list[Change] = []
         for change in self._read()[0]:
             if change.undoes is None:
-                standing.append(change)
+                open_changes.append(change)
             else:
-                standing = [other for other in standing if other.number != change.undoes]
-        return standing[-1] if standing else None
+                open_changes = [other for other in open_changes if other.number != change.undoes]
+        return open_changes[-1] if open_changes else None
 
     def _append(self, line: Mapping[str, Any]) -> None:
         try:

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.errors import PhotoError, one_line
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-DEFAULT_MAX_PIXELS = 64_000_000
+DEFAULT_MAX_PIXELS = int(DEFAULT_MEGAPIXELS * 1_000_000)
 
 CHANGED = "it was changed while it was read"
 
@@ -256,7 +257,7 @@ def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        return _deep_grey(image).convert("RGB")
+        return _deep_gray(image).convert("RGB")
     if image.has_transparency_data:
         layer = image.convert("RGBA")
         paper = Image.new("RGB", layer.size, "white")
@@ -266,7 +267,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.copy() if image.mode == "RGB" else image.convert("RGB")
 
 
-def _deep_grey(image: Image.Image) -> Image.Image:
+def _deep_gray(image: Image.Image) -> Image.Image:
     """Scale gray of 16 or 32 bits to 8 bits; Pillow's own conversion clips some of it to white."""
     gray = np.asarray(image)
     if image.mode.startswith("I;16"):

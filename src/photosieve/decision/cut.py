@@ -186,7 +186,7 @@ class Cut:
             raise SieveError(f"the saved cut is damaged ({error!r}); train or tune again") from None
 
 
-NOTEBOOK = Cut(gate=0.23, floor=0.22, drop=0.04)
+NOTEBOOK_CUT = Cut(gate=0.23, floor=0.22, drop=0.04)
 """The hand-picked numbers of the notebooks, for comparison."""
 
 

@@ -27,7 +27,7 @@ from photosieve.decision.betting import mean_is_below
 from photosieve.decision.metrics import Float64Array
 from photosieve.errors import GuaranteeError, SieveError, UsageError
 
-Building = tuple[Float64Array, Float64Array]
+BuildingScores = tuple[Float64Array, Float64Array]
 """Ascending scores of one building's (photo, label) pairs: the relevant ones and the others."""
 
 _TARGET = re.compile(r"(recall|precision)>=(0?\.\d*[1-9]\d*)")
@@ -195,10 +195,10 @@ def _percent(fraction: float) -> str:
 
 def split_buildings(
     scores: Float64Array, relevant: NDArray[np.bool_], groups: Sequence[str], metric: str
-) -> list[Building]:
+) -> list[BuildingScores]:
     """Return the scores of each building that counts, in an order that is independent of them."""
     names, member = np.unique(np.asarray(groups), return_inverse=True)
-    buildings: list[Building] = []
+    buildings: list[BuildingScores] = []
     for number in np.random.default_rng(0).permutation(len(names)):
         own, right = scores[member == number], relevant[member == number]
         buildings.append((np.sort(own[right]), np.sort(own[~right])))
@@ -219,7 +219,9 @@ def _thresholds(scores: Float64Array, relevant: NDArray[np.bool_], metric: str) 
     return middle[np.isin(distinct, scores[relevant])]
 
 
-def _losses(buildings: Sequence[Building], thresholds: Float64Array, metric: str) -> Float64Array:
+def _losses(
+    buildings: Sequence[BuildingScores], thresholds: Float64Array, metric: str
+) -> Float64Array:
     """Return the loss of each building at each threshold, (buildings, thresholds)."""
     out = np.empty((len(buildings), len(thresholds)))
     for row, pairs in zip(out, buildings, strict=True):
@@ -232,7 +234,7 @@ def _losses(buildings: Sequence[Building], thresholds: Float64Array, metric: str
 
 
 def _search(
-    buildings: Sequence[Building],
+    buildings: Sequence[BuildingScores],
     thresholds: Float64Array,
     metric: str,
     confidence: float,

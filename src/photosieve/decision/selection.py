@@ -4,7 +4,7 @@ The rule has several members, from simple to complicated: one threshold; the sam
 gate and a floor; all three numbers; one threshold after a shift for each label. A threshold follows
 from the best value that the objective reaches (`Objective.optimal_threshold`); the other numbers
 are searched over all values where the result can change. To measure a member, its numbers are
-chosen on all buildings but some, and judged on those. The simplest member that is within the noise
+chosen on some buildings and judged on the others. The simplest member that is within the noise
 of the best one wins, because a rule with more numbers always looks better on the scores that its
 numbers were chosen on.
 """

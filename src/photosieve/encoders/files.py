@@ -36,7 +36,7 @@ SMALL_FILES = (
 )  # fmt: skip
 """Files that decide how photos and texts are prepared."""
 
-CARD = "README.md"
+MODEL_CARD = "README.md"
 """A model's page on the hub; it is optional."""
 
 _WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
@@ -116,7 +116,7 @@ class ModelFiles:
         from huggingface_hub import metadata_load
 
         with suppress(Exception):  # it is written by hand, and nothing depends on it
-            stated: Any = (metadata_load(self.folder / CARD) or {}).get("license")
+            stated: Any = (metadata_load(self.folder / MODEL_CARD) or {}).get("license")
             if re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", stated) and stated != "unknown":
                 return str(stated)
         return ""
@@ -240,7 +240,7 @@ def _fetch(name: str) -> Path:
         there = {file.rfilename for file in files}
         if missing := _missing(there):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
-        wanted = [*SMALL_FILES, CARD, *_weights_among(there)]
+        wanted = [*SMALL_FILES, MODEL_CARD, *_weights_among(there)]
         return Path(snapshot_download(name, allow_patterns=wanted))
     except EncoderError:
         raise

@@ -20,14 +20,12 @@ from PIL import Image
 from photosieve.encoders import feed
 from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.head import LinearHead
-from photosieve.encoders.model import PHOTOS, TEXTS, Model, explained
+from photosieve.encoders.inputs import HUB_INPUTS_VERSION
+from photosieve.encoders.model import PHOTOS, TEXTS, Model, model_errors
 from photosieve.encoders.protocol import Float32Array, Head, Item, Other
 from photosieve.encoders.texts import CachedTexts
 from photosieve.encoders.towers import Trunk, load_trunk, whole_source
 from photosieve.errors import EncoderError
-
-HUB_INPUTS_VERSION = 1
-"""Raise it when pixels or tokens are prepared differently: older cuts are then refused."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
     files = ModelFiles.find(str(folder) if folder else name)
     model = Model.find(files)
     trunk = load_trunk(model)
-    with explained(files.name, "the model"):
+    with model_errors(files.name, "the model"):
         photo, text = (
             next(tower([list(trunk.examples[side].values())]))
             for tower, side in ((trunk.photos, PHOTOS), (trunk.texts, TEXTS))

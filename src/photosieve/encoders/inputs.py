@@ -17,6 +17,9 @@ from photosieve.errors import EncoderError
 
 Arrays = tuple[NDArray[Any], ...]
 
+HUB_INPUTS_VERSION = 1
+"""Raise it when pixels or tokens are prepared differently: older cuts are then refused."""
+
 PADDED = ("siglip", "siglip2")
 """Families that were trained on texts padded to full length, and read the padding as words."""
 

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     import torch
 
 
+WHOLE_TOWER_VERSION = 1
+"""Raise it when `Model.load`, `towers.WholeTower` or `towers.whole_source` change the output of a
+whole tower: towers that were converted before are then converted again."""
+
+
 @dataclass(frozen=True)
 class Side:
     """Names that models give to one of their towers and its parts."""
@@ -37,7 +42,7 @@ TEXTS = Side("text_model", "text_projection", "text_config", "get_text_features"
 
 
 @contextmanager
-def explained(name: str, part: str) -> Iterator[None]:
+def model_errors(name: str, part: str) -> Iterator[None]:
     """Turn any error of a library about a part of a model into one sentence."""
     try:
         yield
@@ -83,7 +88,7 @@ class Model:
         # Its messages are about training, and about keys that are checked here anyway.
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        with explained(files.name, "config.json"):
+        with model_errors(files.name, "config.json"):
             config = AutoConfig.from_pretrained(
                 files.folder, trust_remote_code=False, local_files_only=True
             )

@@ -80,7 +80,11 @@ class Student:
 
 
 class Encoder(Protocol):
-    """A model of photos and texts."""
+    """A model of photos and texts.
+
+    It may also have ``license`` and ``export``: see `photosieve.encoders.license_of` and
+    `photosieve.encoders.export_encoder`.
+    """
 
     @property
     def name(self) -> str:
@@ -92,7 +96,7 @@ class Encoder(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that decides an embedding: with the same hash, all scores agree."""
+        """Hash of everything that decides an embedding: with one hash go the same scores."""
 
     @property
     def trunk_fingerprint(self) -> str:

@@ -19,7 +19,7 @@ from photosieve.encoders.inputs import Tokens, warn_of_long
 from photosieve.encoders.protocol import Float32Array
 from photosieve.encoders.runtime import Tower, load_converted
 
-COMPARED = (
+COMPARED_TEXTS = (
     "a",
     "SOFA bed",
     "swimming-pool, 2 m",
@@ -69,7 +69,7 @@ class CachedTexts:
             int(theirs.pad_token_id),
             str(theirs.pad_token),
         )
-        for texts in (COMPARED, *([text] for text in COMPARED)):
+        for texts in (COMPARED_TEXTS, *([text] for text in COMPARED_TEXTS)):
             pairs = zip(tokens(texts), found.tokens(texts)[0], strict=True)
             if not all(np.array_equal(a, b) for a, b in pairs):
                 return None

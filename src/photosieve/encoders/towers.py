@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
-from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, explained
+from photosieve.encoders.model import PHOTOS, TEXTS, WHOLE_TOWER_VERSION, Model, Side, model_errors
 from photosieve.encoders.protocol import Float32Array
 from photosieve.encoders.runtime import Tower, TowerSource, load_tower, torch_tower
 
@@ -21,10 +21,6 @@ GPU_BATCH = 32
 
 TEXT_INPUTS = ("input_ids", "attention_mask")
 """Names of the inputs of text towers."""
-
-WHOLE_TOWER_VERSION = 1
-"""Raise it when `WholeTower`, `whole_source` or `Model.load` change the output of a whole tower:
-towers that were converted before are then converted again."""
 
 Example = Mapping[str, NDArray[Any]]
 """One valid input of a tower, by the names of its arguments."""
@@ -67,16 +63,16 @@ class Trunk:
 def load_trunk(model: Model) -> Trunk:
     """Load all that embeds photos and texts; a tower is loaded at its first use."""
     files, device = model.files, accelerator()
-    with explained(files.name, "the tokenizer"):
+    with model_errors(files.name, "the tokenizer"):
         tokens = load_tokens(files, model.config)
         words = tokens(["one", "one of two"])
-    with explained(files.name, "preprocessor_config.json"):
+    with model_errors(files.name, "preprocessor_config.json"):
         names, prepare = load_preparation(files, model.architecture)
         # A photo of one color would not tell a tower that works from one that does not.
         photo = prepare(Image.radial_gradient("L").resize((640, 480)).convert("RGB"))
     photos: Example = dict(zip(names, photo, strict=True))
     texts: Example = dict(zip(TEXT_INPUTS, words, strict=False))
-    with explained(files.name, "the model"):
+    with model_errors(files.name, "the model"):
         return Trunk(
             files.fingerprint,
             prepare,

@@ -31,7 +31,7 @@ from photosieve.index.candidates import candidates
 from photosieve.index.scope import rows_in_scope
 from photosieve.index.snapshot import Snapshot, find_snapshot
 from photosieve.index.sources import Root, open_root, place
-from photosieve.index.store import Store, explained
+from photosieve.index.store import Store, index_errors
 from photosieve.progress import Progress, silent
 from photosieve.sieve.answer import SearchResult, answer
 from photosieve.sieve.sieve import Sieve
@@ -104,7 +104,7 @@ class Index:
             from photosieve.index.projection import make_snapshot
 
             self._check_model(encoder)
-            with explained(self.address):
+            with index_errors(self.address):
                 snapshot = make_snapshot(
                     self.store,
                     encoder.fingerprint,
@@ -142,13 +142,14 @@ class Index:
         top: int | None = None,
         cut: Cut | None = None,
         hidden: int = SHOWN_HIDDEN,
+        snapshot: Snapshot | None = None,
     ) -> SearchResult:
         """Find the photos that match a query; no photo is opened.
 
         Parameters
         ----------
         query : str
-            A label, any other phrase, or several terms: see `photosieve.sieve.query`.
+            A label, any other phrase, or several terms such as ``sofa -window``.
         within : sequence of str
             Groups to look in, with those below them; by default all.
         where : str, optional
@@ -158,7 +159,9 @@ class Index:
         cut : Cut, optional
             Decide by this rule instead of the learned one.
         hidden : int
-            How many of the photos that do not match are named, the best of them.
+            Name so many of the photos that do not match, the best of them.
+        snapshot : Snapshot, optional
+            The state of the index to search; by default the newest.
 
         Raises
         ------
@@ -167,7 +170,7 @@ class Index:
         """
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        scorer, snapshot = self.sieve.scorer, self.snapshot
+        scorer, snapshot = self.sieve.scorer, snapshot or self.snapshot
         readings = scorer.read(query)
         rows = rows_in_scope(snapshot, self.store, within, where)
         everything = isinstance(rows, slice)
@@ -219,7 +222,7 @@ class Index:
             Folders, or places in an object store; by default those of the last update. Photos of
             other folders stay in the index.
         metadata : str or Path, optional
-            A CSV file with further columns: see `photosieve.index.columns`.
+            A CSV file with more columns; its first one is called photo or group.
         follow_links : bool
             Take photos and folders behind links, too.
         prune : bool
@@ -230,7 +233,7 @@ class Index:
             Larger photos are skipped.
         embed : callable, optional
             Called with the sieve's folder and `max_pixels`, returns a function that embeds photos;
-            see `photosieve.index.cluster.embed_on`. By default this machine embeds them.
+            see `embed_on`. By default this machine embeds them.
         progress : Progress
 
         Raises
@@ -308,7 +311,7 @@ class Index:
         if len(snapshot) >= neighbors.LEAST_PHOTOS and snapshot.neighbors is None:
             words = tuple(self.sieve.labels) or general_words()[::20]
             queries = self.sieve.scorer.embed(words)
-            with explained(self.address):
+            with index_errors(self.address):
                 neighbors.make(snapshot.folder, snapshot.vectors, queries, progress)
             snapshot = Snapshot.open(snapshot.folder)
         self._snapshot = self.store.stamp(), snapshot

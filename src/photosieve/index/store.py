@@ -67,7 +67,7 @@ class Store:
         """Whether there is an index."""
         if not is_remote(self.address):
             return any(Path(self.address, f"{PHOTOS_TABLE}.lance", "_versions").glob("*"))
-        with explained(self.address):
+        with index_errors(self.address):
             return self._open(PHOTOS_TABLE) is not None
 
     def stamp(self) -> str:
@@ -79,7 +79,7 @@ class Store:
             If there is no index.
         """
         if is_remote(self.address):
-            with explained(self.address):
+            with index_errors(self.address):
                 tables = {name: self._open(name) for name in TABLES}
                 if tables[PHOTOS_TABLE] is None:
                     raise _missing(self.address)
@@ -110,7 +110,7 @@ class Store:
         width : int
             How many features a photo has.
         """
-        with explained(self.address):
+        with index_errors(self.address):
             self._database.create_table(
                 PHOTOS_TABLE, schema=_schema(fingerprint, width), mode="overwrite"
             )
@@ -144,7 +144,7 @@ class Store:
         """
         if not is_remote(self.address) and not self.exists():  # connecting would make the folder
             raise _missing(self.address)
-        with explained(self.address):
+        with index_errors(self.address):
             table = self._open(PHOTOS_TABLE)
             if table is None:
                 raise _missing(self.address)
@@ -189,13 +189,13 @@ class Store:
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
-        with explained(self.address):
+        with index_errors(self.address):
             search = self.photos.search().select([*PHOTO_COLUMNS, *self.columns]).with_row_id(True)
             return search.to_arrow()
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
-        with explained(self.address):
+        with index_errors(self.address):
             roots = self.photos.search().select(["root"]).to_arrow()["root"]
             return set(roots.unique().to_pylist())
 
@@ -237,7 +237,7 @@ class Store:
         for start in range(0, len(ids), step):
             part = order[start : start + step]
             unique, places = np.unique(ids[part], return_inverse=True)
-            with explained(self.address):
+            with index_errors(self.address):
                 query = self.photos.take_row_ids(unique.tolist()).with_row_id()
                 rows = query.select(list(columns)).to_arrow().sort_by("_rowid")
             yield part, rows.take(places)
@@ -249,7 +249,7 @@ class Store:
 
     def append(self, rows: pa.Table) -> None:
         """Add rows of photos that are not in the table, in one commit."""
-        with explained(self.address):
+        with index_errors(self.address):
             self.photos.add(rows.cast(self._schema_of(rows)))
 
     def upsert(self, rows: pa.Table) -> None:
@@ -257,7 +257,7 @@ class Store:
 
         Columns that `rows` lacks stay as they are.
         """
-        with explained(self.address):
+        with index_errors(self.address):
             merge = self.photos.merge_insert(list(KEY_COLUMNS)).when_matched_update_all()
             if "features" in rows.column_names:
                 merge = merge.when_not_matched_insert_all()
@@ -276,14 +276,14 @@ class Store:
         for root, paths in by_root.items():
             for start in range(0, len(paths), _NAMES_AT_ONCE):
                 names = ", ".join(map(_quoted, paths[start : start + _NAMES_AT_ONCE]))
-                with explained(self.address):
+                with index_errors(self.address):
                     self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add columns, empty so far."""
         import pyarrow as pa
 
-        with explained(self.address):
+        with index_errors(self.address):
             self.photos.add_columns(pa.schema(fields))
 
     def compact(self, after: int) -> None:
@@ -294,18 +294,18 @@ class Store:
         after : int
             Up to this many files are left as they are.
         """
-        with explained(self.address):
+        with index_errors(self.address):
             if self.photos.stats()["fragment_stats"]["num_fragments"] > after:
                 self.photos.optimize(cleanup_older_than=VERSIONS_KEPT)
 
     def size(self) -> int:
         """Bytes that the newest version of the table takes."""
-        with explained(self.address):
+        with index_errors(self.address):
             return int(self.photos.stats()["total_bytes"])
 
     def read_manifest(self) -> dict[str, Any]:
         """Return the notes of the last run, with its sieve's folder; empty if no run finished."""
-        with explained(self.address):
+        with index_errors(self.address):
             table = self._open(MANIFEST_TABLE)
             if table is None:
                 return {}
@@ -320,7 +320,7 @@ class Store:
 
     def read_skipped(self) -> list[dict[str, Any]]:
         """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
-        with explained(self.address):
+        with index_errors(self.address):
             table = self._open(SKIPPED_TABLE)
             return [] if table is None else list(table.to_arrow().to_pylist())
 
@@ -335,7 +335,7 @@ class Store:
         self._replace(SKIPPED_TABLE, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
-        with explained(self.address):
+        with index_errors(self.address):
             table = self._database.create_table(name, rows, mode="overwrite")
             table.optimize(cleanup_older_than=VERSIONS_KEPT)
 
@@ -373,7 +373,7 @@ def _missing(address: str) -> PhotoIndexError:
 
 
 @contextmanager
-def explained(address: str) -> Iterator[None]:
+def index_errors(address: str) -> Iterator[None]:
     """Turn errors of libraries and of the system into a `PhotoIndexError`."""
     try:
         yield

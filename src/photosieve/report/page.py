@@ -30,10 +30,10 @@ from photosieve.sieve.answer import SearchResult
 THUMBNAIL = (168, 126)
 """Width and height; photos are cropped to this shape around their middle."""
 
-QUERIES = 6
+MOST_QUERIES = 6
 BUILDINGS_OPEN = 3
 HIDDEN_SHOWN = 3
-LISTED = 12
+LEAST_SHOWN = 12
 """Least number of photos of each list in the page, so that the reader can move the cut."""
 CLOSEST_SHOWN = 12
 
@@ -193,7 +193,7 @@ def _informative(evaluation: Evaluation) -> list[str]:
         np.argsort(-np.where(support > 0, absent, -1), kind="stable"),
     )
     ranks = [int(j) for together in zip(*orders, strict=True) for j in together]
-    return [evaluation.labels[j] for j in list(dict.fromkeys(ranks))[:QUERIES]]
+    return [evaluation.labels[j] for j in list(dict.fromkeys(ranks))[:MOST_QUERIES]]
 
 
 def _answer(evaluation: Evaluation, label: str) -> _Answer:
@@ -233,7 +233,7 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
         name=name,
         matches=int(counts.support),
         mistakes=int(counts.fp + counts.fn),
-        photos=ranked[: max(shown, LISTED)],
+        photos=ranked[: max(shown, LEAST_SHOWN)],
         kept=kept,
         shown=shown,
         total=len(ranked),

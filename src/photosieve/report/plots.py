@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from photosieve.decision import metrics
 from photosieve.decision.metrics import Float64Array, Reliability
 
-SIDE, MARGIN = 100, 8
+CURVE_SIDE, MARGIN = 100, 8
 """Size and margin of a curve, in units of its view box."""
 
 
@@ -32,12 +32,12 @@ def curve(
     precision, recall, _ = metrics.precision_recall_curve(scores, relevant)
     points = [(0.0, float(precision[0])), *zip(recall.tolist(), precision.tolist(), strict=True)]
     path = " ".join(f"{_place(x):.1f},{_place(1 - y):.1f}" for x, y in points)
-    size = SIDE + 2 * MARGIN
+    size = CURVE_SIDE + 2 * MARGIN
     shape = Markup(
         '<svg viewBox="0 0 {size} {size}" role="img" aria-label="{label}">'
         '<rect x="{margin}" y="{margin}" width="{side}" height="{side}" class="frame"/>'
         '<polyline points="{path}" class="curve"/>'
-    ).format(size=size, side=SIDE, margin=MARGIN, label=label, path=path)
+    ).format(size=size, side=CURVE_SIDE, margin=MARGIN, label=label, path=path)
     if not any(np.isnan(at)):
         shape += Markup('<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="at"/>').format(
             x=_place(at[0]), y=_place(1 - at[1])
@@ -218,4 +218,4 @@ def training(losses: Sequence[float], held_out: Sequence[float], chosen: int) ->
 
 
 def _place(fraction: float) -> float:
-    return MARGIN + fraction * SIDE
+    return MARGIN + fraction * CURVE_SIDE

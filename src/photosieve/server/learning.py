@@ -196,8 +196,9 @@ def evaluate(request: Request) -> dict[str, Any]:
     Without photos for testing, `test` is null.
     """
     service = get_service(request)
-    evaluation = service.evaluation(service.library.view())
-    tuning = service.library.view().sieve.tuning.to_dict()
+    view = service.library.view()
+    evaluation = service.evaluation(view)
+    tuning = view.sieve.tuning.to_dict()
     return {
         "held_out": {"objective": tuning["objective"], "figures": tuning["figures"]},
         "test": None if evaluation is None else {**evaluation.to_dict(), "skipped": []},

@@ -55,21 +55,30 @@ class Photo:
 
 @dataclass(frozen=True)
 class View:
-    """One state of the collection; each answer uses one view only.
+    """One state of the collection: an answer reads one view from beginning to end.
+
+    Conditions on columns are the exception: they ask the newest table.
 
     Parameters
     ----------
-    sieve : Sieve
+    index : Index
+        With the sieve in use.
     snapshot : Snapshot
+        Of the index at one time.
     book : LabelBook
     key : bytes
         Secret key of the ids.
     """
 
-    sieve: Sieve
+    index: Index
     snapshot: Snapshot
     book: LabelBook
     key: bytes
+
+    @property
+    def sieve(self) -> Sieve:
+        """The sieve that searches use."""
+        return self.index.sieve
 
     def id_of(self, path: Path) -> str:
         """Return the id of a photo."""
@@ -182,7 +191,7 @@ class Library:
             index = self.index
             snapshot = index.snapshot
             if self._view is None or self._view.snapshot is not snapshot:
-                self._view = View(index.sieve, snapshot, self._book(snapshot), self._key())
+                self._view = View(index, snapshot, self._book(snapshot), self._key())
             return self._view
 
     def renew(self) -> None:
@@ -201,7 +210,7 @@ class Library:
 
     def features(self, view: View, photos: Sequence[Path]) -> PhotoFeatures:
         """Return the features of photos from the index; no photo is opened."""
-        store = self.index.store
+        store = view.index.store
         rows = view.rows_of(photos)
         features = np.zeros((len(rows), store.width), np.float32)
         for places, table in store.take(view.snapshot.ids[rows]):

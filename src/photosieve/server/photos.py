@@ -116,12 +116,13 @@ def search(
     service = get_service(request)
     view = service.library.view()
     with service.searching():
-        result = service.library.index.search(
+        result = view.index.search(
             q,
             within=group,
             where=where,
             cut=None if threshold is None else Cut.threshold(threshold),
             hidden=max(nearest, 1),
+            snapshot=view.snapshot,
         )
     return SearchAnswer(
         query=q,
@@ -194,7 +195,7 @@ def photos(
     view = service.library.view()
     rows: Sequence[int] | range = range(len(view.snapshot))
     if group:
-        scope = rows_in_scope(view.snapshot, service.library.index.store, group, None)
+        scope = rows_in_scope(view.snapshot, view.index.store, group, None)
         rows = np.arange(len(view.snapshot))[scope].tolist()
     if labeled is not None or label is not None:
         listed = view.book.listed()

@@ -32,7 +32,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         "description": text,
     }
     for code, text in {
-        400: "The request makes no sense; the sentence says why.",
+        400: "The request is invalid; `detail` names the reason.",
         401: "A token is missing or wrong.",
         403: "This may not be changed, or the request came from another site.",
         404: "There is no such thing.",

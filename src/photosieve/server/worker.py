@@ -22,11 +22,10 @@ from photosieve.encoders.protocol import Encoder
 from photosieve.errors import PhotosieveError, TrainingError
 from photosieve.progress import Progress
 from photosieve.server.library import Library, View
-from photosieve.sieve.evidence import opened
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
 from photosieve.storage import draft_file
-from photosieve.training.features import Prepared, assemble, prepare
+from photosieve.training.features import Prepared, assemble, open_for, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
 from photosieve.training.run import Run
@@ -91,7 +90,7 @@ def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
-    start = opened(load_encoder(view.sieve.encoder.name), recipe)
+    start = open_for(load_encoder(view.sieve.encoder.name), recipe)
     if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
     if recipe.more_views:

@@ -8,15 +8,14 @@ from typing import Any
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.decision.cut import NOTEBOOK, Cut
+from photosieve.decision.cut import NOTEBOOK_CUT, Cut
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import ComparisonRow, best_first
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import EncoderError, Skipped
 from photosieve.progress import Progress, silent
-from photosieve.sieve.evidence import opened
 from photosieve.sieve.sieve import Sieve
-from photosieve.training.features import Prepared, prepare
+from photosieve.training.features import Prepared, open_for, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, RECIPES, get_recipe
 from photosieve.training.run import Run
@@ -97,7 +96,7 @@ def compare(
     left_out: dict[str, str] = {}
     for group in _by_trained_part(chosen):
         try:
-            work.append((opened(encoder, group[0]), group))
+            work.append((open_for(encoder, group[0]), group))
         except EncoderError as error:
             if recipes is not None:
                 raise
@@ -193,9 +192,7 @@ def _rows_of(recipe: Recipe) -> list[tuple[str, str, Cut | None]]:
     learned = (recipe.name, recipe.summary, None)
     if recipe.name != "notebook":
         return [learned]
-    by_hand = (
-        "notebook, cut by hand",
-        f"{recipe.summary}; gate {NOTEBOOK.gate}, floor {NOTEBOOK.floor}, drop {NOTEBOOK.drop:.0%}",
-        NOTEBOOK,
-    )
+    cut = NOTEBOOK_CUT
+    numbers = f"gate {cut.gate}, floor {cut.floor}, drop {cut.drop:.0%}"
+    by_hand = ("notebook, cut by hand", f"{recipe.summary}; {numbers}", cut)
     return [by_hand, learned]

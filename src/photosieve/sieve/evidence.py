@@ -14,7 +14,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.decision.calibration import Calibration, HiddenWords
 from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
-from photosieve.encoders.protocol import Encoder, Head
+from photosieve.encoders.protocol import Head
 from photosieve.training.features import Prepared
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History, Run
@@ -153,15 +153,6 @@ class Evidence:
             _usual(recipe),
             HiddenWords(**hidden) if hidden else None,
         )
-
-
-def opened(encoder: Encoder, recipe: Recipe) -> Encoder:
-    """Move the blocks that a recipe trains from the encoder's trunk to its head."""
-    if not recipe.trains_blocks:
-        return encoder
-    from photosieve.encoders.blocks.opening import open_blocks  # it brings torch
-
-    return open_blocks(encoder, recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
 
 
 def _usual(recipe: Recipe) -> Calibration | None:

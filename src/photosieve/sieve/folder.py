@@ -33,7 +33,7 @@ CARD = "README.md"
 VERSION = 3
 """Of the saved form; a newer one is refused."""
 
-TABLES = ("head", "background", "out_of_fold", "hidden_words")
+ARRAY_TABLES = ("head", "background", "out_of_fold", "hidden_words")
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -56,8 +56,8 @@ class Contents:
 
     @property
     def weights(self) -> dict[str, str]:
-        """The files of a model, which `read` leaves to `verify`, and the hash of each."""
-        tables = {f"{name}.safetensors" for name in TABLES}
+        """Hash of each weights file of a model, by name; `verify` checks these, `read` does not."""
+        tables = {f"{name}.safetensors" for name in ARRAY_TABLES}
         listed: dict[str, str] = self.manifest["files"]
         return {n: h for n, h in listed.items() if n.endswith(".safetensors") and n not in tables}
 
@@ -142,7 +142,7 @@ def read(folder: Path) -> Contents:
         If it is missing, damaged, altered or written by a newer version.
     """
     manifest = _read_manifest(folder)
-    files = {f"{name}.safetensors": name for name in TABLES}
+    files = {f"{name}.safetensors": name for name in ARRAY_TABLES}
     listed = manifest.get("files")
     if not isinstance(listed, dict) or not listed.keys() >= files.keys():
         raise SieveError(f"{folder / MANIFEST}: the list of files is damaged; train again")

@@ -16,6 +16,8 @@ from photosieve.decision.tuning import Tuning
 from photosieve.encoders import export_encoder, license_of, load_encoder
 from photosieve.encoders import files as model_files
 from photosieve.encoders.head import LinearHead
+from photosieve.encoders.inputs import HUB_INPUTS_VERSION
+from photosieve.encoders.model import WHOLE_TOWER_VERSION
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.stored import StoredEncoder
 from photosieve.errors import EncoderError, SieveError, UsageError
@@ -155,8 +157,9 @@ def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> En
         for name, digest in contents.weights.items():
             verify(folder / name, digest)
 
-    # The code that converts a text tower decides its output, too.
-    parts = (json.dumps(manifest["files"], sort_keys=True), *map(version, CONVERTERS))
+    # The code that prepares texts and converts their tower decides its output, too.
+    code = (f"{HUB_INPUTS_VERSION}/{WHOLE_TOWER_VERSION}", *map(version, CONVERTERS))
+    parts = (json.dumps(manifest["files"], sort_keys=True), *code)
     return StoredEncoder(
         name=manifest["encoder"],
         license=str(manifest.get("license", manifest.get("licence", ""))),  # as 0.1 spells it

@@ -24,10 +24,10 @@ from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
 from photosieve.sieve import saved
 from photosieve.sieve.answer import SearchResult, answer
-from photosieve.sieve.evidence import Evidence, opened
+from photosieve.sieve.evidence import Evidence
 from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
-from photosieve.training.features import Prepared, prepare
+from photosieve.training.features import Prepared, open_for, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
 from photosieve.training.run import Run
@@ -38,7 +38,26 @@ if TYPE_CHECKING:  # it brings torch, which only training needs
 
 @dataclass(frozen=True)
 class Sieve(Record):
-    """A fitted encoder with its calibration and its cut; `fit` makes one, `load` reads one."""
+    """A fitted encoder with its calibration and its cut; `fit` makes one, `load` reads one.
+
+    Attributes
+    ----------
+    encoder : Encoder
+    labels : mapping of str to int
+        The labels of the training photos, and the number of photos of each.
+    recipe : Recipe
+    seed : int
+    tuning : Tuning
+        The calibration, the cut and their figures out of fold.
+    history : History
+        How the training went.
+    guarantee : Guarantee or None
+        Of the cut.
+    seconds : float
+        Duration of the training.
+    skipped : tuple of Skipped
+        Training photos that could not be read.
+    """
 
     @property
     def cut(self) -> Cut:
@@ -77,7 +96,7 @@ class Sieve(Record):
             A name as for `load_encoder`, or a loaded encoder.
         recipe : str or Recipe
         objective : str
-            Of the cut, see `photosieve.decision.objective.Objective`.
+            Of the cut; see `Objective`.
         seed : int
         folds : int, optional
             How many times a part of the buildings is held out; by default each building once, at
@@ -91,12 +110,12 @@ class Sieve(Record):
         Raises
         ------
         PhotosieveError
-            If something cannot be used; the sentence says what to do.
+            If an input cannot be used. The message names the remedy.
         """
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         run = Run(chosen, seed, folds, checkpoints, progress)
         pretrained = load_encoder(encoder) if isinstance(encoder, str) else encoder
-        model = opened(pretrained, chosen)
+        model = open_for(pretrained, chosen)
         data = prepare(
             model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
         )
@@ -166,7 +185,7 @@ class Sieve(Record):
         ----------
         dataset : Dataset
         objective : str
-            See `photosieve.decision.objective.Objective`.
+            See `Objective`.
         encoder : Encoder, optional
             The pretrained encoder; by default it is loaded by its name.
         max_pixels : int
@@ -186,7 +205,7 @@ class Sieve(Record):
             )
         evidence = self.evidence.relabeled(dataset, labels)
         if evidence is None:
-            start = opened(encoder or load_encoder(self.encoder.name), self.recipe)
+            start = open_for(encoder or load_encoder(self.encoder.name), self.recipe)
             data = prepare(
                 start, dataset, labels=labels, more_views=self.recipe.more_views,
                 max_pixels=max_pixels, progress=progress,
@@ -298,7 +317,7 @@ class Sieve(Record):
         Parameters
         ----------
         query : str
-            A label, any other phrase, or several terms: see `photosieve.sieve.query`.
+            A label, any other phrase, or several terms such as ``sofa -window``.
         folders : str or Path
             Where to look, sub-folders included. Each folder that holds photos is one building: the
             cut is applied to its list, as it was tuned.

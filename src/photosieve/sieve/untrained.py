@@ -28,7 +28,7 @@ BACKGROUND_PHOTOS = 100
 def untrained(
     photos: Sequence[Path], encoder: str | Encoder = "starter", *, progress: Progress = silent
 ) -> Sieve:
-    """Make a sieve without labels: every query is a word to it, and its cut is a guess.
+    """Make a sieve without labels: each query is an unlabeled word, and the cut is not learned.
 
     Parameters
     ----------

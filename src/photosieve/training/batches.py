@@ -33,7 +33,7 @@ def distinct(
 ) -> Iterator[torch.Tensor]:
     """Batches of (photo, label) pairs without a false negative.
 
-    For a softmax with diagonal targets: no photo of a batch has the label of another of its pairs.
+    For a softmax with diagonal targets: no photo in a batch has the label of another pair in it.
     Each pair comes exactly once. A label on many photos needs as many batches, so that batches are
     often much smaller than `batch_size`: mostly 3 or 4 pairs in the sample listings, whose
     photos have six labels each.

@@ -17,6 +17,7 @@ from photosieve.encoders.protocol import Encoder, Float32Array, Head
 from photosieve.encoders.words import general_words
 from photosieve.errors import Skipped, TrainingError
 from photosieve.progress import Progress, silent
+from photosieve.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -154,3 +155,18 @@ def assemble(
         words=encoder.text_features(general_words() if words else ()),
         skipped=tuple(features.skipped),
     )
+
+
+def open_for(encoder: Encoder, recipe: Recipe) -> Encoder:
+    """Move the blocks that a recipe trains from the trunk of an encoder to its head.
+
+    Raises
+    ------
+    EncoderError
+        If the encoder has no such blocks.
+    """
+    if not recipe.trains_blocks:
+        return encoder
+    from photosieve.encoders.blocks.opening import open_blocks  # it brings torch
+
+    return open_blocks(encoder, recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)

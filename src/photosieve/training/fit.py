@@ -98,7 +98,7 @@ def fit(
 def fit_as(
     history: History, data: Prepared, start: Head, run: Run, *, name: str = "final"
 ) -> tuple[Head, list[float]]:
-    """Train as long, and go as far from the pretrained weights, as a history says; see `fit`."""
+    """Train for the epochs and with the mix of a history; see `fit`."""
     head, losses = fit(data, start, run.lasting(history.epochs), name=name)
     return mixed(start, head, history.mix), losses
 

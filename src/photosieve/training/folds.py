@@ -35,10 +35,10 @@ def out_of_fold(
 ) -> tuple[NDArray[np.float64], History]:
     """Score each training photo by a head that was not trained on its fold.
 
-    Where the recipe leaves it open how many epochs or how far from the pretrained weights, that is
-    decided here: by the best macro F1 that one threshold for all labels reaches on the held-out
-    photos, the same for all folds. The scores are then those at the chosen point, which makes them
-    look a little better than they are: a few dozen choices against hundreds of decisions.
+    If the recipe picks the epoch or the mix, this function chooses them: by the best macro F1 that
+    one threshold for all labels reaches on the held-out photos, the same for all folds. The scores
+    are then those at the chosen point, which makes them look a little better than they are: a few
+    dozen choices against hundreds of decisions.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class Recipe:
     margin : float
         Of the margin losses.
     distinct : bool
-        Whether a batch of pairs holds no two of which one is right for the other.
+        Whether no photo of a batch has the label of another pair in it.
     trains_text : bool
         Whether the text side moves as well as the photo side.
     blocks : int
@@ -79,7 +79,7 @@ class Recipe:
         best on held-out photos (WiSE-FT, Wortsman et al. 2022, arXiv:2109.01903).
     usual_slope, usual_intercept : float
         Log odds of a match as a line of the score, as found on sets of very different size: for
-        sets too small to learn it from. A slope of 0 says that there is no such line.
+        sets too small to learn it from. 0 means that the recipe has no usual curve.
     """
 
     name: str

@@ -23,8 +23,8 @@ SCALAR_LEARNING_RATE = 1e-2
 ANCHORS_A_STEP = 64
 """General words that are held in a step where the text tower itself is trained."""
 
-Embed = Callable[[torch.Tensor], torch.Tensor]
-Index = slice | torch.Tensor
+Projection = Callable[[torch.Tensor], torch.Tensor]
+Selection = slice | torch.Tensor
 
 
 class Steps:
@@ -129,13 +129,15 @@ class Steps:
         recipe = self.recipe
         of_pairs = recipe.loss in OF_PAIRS
         rows = self.pairs[batch, 0] if of_pairs else batch
-        columns: Index = slice(None)
-        place: Index = slice(None)
+        columns: Selection = slice(None)
+        place: Selection = slice(None)
         if of_pairs:  # only the labels of this batch are embedded, each once
             columns, place = _unique(self.pairs[batch, 1])
         view = (self.first_view[rows] + epoch) % self.views  # (batch,)
-        held: Index = slice(None)
-        inputs: list[tuple[Embed, torch.Tensor]] = [(self.student.photos, self._photos(rows, view))]
+        held: Selection = slice(None)
+        inputs: list[tuple[Projection, torch.Tensor]] = [
+            (self.student.photos, self._photos(rows, view))
+        ]
         if recipe.trains_text:
             if recipe.trains_blocks:
                 order = torch.randperm(len(self.words), generator=self.generator)
@@ -175,7 +177,7 @@ class Steps:
         photos: torch.Tensor,
         labels: torch.Tensor,
         targets: torch.Tensor,
-        place: Index,
+        place: Selection,
     ) -> torch.Tensor:
         """The recipe's loss of photos, (batch, d), and texts, (labels, d), of any length.
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
-from photosieve.decision.cut import NOTEBOOK, Cut, falls
+from photosieve.decision.cut import NOTEBOOK_CUT, Cut, falls
 from photosieve.errors import SieveError, UsageError
 
 LISTS = 4000
@@ -76,7 +76,7 @@ def test_keeps_what_the_slow_rule_keeps() -> None:
     ],
 )
 def test_the_notebooks_numbers_by_hand(scores: list[float], expected: set[int]) -> None:
-    assert photos(NOTEBOOK.keep(scores)) == expected
+    assert photos(NOTEBOOK_CUT.keep(scores)) == expected
 
 
 def test_the_best_photo_stays_even_below_the_floor() -> None:
@@ -133,7 +133,7 @@ def test_a_threshold_keeps_what_is_above_it() -> None:
     assert_array_equal(Cut.threshold(0.25).keep(scores), scores > 0.25)
 
 
-@pytest.mark.parametrize("cut", [NOTEBOOK, Cut.threshold(-0.1), Cut(1 / 3, 0.1, 0.0)])
+@pytest.mark.parametrize("cut", [NOTEBOOK_CUT, Cut.threshold(-0.1), Cut(1 / 3, 0.1, 0.0)])
 def test_saved_and_read_again_it_is_the_same(cut: Cut) -> None:
     text = json.dumps(cut.to_dict(), allow_nan=False)
     assert Cut.from_dict(json.loads(text)) == cut
@@ -171,7 +171,7 @@ def test_numbers_that_make_no_sense(numbers: tuple[float, float, float]) -> None
     [
         (Cut.threshold(0.25), "keep a photo when its probability is above 0.250"),
         (
-            NOTEBOOK,
+            NOTEBOOK_CUT,
             "answer only if the best probability is at least 0.230; then keep photos above 0.220; "
             "a list ends where it falls by more than 4.0%",
         ),

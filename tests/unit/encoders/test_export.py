@@ -258,7 +258,7 @@ for most in ({size - 4096}, 100):
 
 @dataclass
 class FakeHub:
-    """The files of each model that was put there, the wishes to make one, and how it answers."""
+    """The files of each model that was put there, the settings to make one, and how it answers."""
 
     url: str
     files: dict[str, dict[str, bytes]]

@@ -12,7 +12,7 @@ import pytest
 
 from photosieve.data.photos import Bytes
 from photosieve.encoders.embedding import embed_photos
-from photosieve.index import sources as roots_module
+from photosieve.index import sources
 from photosieve.index import update as update_module
 from photosieve.index.index import Index
 from tests.library import age, counts, embed_after, photo, photos, rows
@@ -137,13 +137,13 @@ def test_bad_photos_are_named_and_not_read_again(
     assert len({skip.reason for skip in first.skipped}) == 2
 
     read: list[str] = []
-    real = roots_module.Folder.read
+    real = sources.Folder.read
 
-    def note(self: roots_module.Folder, path: str, max_pixels: int) -> Bytes:
+    def note(self: sources.Folder, path: str, max_pixels: int) -> Bytes:
         read.append(path)
         return real(self, path, max_pixels)
 
-    monkeypatch.setattr(roots_module.Folder, "read", note)
+    monkeypatch.setattr(sources.Folder, "read", note)
     again = Index(index.address).update()
     assert sorted(map(str, again.skipped)) == sorted(map(str, first.skipped))
     assert read == ["house-0/empty.jpg"]  # that costs nothing

@@ -13,7 +13,7 @@ from photosieve.server import worker
 from photosieve.server.app import create_app
 from photosieve.server.guard import Rules
 from photosieve.server.library import Library
-from photosieve.sieve import saved as storage
+from photosieve.sieve import saved
 from photosieve.sieve.sieve import Sieve
 from tests.conftest import QUICK, FakeEncoder, write_building
 from tests.library import fake_by_name
@@ -24,7 +24,7 @@ TOKEN = "correct horse battery"
 @pytest.fixture(scope="package", autouse=True)
 def _by_name() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storage, "load_encoder", fake_by_name)
+        patch.setattr(saved, "load_encoder", fake_by_name)
         patch.setattr(worker, "load_encoder", fake_by_name)
         yield
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from photosieve.data.dataset import Dataset
-from photosieve.decision.cut import NOTEBOOK
+from photosieve.decision.cut import NOTEBOOK_CUT
 from photosieve.encoders.blocks import opening
 from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other
 from photosieve.errors import EncoderError, UsageError
@@ -51,7 +51,7 @@ def test_rows_are_the_recipes_and_the_cut_by_hand(
             assert evaluation.photos == test_data.dataset.photos
             np.testing.assert_array_equal(evaluation.relevant, test_data.targets)
     by_hand, learned = found.evaluations["notebook, cut by hand"], found.evaluations["notebook"]
-    assert by_hand[0].cut == NOTEBOOK
+    assert by_hand[0].cut == NOTEBOOK_CUT
     np.testing.assert_array_equal(by_hand[0].scores, learned[0].scores)  # one training, two cuts
 
 

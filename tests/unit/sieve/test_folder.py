@@ -1,5 +1,6 @@
 """A sieve's folder is written whole or not at all, and nothing altered is read."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from photosieve.errors import SieveError, UsageError
 from photosieve.sieve import folder as sieve_folder
-from photosieve.sieve.folder import MANIFEST, TABLES, Contents, check_target, read
+from photosieve.sieve.folder import ARRAY_TABLES, MANIFEST, Contents, check_target, read
 
 HEAD, OUT_OF_FOLD = "head.safetensors", "out_of_fold.safetensors"
 
@@ -54,7 +55,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folders" / "sieve"
     write(folder, saved())
     assert sorted(path.name for path in folder.iterdir()) == sorted(
-        [MANIFEST, "README.md", *(f"{name}.safetensors" for name in TABLES)]
+        [MANIFEST, "README.md", *(f"{name}.safetensors" for name in ARRAY_TABLES)]
     )
     back = read(folder)
     assert back.manifest["note"] == "first"
@@ -150,7 +151,7 @@ def with_matching_hash(path: Path, data: bytes) -> None:
     """Damage a file and its hash alike: what a careful vandal would do."""
     path.write_bytes(data)
     manifest = json.loads((path.parent / MANIFEST).read_text("utf-8"))
-    files = manifest["files"] | {path.name: sieve_folder._hash(path)}
+    files = manifest["files"] | {path.name: hashlib.sha256(data).hexdigest()}
     change_manifest(path.parent, files=files)
 
 

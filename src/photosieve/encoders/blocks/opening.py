@@ -14,7 +14,7 @@ from photosieve.encoders.blocks.ends import TowerEnd, load_end
 from photosieve.encoders.blocks.fronts import front_tower, input_rows
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.hub import HubEncoder
-from photosieve.encoders.model import PHOTOS, TEXTS, Side, explained
+from photosieve.encoders.model import PHOTOS, TEXTS, Side, model_errors
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.encoders.runtime import Tower
 from photosieve.encoders.stored import StoredEncoder
@@ -80,7 +80,7 @@ def _split(encoder: HubEncoder, side: Side, kept: int, lora_rank: int) -> tuple[
     """Return the tower that gives rows of one side, and the end that reads them."""
     model, trunk = encoder.model, encoder.trunk
     example, device = trunk.examples[side], trunk.device
-    with explained(encoder.name, "the model"):
+    with model_errors(encoder.name, "the model"):
         end = load_end(model, side, example, kept, low_rank=lora_rank > 0)
     tower = front_tower(model, side, example, device, kept) if kept else input_rows(side)
     return tower, end.to(device or "cpu")
