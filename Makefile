@@ -98,7 +98,7 @@ dist: .venv/developed
 	    --output-file dist/licenses.txt
 
 ENV := build/env/bin/python
-LICENSES = $(BIN)/pip-licenses --python $(ENV) --from mixed
+LICENSES = $(BIN)/pip-licenses --python $(ENV) --from mixed --with-system
 
 # What an Apache-2.0 program may depend on, in the words of the packages; MPL-2.0 as no file of such
 # a package is changed. The metadata of the package that is left out are silent: docs/licenses.md
