@@ -159,7 +159,9 @@ def answer(
     verdicts = rule.explain(probabilities, groups)
     hits: list[Hit] = []
     hidden: list[Hit] = []
-    for place, row in enumerate(np.lexsort((-scores, -probabilities))):
+    # A product can differ in its last bits for equal photos: rounded, they stay in their order.
+    order = np.lexsort((-scores.round(6), -probabilities.round(6)))
+    for place, row in enumerate(order):
         hit = Hit(
             path=paths[row],
             score=float(scores[row]),
