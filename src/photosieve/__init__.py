@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from photosieve.decision.objective import Objective
     from photosieve.encoders import load_encoder
     from photosieve.encoders.protocol import Encoder
+    from photosieve.encoders.vectors import VectorEncoder
+    from photosieve.encoders.words import general_words
     from photosieve.errors import (
         EncoderError,
         GuaranteeError,
@@ -58,6 +60,8 @@ _MODULES = {
     "decision.objective": ("Objective",),
     "encoders": ("load_encoder",),
     "encoders.protocol": ("Encoder",),
+    "encoders.vectors": ("VectorEncoder",),
+    "encoders.words": ("general_words",),
     "errors": (
         "EncoderError",
         "GuaranteeError",
@@ -115,9 +119,11 @@ __all__ = [
     "Skipped",
     "TrainingError",
     "UsageError",
+    "VectorEncoder",
     "check",
     "compare",
     "embed_on",
+    "general_words",
     "get_recipe",
     "load_encoder",
     "prepare",

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from photosieve.encoders.protocol import Encoder
+from photosieve.errors import EncoderError
+
+VECTORS = "vectors:"
+"""The name of each `VectorEncoder` begins so: no model of the hub is ever taken for it."""
 
 
 def load_encoder(name: str, folder: Path | None = None) -> Encoder:
@@ -32,6 +36,11 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
         from photosieve.encoders.starter import Starter
 
         return Starter()
+    if name.startswith(VECTORS):
+        raise EncoderError(
+            f'"{name}" are vectors of your own, which have no name to load them by; work from '
+            "Python, and give the VectorEncoder itself"
+        )
     from photosieve.encoders.hub import load_hub
 
     return load_hub(name, folder)

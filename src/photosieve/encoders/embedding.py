@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from photosieve import storage
 from photosieve.data import photos
-from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.encoders.protocol import ByPath, Encoder, Float32Array
 from photosieve.errors import EncoderError, PhotoError, Skipped, one_line
 from photosieve.progress import Progress, silent
 
@@ -56,6 +56,8 @@ def photo_features(
 ) -> PhotoFeatures:
     """Decode photos and run the trunk's image side, each once.
 
+    An encoder that knows photos by their paths gets these, and has no further views.
+
     Parameters
     ----------
     encoder : Encoder
@@ -72,6 +74,7 @@ def photo_features(
     EncoderError
         If there is no room for the features.
     """
+    more_views = more_views and not isinstance(encoder, ByPath)
     # Further views enlarge the corners of a photo.
     side = encoder.shortest_side and encoder.shortest_side * (1 + more_views)
     skipped: list[Skipped] = []
@@ -89,7 +92,13 @@ def photo_features(
 
     table = _room(len(paths), 1 + photos.MORE_VIEWS * more_views, encoder.head.photo_width)
     kept: list[int] = []
-    for index, rows in encoder.stream(range(len(paths)), load, skip):
+    order = range(len(paths))
+    found = (
+        encoder.stream_paths(order, lambda index: paths[index], skip)
+        if isinstance(encoder, ByPath)
+        else encoder.stream(order, load, skip)
+    )
+    for index, rows in found:
         table[len(kept)] = rows
         kept.append(index)
         progress("reading photos", len(kept) + len(skipped), len(paths))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from photosieve.errors import Skipped
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +86,7 @@ class Encoder(Protocol):
     """A model of photos and texts.
 
     It may also have ``license`` and ``export``: see `photosieve.encoders.license_of` and
-    `photosieve.encoders.export_encoder`.
+    `photosieve.encoders.export_encoder`; and the methods of `ByPath` and `OwnWords`.
     """
 
     @property
@@ -130,3 +133,34 @@ class Encoder(Protocol):
 
     def with_head(self, head: Head) -> Encoder:
         """Return the same trunk with another head."""
+
+
+@runtime_checkable
+class ByPath(Protocol):
+    """An encoder that knows photos by their paths; they are not decoded for it."""
+
+    def stream_paths(
+        self,
+        items: Iterable[Item],
+        path: Callable[[Item], Path | None],
+        skip: Callable[[Item, Skipped], None],
+    ) -> Iterator[tuple[Item, Float32Array]]:
+        """Return the features of photos as they come: each item with its (1, p).
+
+        Parameters
+        ----------
+        items : iterable
+            Anything that stands for photos; taken a few at a time.
+        path : callable
+            Returns the path of an item, or None to leave it out.
+        skip : callable
+            Called with each item whose photo has no features, and with the reason.
+        """
+
+
+@runtime_checkable
+class OwnWords(Protocol):
+    """An encoder with general words of its own."""
+
+    def word_features(self) -> Float32Array:
+        """Return the features of the general words: (words, q)."""

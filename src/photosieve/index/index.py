@@ -23,8 +23,8 @@ import numpy as np
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import photo_features
-from photosieve.encoders.protocol import Encoder
-from photosieve.encoders.words import general_words
+from photosieve.encoders.protocol import ByPath, Encoder
+from photosieve.encoders.words import word_features
 from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.candidates import candidates
@@ -55,12 +55,20 @@ class Index:
         A folder, or a place in an object store such as ``s3://bucket/index``.
     sieve : str or Path, optional
         The folder of the sieve to search with; by default the one of the last update.
+    encoder : Encoder, optional
+        The pretrained encoder of that sieve, as for `Sieve.load`.
     """
 
-    def __init__(self, address: str | Path, sieve: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        address: str | Path,
+        sieve: str | Path | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
         self.address = str(address)
         self.store = Store(self.address)
         self._sieve_folder = None if sieve is None else Path(sieve).resolve()
+        self._encoder = encoder
         self._snapshot: tuple[str, Snapshot] | None = None
 
     @functools.cached_property
@@ -78,7 +86,7 @@ class Index:
                 f"{self.address}: its sieve was {folder}, which is gone; "
                 "name another place with --sieve"
             )
-        return Sieve.load(folder)
+        return Sieve.load(folder, self._encoder)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -245,7 +253,7 @@ class Index:
         from photosieve.index.changes import find_changes
         from photosieve.index.columns import Metadata
         from photosieve.index.lock import writing
-        from photosieve.index.update import Updater
+        from photosieve.index.update import Updater, by_path
 
         started = time.monotonic()
         table = Metadata.load(Path(metadata)) if metadata is not None else None
@@ -275,7 +283,12 @@ class Index:
                 max_pixels=max_pixels,
                 progress=progress,
             )
-            stream = embed(folder, max_pixels) if embed else cast("Embed", encoder.stream)
+            if embed:
+                stream = embed(folder, max_pixels)
+            elif isinstance(encoder, ByPath):
+                stream = by_path(encoder)
+            else:
+                stream = cast("Embed", encoder.stream)
             update = updater.run(stream)
             if changes.unusable != unusable:
                 store.write_skipped(list(changes.unusable.values()))
@@ -309,8 +322,12 @@ class Index:
         """Make the snapshot and the lists of neighbors, if the table has changed."""
         snapshot = self._open_snapshot(progress, beside_table=True)
         if len(snapshot) >= neighbors.LEAST_PHOTOS and snapshot.neighbors is None:
-            words = tuple(self.sieve.labels) or general_words()[::20]
-            queries = self.sieve.scorer.embed(words)
+            sieve = self.sieve
+            queries = (
+                sieve.scorer.embed(tuple(sieve.labels))
+                if sieve.labels
+                else sieve.encoder.head.project_texts(word_features(sieve.encoder)[::20])
+            )
             with index_errors(self.address):
                 neighbors.make(snapshot.folder, snapshot.vectors, queries, progress)
             snapshot = Snapshot.open(snapshot.folder)

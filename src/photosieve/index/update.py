@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, Bytes, decode
-from photosieve.encoders.protocol import Float32Array
+from photosieve.encoders.protocol import ByPath, Float32Array
 from photosieve.errors import PhotoError, PhotoIndexError, Skipped
 from photosieve.index.changes import Changes, Key, PendingPhoto
 from photosieve.index.snapshot import Snapshot
@@ -303,6 +304,30 @@ class Updater:
         self.store.delete(keys)
         self.update.deleted = len(gone) - self.update.moved
         self.update.skipped = sorted(self.changes.skipped.values(), key=lambda skip: skip.path)
+
+
+def by_path(encoder: ByPath) -> Embed:
+    """Return a function that embeds photos by their paths; they are still read for their hash."""
+
+    def embed(
+        photos: Iterable[PendingPhoto],
+        load: Callable[[PendingPhoto], Sequence[Image.Image] | NotEmbedded],
+        other: Callable[[PendingPhoto, NotEmbedded], None],
+    ) -> Iterator[tuple[PendingPhoto, Float32Array]]:
+        def path(photo: PendingPhoto) -> Path | None:
+            loaded = load(photo)
+            if isinstance(loaded, Sequence):
+                return place(*photo.key)
+            other(photo, loaded)
+            return None
+
+        def skip(photo: PendingPhoto, reason: Skipped) -> None:
+            photo.mtime_ns = -1  # look again next time: a vector comes without a change of the file
+            other(photo, reason)
+
+        return encoder.stream_paths(photos, path, skip)
+
+    return embed
 
 
 def decoded(

@@ -13,7 +13,7 @@ from typing import TypeVar
 from photosieve.decision.calibration import Background
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
-from photosieve.encoders import export_encoder, license_of, load_encoder
+from photosieve.encoders import VECTORS, export_encoder, license_of, load_encoder
 from photosieve.encoders import files as model_files
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
@@ -150,6 +150,11 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
 def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> Encoder:
     """Return the trained encoder: the folder has its head and, of hub models, its towers."""
     manifest, head = contents.manifest, LinearHead(**contents.tables["head"])
+    if pretrained is None and manifest["encoder"].startswith(VECTORS):
+        raise SieveError(
+            f'{folder}: this sieve is made for vectors of your own, "{manifest["encoder"]}"; load '
+            "it in Python with their VectorEncoder: Sieve.load(folder, encoder)"
+        )
     if pretrained is not None or "config.json" not in manifest["files"]:
         return (pretrained or load_encoder(manifest["encoder"])).with_head(head)
 

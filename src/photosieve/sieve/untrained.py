@@ -11,9 +11,9 @@ from photosieve.decision.calibration import Calibration, average_background
 from photosieve.decision.cut import Cut
 from photosieve.decision.tuning import Tuning
 from photosieve.encoders import load_encoder
-from photosieve.encoders.embedding import embed_photos, embed_texts
+from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.protocol import Encoder
-from photosieve.encoders.words import general_words
+from photosieve.encoders.words import word_features
 from photosieve.errors import TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.sieve.evidence import Evidence
@@ -64,7 +64,9 @@ def untrained(
         tuning=Tuning(calibration, Cut.threshold(0.5), "f1", "untrained", {}, {}),
         evidence=Evidence(nothing, nothing.astype(bool), (), (), None, None),
         background=features.features,
-        average=average_background(features.features, embed_texts(model, general_words())),
+        average=average_background(
+            features.features, model.head.project_texts(word_features(model))
+        ),
         seconds=0.0,
         history=History(epochs=0),
         skipped=features.skipped,

@@ -14,7 +14,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
-from photosieve.encoders.words import general_words
+from photosieve.encoders.words import word_features
 from photosieve.errors import Skipped, TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training.recipe import Recipe
@@ -152,7 +152,7 @@ def assemble(
         targets=dataset.matrix(labels),
         labels=tuple(labels),
         texts=encoder.text_features(labels),
-        words=encoder.text_features(general_words() if words else ()),
+        words=word_features(encoder) if words else encoder.text_features(()),
         skipped=tuple(features.skipped),
     )
 
