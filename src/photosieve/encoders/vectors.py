@@ -87,20 +87,20 @@ class VectorEncoder:
     ) -> None:
         if not name.strip():
             raise UsageError("the vectors need a name: that of the model they come from")
-        self.name = f"{VECTORS}{name}"
+        self.name = VECTORS + " ".join(name.split())
         self._photos: Mapping[Any, ArrayLike] | Callable[[list[Path]], ArrayLike] = photos
         self._keys = {_normal(key): key for key in photos} if isinstance(photos, Mapping) else {}
         self._texts = texts
         self._given_words = words
-        if words is None and isinstance(texts, Mapping):
-            self._given_words = _general(texts, self.name)
-        if self._given_words is None:
+        self._width: int | None = None  # not known yet
+        if words is None and not isinstance(texts, Mapping):
             known = self._read(texts, PROBES, "texts")
             model = _outline(known)
         else:
             known = self._words
             model = known.tobytes()
-        self.head: Head = start_head(known.shape[1])
+        self._width = known.shape[1]
+        self.head: Head = start_head(self._width)
         self.trunk_fingerprint = hashlib.sha256(self.name.encode() + b"\0" + model).hexdigest()
 
     @property
@@ -127,11 +127,21 @@ class VectorEncoder:
 
     @functools.cached_property
     def _words(self) -> Float32Array:
-        if self._given_words is None:
-            return self.text_features(general_words())
-        if not self._given_words:
-            raise EncoderError(f"{self.name}: words is empty; give 30 common things or more")
-        return self._read(self._given_words, tuple(self._given_words), "words")
+        texts, words = self._texts, self._given_words
+        if words is not None:
+            if not words:
+                raise EncoderError(f"{self.name}: words is empty; give 30 common things or more")
+            return self._read(words, tuple(words), "words")
+        if isinstance(texts, Mapping):
+            missing = [word for word in general_words() if word not in texts]
+            if missing:
+                raise EncoderError(
+                    f"{self.name}: texts lacks {len(missing)} general words, such as "
+                    f'"{missing[0]}"; add all of photosieve.general_words(), or give words of '
+                    "your own"
+                )
+            return self._read(texts, general_words(), "texts")
+        return self.text_features(general_words())
 
     def stream_paths(
         self,
@@ -177,7 +187,7 @@ class VectorEncoder:
         names = _names(path)
         key = next((self._keys[name] for name in names if name in self._keys), None)
         if key is None:
-            return Skipped(path, "it has no vector", f'give photos one as "{names[-1]}"')
+            return Skipped(path, "it has no vector", f'give it one under "{names[-1]}"')
         row: Float32Array = self._read(photos, [key], "photos")[0]
         return row
 
@@ -189,7 +199,7 @@ class VectorEncoder:
     ) -> Float32Array:
         """Look up or compute vectors, (n, d), and check them."""
         name = f"{self.name}, {what}"
-        width = self.head.photo_width if "head" in vars(self) else None
+        width = self._width
         if not isinstance(source, Mapping):
             return _checked(source(list(keys)), keys, name, width)
         rows = []
@@ -208,17 +218,6 @@ def start_head(width: int) -> LinearHead:
     """Return the head before training, which leaves vectors as they are."""
     middle, same = np.zeros(width, np.float32), np.eye(width, dtype=np.float32)
     return LinearHead(photo_mean=middle, photo=same, text_mean=middle, text=same)
-
-
-def _general(texts: Mapping[str, ArrayLike], name: str) -> Mapping[str, ArrayLike]:
-    """Return the texts that are general words; `EncoderError` if they are not all there."""
-    missing = [word for word in general_words() if word not in texts]
-    if missing:
-        raise EncoderError(
-            f'{name}: texts lacks {len(missing)} general words, such as "{missing[0]}"; add all '
-            "of photosieve.general_words(), or give words of your own"
-        )
-    return {word: texts[word] for word in general_words()}
 
 
 def _checked(found: ArrayLike, keys: Sequence[Any], name: str, width: int | None) -> Float32Array:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from huggingface_hub import ModelCardData
 
-from photosieve.encoders import license_of
+from photosieve.encoders import VECTORS, license_of
 from photosieve.encoders.files import is_hub_id
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
@@ -52,7 +52,7 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
         "Ask for photos in words; get the photos that match, all of them and no others. This is a "
         "pretrained model of photos and text, and the rule that decides what matches"
         f"{', both learned from labeled photos' if labels else ''}.",
-        _usage(labels),
+        _usage(labels, own_vectors=encoder.name.startswith(VECTORS)),
         _training(record, versions),
         _quality(record),
         _LIMITS,
@@ -65,8 +65,20 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _usage(labels: Mapping[str, int]) -> str:
+def _usage(labels: Mapping[str, int], *, own_vectors: bool) -> str:
     word = next((label for label in labels if re.fullmatch(r"\w[\w ]*", label)), "kitchen")
+    if own_vectors:
+        return f"""## How to use it
+
+With photosieve installed, this folder as `my-sieve`, photos in `my-photos`, and as `encoder` the
+`VectorEncoder` of the vectors that are named below, which are not in this folder:
+
+```python
+from photosieve import Sieve
+
+for hit in Sieve.load("my-sieve", encoder).search("{word}", "my-photos"):
+    print(hit.path, hit.probability)
+```"""
     return f"""## How to use it
 
 With photosieve installed, this folder as `my-sieve`, and photos in `my-photos`:
@@ -176,6 +188,8 @@ def _base(name: str) -> str:
         return "the starter of photosieve: EfficientNet-Lite2 and all-MiniLM-L6-v2"
     if is_hub_id(name):
         return f"[{name}](https://huggingface.co/{name})"
+    if name.startswith(VECTORS):
+        return f"vectors of the maker, named {_plain(name.removeprefix(VECTORS))}"
     return "a folder of the maker"
 
 
