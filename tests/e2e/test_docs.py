@@ -19,6 +19,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import typer.main
 from filelock import FileLock
@@ -26,6 +27,7 @@ from pyarrow import fs
 
 from photosieve.cli.main import app
 from photosieve.data.dataset import Dataset
+from photosieve.encoders.words import general_words
 from tests.e2e.conftest import SAMPLES, Run
 from tests.e2e.pages import ROOT, Block, assert_printed, blocks
 from tests.unit.index.test_object_store import server
@@ -182,8 +184,27 @@ def fill(folder: Path, page: str) -> None:
         (folder / "my-photos").mkdir()
         for photo in sorted((SAMPLES / "test" / "cedar-heights").glob("*.jpg")):
             shutil.copy(photo, folder / "my-photos")
+    if "VectorEncoder" in page:
+        shutil.copytree(Path(__file__).parent / "stand_ins", folder, dirs_exist_ok=True)
+        write_vectors(folder)
     if "pip install" in page:
         lend_packages(folder / ".venv")
+
+
+def write_vectors(folder: Path) -> None:
+    """Write random vectors of the reader's photos, and of all texts that they need."""
+    paths = [path for name in ("photos", "other-photos") for path in folder.glob(f"{name}/*/*.jpg")]
+    texts = [*Dataset.load(folder / "photos").vocabulary, *general_words()]
+    photo_vectors, text_vectors = (
+        np.random.default_rng(0).normal(0, 1, (len(keys), 16)) for keys in (paths, texts)
+    )
+    np.savez(
+        folder / "vectors.npz",
+        paths=[path.relative_to(folder).as_posix() for path in paths],
+        photo_vectors=photo_vectors,
+        texts=texts,
+        text_vectors=text_vectors,
+    )
 
 
 def lend_packages(venv: Path) -> None:
