@@ -184,7 +184,7 @@ def fill(folder: Path, page: str) -> None:
         (folder / "my-photos").mkdir()
         for photo in sorted((SAMPLES / "test" / "cedar-heights").glob("*.jpg")):
             shutil.copy(photo, folder / "my-photos")
-    if "VectorEncoder" in page:
+    if "vectors.npz" in page:
         shutil.copytree(Path(__file__).parent / "stand_ins", folder, dirs_exist_ok=True)
         write_vectors(folder)
     if "pip install" in page:
