@@ -120,7 +120,7 @@ class HiddenWords:
     @classmethod
     def join(cls, parts: Sequence[HiddenWords]) -> HiddenWords:
         """Join several into one, with different numbers for their questions."""
-        starts = np.cumsum([0, *(int(part.question.max()) + 1 for part in parts)])
+        starts = np.cumsum([0, *(int(part.question.max(initial=-1)) + 1 for part in parts)])
         columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
         columns["question"] = [
             part.question + start for part, start in zip(parts, starts, strict=False)
@@ -217,9 +217,9 @@ def fit_labels(
 
 
 def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
-    """Fit the curve for words that are not labels; with too few positives the default stays."""
+    """Fit the curve for words that are not labels; the default stays if there is too little."""
     labels = ~hidden.general
-    if hidden.relevant.sum() < LEAST_HIDDEN:
+    if hidden.relevant.sum() < LEAST_HIDDEN or hidden.relevant[labels].all():
         return calibration
     slope, intercept = _logistic(hidden.normal[labels][:, None], hidden.relevant[labels])
     return replace(calibration, word_slope=slope, word_intercept=intercept)

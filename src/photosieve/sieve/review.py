@@ -148,4 +148,5 @@ def _evaluate(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Eval
         groups=groups,
         labels=data.labels,
         trained=sieve.labels,
+        known=data.known,
     )
