@@ -65,6 +65,7 @@ class Review:
             "tested": self.tested,
             "photos": len(self.after.photos),
             "buildings": len(self.after.buildings),
+            "unknown": int(self.after.unknown.sum()),
             "figures": figures,
             "labels": [
                 {
