@@ -134,7 +134,8 @@ def tune(
     usual : Calibration, optional
         Used with a threshold of one half if the held-out scores say next to nothing: where nearly
         every label is in one building only, no model that was trained without that building knows
-        it; and where next to no photo is known to lack a label, every cut looks right.
+        it; and where next to no pair is known to be wrong, every cut looks right. Without a usual
+        curve, all unknown pairs count as wrong then.
     hidden : HiddenWords, optional
         Material for the curve of words that are not labels.
     members : sequence of str
@@ -146,6 +147,8 @@ def tune(
         if hidden is not None:
             usual = _fit_words(usual, hidden, objective)
         return _as_usual(usual, scores, relevant, groups, labels, objective, known)
+    if silent:
+        known = np.ones_like(relevant)
     calibration = fit_labels(scores, relevant, (), known)
     table = Pairs.of(calibration.labels(scores, labels), relevant, groups, known)
     folds = split_units(table.units)

@@ -112,6 +112,11 @@ class Evidence:
         """How many there are, and how many of them were held out."""
         return len(set(self.groups)), len(set(self.held_out().groups))
 
+    @property
+    def unknown(self) -> int:
+        """How many pairs of photo and label are unknown."""
+        return int((~self.known).sum())
+
     def seen(self, photos: Sequence[Path]) -> int:
         """Count photos that share folder and file name with photos of the training."""
         known = {tuple(name.split("/")[-2:]) for name in self.names}

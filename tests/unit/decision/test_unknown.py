@@ -125,6 +125,9 @@ def test_where_nothing_is_known_to_be_wrong_the_usual_threshold_is_taken() -> No
     tuning = tuned(scores, relevant, groups, relevant)
     assert (tuning.calibration, tuning.cut) == (USUAL, Cut.threshold(0.5))
     assert tuned(scores, relevant, groups, None).calibration != USUAL
+    labels = ["a", "b", "c"]
+    without_usual = tune(scores, relevant, groups, labels, known=relevant)
+    assert without_usual == tune(scores, relevant, groups, labels)
 
 
 GROUPS = ("a", "a", "b", "b")
