@@ -186,7 +186,7 @@ score_plot("trained.png", {"untrained": before, "trained on six other buildings"
 
 # %%
 labels = tuple(sieve.labels)
-scores, relevant, groups = sieve.evidence.held_out()
+scores, relevant, *_ = sieve.evidence.held_out()
 held_out = sieve.tuning.calibration.labels(scores, labels)
 own = sieve.evaluate(train)
 

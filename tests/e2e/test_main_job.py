@@ -208,6 +208,32 @@ def test_several_numbers_of_a_recipe_can_be_set(run: Run, tmp_path: Path) -> Non
     assert (recipe["learning_rate"], recipe["epochs"]) == (1e-5, 2)
 
 
+def test_partial_labels_reach_every_command(run: Run, tmp_path: Path) -> None:
+    house = Path(shutil.copytree(SAMPLES / "train" / "harbour-view", tmp_path / "house"))
+    file = house / "train_labels.json"
+    labels = json.loads(file.read_text()) | {"photo-01.jpg": []}
+    file.write_text(json.dumps(labels))
+    photos, names = len(labels), {label for own in labels.values() for label in own}
+    unknown = (photos - 1) * len(names) - sum(map(len, labels.values()))
+    partial = "--partial-labels"
+
+    found = run("check", house, partial, "--json").json["verdicts"]
+    assert {counts["no"] for counts in found.values()} == {1}
+    assert sum(counts["unknown"] for counts in found.values()) == unknown > 0
+    sieve, fast = tmp_path / "s", ("--recipe", "zero-shot", "--json")
+    assert run("train", house, "--out", sieve, partial, *fast).json["unknown"] == unknown
+    assert f"left out of training and figures: {unknown} of" in (sieve / "README.md").read_text()
+    assert run("tune", sieve, house, "--json").json["unknown"] == 0
+    done = run("tune", sieve, house, partial)
+    assert f"leave out {unknown} of" in done.out
+    assert run("evaluate", sieve, house, "--json").json["unknown"] == 0
+    assert run("evaluate", sieve, house, partial, "--json").json["unknown"] == unknown
+    page = tmp_path / "page.html"
+    arguments = (house, house, "--recipes", "zero-shot", "--seeds", 1, "--html", page)
+    run("compare", *arguments, partial)
+    assert f"{unknown} of {photos * len(names)} pairs" in page.read_text("utf-8")
+
+
 def test_recipes_are_listed(run: Run) -> None:
     listed = run("recipes")
     assert listed.status == 0

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from photosieve.cli.options import JsonOption, MaxMegapixelsOption, pixels
+from photosieve.cli.options import JsonOption, MaxMegapixelsOption, PartialLabelsOption, pixels
 from photosieve.cli.output import (
     print_comparison,
     print_json,
@@ -102,6 +102,7 @@ def check(
     paths: Annotated[
         list[str], typer.Argument(metavar="PATH", help="Folders of photos with labels files.")
     ],
+    partial_labels: PartialLabelsOption = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,7 +112,7 @@ def check(
     """
     from photosieve.data.check import check as run_check
 
-    report = run_check(paths, max_pixels=pixels(max_megapixels))
+    report = run_check(paths, partial_labels=partial_labels, max_pixels=pixels(max_megapixels))
     if as_json:
         print_json(report.to_dict())
     else:

@@ -15,6 +15,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 MaxMegapixelsOption = Annotated[
     float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
 ]
+PartialLabelsOption = Annotated[
+    bool,
+    typer.Option(
+        "--partial-labels",
+        help="Take labels that a listed photo lacks for unknown, not for absent.",
+    ),
+]
 BuildingsArgument = Annotated[
     list[str],
     typer.Argument(metavar="BUILDING", help="Labeled folders that the sieve was not trained on."),

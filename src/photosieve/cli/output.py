@@ -110,6 +110,7 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
         "labels": len(sieve.labels),
         "photos": len(sieve.evidence.names),
         "skipped": len(sieve.skipped),
+        "unknown": sieve.evidence.unknown,
         "seconds": round(sieve.seconds, 3),
         "objective": tuning["objective"],
         "rule": tuning["member"],
@@ -151,6 +152,11 @@ def print_cut(sieve: Sieve) -> None:
         f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
         f"recall {figures['recall']:.3f}, tuned for {objective}"
     )
+    if unknown := sieve.evidence.unknown:
+        typer.echo(
+            f"these figures leave out {unknown} of {sieve.evidence.known.size} pairs of photo and "
+            "label, which are unknown"
+        )
     if not sieve.guarantee and (missed := Objective(objective).missed(figures)):
         typer.echo(missed)
     if buildings == 1:

@@ -16,6 +16,7 @@ from photosieve.cli.options import (
     JsonOption,
     MaxMegapixelsOption,
     ObjectiveOption,
+    PartialLabelsOption,
     PushOption,
     RecipeOption,
     ResumeOption,
@@ -58,6 +59,7 @@ def train(
     folds: FoldsOption = None,
     resume: ResumeOption = False,
     push_to_hub: PushOption = None,
+    partial_labels: PartialLabelsOption = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,7 +77,7 @@ def train(
     chosen = get_recipe(recipe, read_settings(settings))
     Objective(objective)  # a wrong one is refused before the training
     check_target(out)
-    dataset = Dataset.load(*train, training=True)
+    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
     print_kept_for_testing(dataset)
     checkpoints = None
     if chosen.trains_blocks or resume:
@@ -125,6 +127,7 @@ def tune(
     objective: ObjectiveOption = "f1",
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
+    partial_labels: PartialLabelsOption = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -137,7 +140,7 @@ def tune(
     from photosieve.sieve.sieve import Sieve
 
     loaded, cap = Sieve.load(sieve), pixels(max_megapixels)
-    dataset = Dataset.load(*train, training=True)
+    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
     print_kept_for_testing(dataset)
     with progress_bars() as progress:
         if guarantee is not None:
@@ -162,6 +165,7 @@ def evaluate(
     ] = None,
     excel: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table.")] = None,
+    partial_labels: PartialLabelsOption = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -175,7 +179,7 @@ def evaluate(
     from photosieve.sieve.sieve import Sieve
 
     loaded = Sieve.load(sieve)
-    dataset = Dataset.load(*buildings)
+    dataset = Dataset.load(*buildings, partial_labels=partial_labels)
     with progress_bars() as progress:
         evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
@@ -221,6 +225,7 @@ def compare(
     excel: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a workbook, with F1 by label.")
     ] = None,
+    partial_labels: PartialLabelsOption = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -238,7 +243,8 @@ def compare(
     from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
-    train_set, test_set = Dataset.load(train, training=True), Dataset.load(*buildings)
+    train_set = Dataset.load(train, training=True, partial_labels=partial_labels)
+    test_set = Dataset.load(*buildings, partial_labels=partial_labels)
     print_kept_for_testing(train_set)
     with progress_bars() as progress:
         comparison = run_comparison(

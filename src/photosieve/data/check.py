@@ -1,9 +1,9 @@
 """Check labeled photos: one report with every problem in all folders."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,15 @@ class CheckReport:
         Different buildings.
     problems : tuple of Finding
         All problems, the fatal ones first, then by kind.
+    verdicts : mapping of str to dict
+        For each label how many photos are "yes", "no" and "unknown"; empty if no pair is unknown.
     """
 
     photos: int
     labels: int
     buildings: int
     problems: tuple[Finding, ...]
+    verdicts: Mapping[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def fatal(self) -> bool:
@@ -54,6 +57,7 @@ class CheckReport:
             "labels": self.labels,
             "buildings": self.buildings,
             "fatal": self.fatal,
+            "verdicts": dict(self.verdicts),
             "counts": self.counts(),
             "problems": [
                 asdict(problem) | {"paths": list(problem.paths)} for problem in self.problems
@@ -63,6 +67,9 @@ class CheckReport:
     def summary(self) -> str:
         """Return the report as text for people: each kind with its number and some examples."""
         lines = [f"{self.photos} photos, {self.labels} labels, {self.buildings} buildings"]
+        for label, counts in self.verdicts.items():
+            shown = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+            lines.append(f"  {label}: {shown}")
         for kind, group in groupby(self.problems, key=lambda problem: problem.kind):
             problems = list(group)
             fatal = ", must be repaired" if problems[0].fatal else ""
@@ -73,7 +80,12 @@ class CheckReport:
         return "\n".join(lines if self.problems else [*lines, "no problems found"])
 
 
-def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> CheckReport:
+def check(
+    paths: Sequence[str | Path],
+    *,
+    partial_labels: bool = False,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> CheckReport:
     """Look for all problems that could spoil training or testing on these photos.
 
     Every photo is read completely, so this takes about as long as indexing without the model.
@@ -83,6 +95,8 @@ def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) 
     paths : sequence of str or Path
         As for `Dataset.load`. Give training and test folders together to see whether a photo is
         in both.
+    partial_labels : bool
+        As for `Dataset.load`.
     max_pixels : int
         A photo with more pixels counts as unreadable.
 
@@ -91,12 +105,15 @@ def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) 
     UsageError
         If a path does not exist or a pattern matches nothing.
     """
-    scanned = scan(paths)
+    scanned = scan(paths, partial_labels=partial_labels)
     spellings = {label_key(label): label for entry in scanned.listed for label in entry.labels}
+    verdicts = _verdicts(scanned.listed, spellings)
     problems = [
         *scanned.problems,
         *_similar_labels(spellings),
         *_rare_labels(scanned.listed, spellings),
+        *_never_yes(scanned.listed, spellings),
+        *_never_no(verdicts),
         *_unreadable([*(entry.photo for entry in scanned.listed), *scanned.unlisted], max_pixels),
         *_repeated(scanned.listed),
     ]
@@ -106,7 +123,25 @@ def check(paths: Sequence[str | Path], *, max_pixels: int = DEFAULT_MAX_PIXELS) 
         labels=len(spellings),
         buildings=len({entry.group for entry in scanned.listed}),
         problems=tuple(sorted(problems, key=lambda p: (not p.fatal, kinds.index(p.kind)))),
+        verdicts=verdicts,
     )
+
+
+def _verdicts(
+    listed: Sequence[ListedPhoto], spellings: dict[str, str]
+) -> dict[str, dict[str, int]]:
+    """Count yes, no and unknown for each label; empty if every pair is known."""
+    if all(entry.noes is None for entry in listed):
+        return {}
+    yes = Counter(label for entry in listed for label in entry.labels)
+    counts = {}
+    for key, label in spellings.items():
+        no = sum(
+            label not in entry.labels and (entry.noes is None or key in map(label_key, entry.noes))
+            for entry in listed
+        )
+        counts[label] = {"yes": yes[label], "no": no, "unknown": len(listed) - yes[label] - no}
+    return counts
 
 
 def _similar_labels(spellings: dict[str, str]) -> Iterator[Finding]:
@@ -129,6 +164,24 @@ def _rare_labels(listed: Sequence[ListedPhoto], spellings: dict[str, str]) -> It
             photo = next(entry.photo for entry in listed if label in entry.labels)
             message = f"{label!r} is on one photo only, {photo}: too few to learn from and to test."
             yield Finding("rare label", False, message, (str(photo),))
+
+
+def _never_yes(listed: Sequence[ListedPhoto], spellings: dict[str, str]) -> Iterator[Finding]:
+    noes = dict.fromkeys(label for entry in listed for label in entry.noes or ())
+    for key, label in {label_key(label): label for label in noes}.items():
+        if key not in spellings:
+            message = f"{label!r} is on no photo, only ever a no: it is not learned."
+            yield Finding("never yes", False, message)
+
+
+def _never_no(verdicts: Mapping[str, dict[str, int]]) -> Iterator[Finding]:
+    for label, counts in verdicts.items():
+        if counts["unknown"] and not counts["no"]:
+            message = (
+                f"{label!r} is not known to be absent from any photo: nothing tells when it is "
+                'wrong; say "no" on some photos.'
+            )
+            yield Finding("never no", False, message)
 
 
 def _unreadable(photos: Sequence[Path], max_pixels: int) -> Iterator[Finding]:

@@ -32,6 +32,9 @@ class Dataset:
         Photos beside the listed ones. Their labels are unknown: they are never negatives.
     problems : tuple of Finding
         Problems that did not stop the loading.
+    noes : tuple of (tuple of str or None)
+        Per photo the labels that it is known not to have; None where these are all others. `()`
+        where it is so for all photos.
     """
 
     root: Path
@@ -40,6 +43,7 @@ class Dataset:
     groups: tuple[str, ...]
     unlisted: tuple[Path, ...] = ()
     problems: tuple[Finding, ...] = field(default=(), repr=False)
+    noes: tuple[tuple[str, ...] | None, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
@@ -57,7 +61,9 @@ class Dataset:
         return datasets[0] if datasets else cls.load(*paths)
 
     @classmethod
-    def load(cls, *paths: str | Path, training: bool = False) -> "Dataset":
+    def load(
+        cls, *paths: str | Path, training: bool = False, partial_labels: bool = False
+    ) -> "Dataset":
         """Read labels files and find their photos.
 
         Parameters
@@ -69,6 +75,9 @@ class Dataset:
         training : bool
             Leave out buildings with a `test_labels.json` if there are others: a test on photos that
             were trained on proves nothing.
+        partial_labels : bool
+            Whether a plain list of labels says nothing about all others. An empty list still means
+            that the photo has none of them.
 
         Raises
         ------
@@ -78,7 +87,7 @@ class Dataset:
         UsageError
             If a path does not exist or a pattern matches nothing.
         """
-        scanned = scan(paths)
+        scanned = scan(paths, partial_labels=partial_labels)
         fatal = [problem.message for problem in scanned.problems if problem.fatal]
         if fatal:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
@@ -98,6 +107,7 @@ class Dataset:
             groups=tuple(entry.group for entry in listed),
             unlisted=scanned.unlisted,
             problems=problems,
+            noes=tuple(entry.noes for entry in listed),
         )
 
     def __len__(self) -> int:
@@ -105,7 +115,10 @@ class Dataset:
 
     @property
     def vocabulary(self) -> tuple[str, ...]:
-        """The labels, in order of first appearance and as first written."""
+        """The labels that some photo has, in order of first appearance and as first written.
+
+        A label that is only ever a no cannot be learned, so it is not among them.
+        """
         shown: dict[str, str] = {}
         for label in (label for labels in self.labels for label in labels):
             shown.setdefault(label_key(label), label)
@@ -125,11 +138,28 @@ class Dataset:
             The columns; by default the dataset's own vocabulary. Upper and lower case are the
             same. A word that no photo is labeled with gets a column of False.
         """
+        return self._cells(self.labels, vocabulary)
+
+    def known(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """Return for which pairs `matrix` is known to be right, (photos, labels).
+
+        Parameters
+        ----------
+        vocabulary : sequence of str, optional
+            As for `matrix`.
+        """
+        noes = self.noes or (None,) * len(self)
+        return self.matrix(vocabulary) | self._cells(noes, vocabulary)
+
+    def _cells(
+        self, lists: Iterable[Iterable[str] | None], vocabulary: Sequence[str] | None
+    ) -> NDArray[np.bool_]:
+        """Return whether each photo's list has each label, (photos, labels); None has them all."""
         columns = [
             label_key(word) for word in (self.vocabulary if vocabulary is None else vocabulary)
         ]
-        rows = [{label_key(label) for label in labels} for labels in self.labels]
-        cells = [key in row for row in rows for key in columns]
+        rows = [None if own is None else {label_key(label) for label in own} for own in lists]
+        cells = [row is None or key in row for row in rows for key in columns]
         return np.array(cells, dtype=np.bool_).reshape(len(rows), len(columns))
 
     def beyond(self, labels: Iterable[str]) -> list[str]:
@@ -153,6 +183,7 @@ class Dataset:
             groups=tuple(self.groups[i] for i in indices),
             unlisted=(),
             problems=(),
+            noes=tuple(self.noes[i] for i in indices) if self.noes else (),
         )
 
     def folds(self, k: int | None = None, *, seed: int = 0) -> list[NDArray[np.intp]]:

@@ -14,10 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import LabelEntry, label_key, read_entries, write_entries
-from photosieve.data.label_history import Change, LabelHistory, Labels
+from photosieve.data.label_files import (
+    LabelEntry,
+    Verdicts,
+    label_key,
+    read_entries,
+    write_entries,
+)
+from photosieve.data.label_history import Change, LabelHistory
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_among
 from photosieve.errors import LabelsError
+
+Labels = tuple[str, ...]
 
 
 class LabelBook:
@@ -43,8 +51,8 @@ class LabelBook:
         """For each folder of photos, the folder whose labels file covers it."""
         self._files: dict[Path, Path] = {}
         """The labels file of each such folder; it need not exist."""
-        self._cache: dict[Path, tuple[int, dict[str, Labels]]] = {}
-        """For each labels file that was read, its time of change and the labels by name."""
+        self._cache: dict[Path, tuple[int, dict[str, Verdicts]]] = {}
+        """For each labels file that was read, its time of change and the verdicts by name."""
         known: dict[Path, Path | None] = {}
         for folder, root in folders.items():
             self._home[folder] = self._cover(folder, root, known)
@@ -94,7 +102,12 @@ class LabelBook:
         return self.file_of(photo).name == TEST_LABELS
 
     def labels(self, photo: Path) -> Labels | None:
-        """Return a photo's labels; None if it is not listed.
+        """Return the labels that a photo has; None if it is not listed; see `verdicts`."""
+        verdicts = self.verdicts(photo)
+        return None if verdicts is None else verdicts.yes
+
+    def verdicts(self, photo: Path) -> Verdicts | None:
+        """Return the labels that a photo has and has not; None if it is not listed.
 
         Raises
         ------
@@ -106,21 +119,21 @@ class LabelBook:
         file = self.file_of(photo)
         return self._listed(file).get(photo.relative_to(file.parent).as_posix())
 
-    def listed(self, *, test: bool | None = None) -> dict[Path, Labels]:
-        """Return the labels of all listed photos, or of those that are kept for testing, or not."""
+    def listed(self, *, test: bool | None = None) -> dict[Path, Verdicts]:
+        """Return what is known of all listed photos, or of those kept for testing, or not."""
         return {
-            file.parent / name: labels
+            file.parent / name: verdicts
             for file in sorted(self._files.values())
             if test is None or test == (file.name == TEST_LABELS)
-            for name, labels in self._listed(file).items()
+            for name, verdicts in self._listed(file).items()
         }
 
     def counts(self) -> dict[str, int]:
         """Return how many photos have each label, the most frequent first."""
         spellings: dict[str, str] = {}
         total: Counter[str] = Counter()
-        for labels in self.listed().values():
-            for label in labels:
+        for verdicts in self.listed().values():
+            for label in verdicts.yes:
                 total[spellings.setdefault(label_key(label), label)] += 1
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
@@ -137,20 +150,21 @@ class LabelBook:
         if not listed:
             return None
         spellings: dict[str, str] = {}
-        for label in (label for own in listed.values() for label in own):
+        for label in (label for own in listed.values() for label in own.yes):
             spellings.setdefault(label_key(label), label)
         return Dataset(
             root=Path(os.path.commonpath([photo.parent for photo in listed])),
             photos=tuple(listed),
             labels=tuple(
-                tuple(dict.fromkeys(spellings[label_key(label)] for label in own))
+                tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
                 for own in listed.values()
             ),
             groups=tuple(groups[photo] for photo in listed),
+            noes=tuple(own.no for own in listed.values()),
         )
 
-    def _listed(self, file: Path) -> dict[str, Labels]:
-        """Return the labels in a file by name; it is read again when it has changed."""
+    def _listed(self, file: Path) -> dict[str, Verdicts]:
+        """Return the verdicts in a file by name; it is read again when it has changed."""
         try:
             changed = file.stat().st_mtime_ns
         except OSError:
@@ -161,15 +175,22 @@ class LabelBook:
             self._cache[file] = known
         return known[1]
 
-    def change(self, labels: Mapping[Path, Sequence[str] | None]) -> Change:
-        """Set the labels of photos, all or none; None takes a photo out of its file.
+    def change(self, labels: Mapping[Path, Sequence[str] | Verdicts | None]) -> Change:
+        """Set the labels of photos, all or none.
+
+        Parameters
+        ----------
+        labels : mapping
+            For each photo its labels. Where its entry is exact, it stays so: a label that the photo
+            had and has no longer becomes a no. Verdicts make an entry exact. None takes the photo
+            out of its file.
 
         Raises
         ------
         LabelsError
             If a label or a photo cannot be used, or a file cannot be written.
         """
-        new: dict[Path, Labels | None] = {}
+        new: dict[Path, Verdicts | None] = {}
         for photo, own in labels.items():
             try:
                 new[photo] = None if own is None else _normalized(photo, own)
@@ -183,7 +204,11 @@ class LabelBook:
                 )
         with self._history.lock():
             self._recover()
-            old = {photo: self.labels(photo) for photo in new}
+            old = {photo: self.verdicts(photo) for photo in new}
+            for photo, own in new.items():
+                before = old[photo]
+                if own is not None and own.no is None and before is not None:
+                    new[photo] = before.with_yes(own.yes)
             return self._carry_out({photo: (old[photo], own) for photo, own in new.items()}, None)
 
     def undo(self) -> Change | None:
@@ -200,7 +225,7 @@ class LabelBook:
             if last is None:
                 return None
             for photo, (_, after) in last.photos.items():
-                if self.labels(photo) != after:
+                if self.verdicts(photo) != after:
                     raise LabelsError(
                         f"{photo.name}: its labels were changed elsewhere since; "
                         "nothing was taken back."
@@ -209,7 +234,7 @@ class LabelBook:
             return self._carry_out(back, last.number)
 
     def _carry_out(
-        self, photos: Mapping[Path, tuple[Labels | None, Labels | None]], undoes: int | None
+        self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]], undoes: int | None
     ) -> Change:
         change = self._history.begin(photos, undoes)
         try:
@@ -224,7 +249,7 @@ class LabelBook:
 
     def _apply(self, change: Change) -> None:
         """Write the new labels of a change into the labels files."""
-        by_file: dict[Path, dict[str, Labels | None]] = {}
+        by_file: dict[Path, dict[str, Verdicts | None]] = {}
         for photo, (_, after) in change.photos.items():
             file = self.file_of(photo)
             name = photo.relative_to(file.parent).as_posix()
@@ -237,8 +262,8 @@ class LabelBook:
                 if entry.name not in new:
                     kept.append(entry)
                 elif entry.name in left:  # in its place, and once even if it stood there twice
-                    kept.append(LabelEntry(entry.name, left.pop(entry.name)))
-            kept += [LabelEntry(name, own) for name, own in left.items()]
+                    kept.append(entry.rewritten(left.pop(entry.name)))
+            kept += [LabelEntry.of(name, own) for name, own in left.items()]
             write_entries(file, kept)
             self._cache.pop(file, None)
 
@@ -251,18 +276,24 @@ class LabelBook:
             self._history.finish(change)
 
 
-def _normalized(photo: Path, labels: Sequence[str]) -> Labels:
+def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:
     """Return labels as they are stored, without repeats; ValueError if one cannot be used."""
-    return tuple(dict.fromkeys(LabelEntry(photo.name, list(labels)).labels()))
+    exact = labels if isinstance(labels, Verdicts) else Verdicts(tuple(labels))
+    yes, no = LabelEntry.of(photo.name, exact).verdicts()
+    return Verdicts(_once(yes), None if no is None else _once(no))
 
 
-def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Labels]:
-    """Return the labels by name; entries that cannot be used are left out or have no labels."""
-    labels: dict[str, Labels] = {}
+def _once(labels: Labels) -> Labels:
+    return tuple(dict.fromkeys(labels))
+
+
+def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
+    """Return the verdicts by name; entries that cannot be used say nothing and are left out."""
+    verdicts: dict[str, Verdicts] = {}
     for entry in entries:
-        if entry.leads_outside(file.parent):
-            continue
-        before = labels.setdefault(entry.name, ())
         with suppress(ValueError):
-            labels[entry.name] = (*before, *entry.labels())
-    return labels
+            own = entry.verdicts()
+            if not entry.leads_outside(file.parent):
+                before = verdicts.get(entry.name)
+                verdicts[entry.name] = own if before is None else before.joined(own)
+    return verdicts

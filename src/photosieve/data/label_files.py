@@ -1,7 +1,11 @@
 """One labels file: read without trusting it, and written whole.
 
-The name of a photo is the key of an entry. An entry is kept as it is written, and a file that is
-rewritten has every entry that nobody changed in its old form.
+The name of a photo is the key of an entry. A plain list says yes to its labels and no to all
+others. An object ``{"yes": [...], "no": [...]}`` is exact: the labels that it does not name are
+unknown.
+
+An entry is kept as it is written, and a file that is rewritten has every entry that nobody changed
+in its old form; of an entry that changed, only its labels are new.
 """
 
 from __future__ import annotations
@@ -13,13 +17,42 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path, PureWindowsPath
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from photosieve.errors import LabelsError
 from photosieve.storage import draft_file, remove_drafts
 
 EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
+EXACT_EXAMPLE = '{"yes": ["kitchen"], "no": ["window"]}'
+
+
+class Verdicts(NamedTuple):
+    """The labels that a photo has, and those that it is known not to have.
+
+    Parameters
+    ----------
+    yes : tuple of str
+    no : tuple of str or None
+        None: all other labels. Otherwise the labels in neither are unknown.
+    """
+
+    yes: tuple[str, ...]
+    no: tuple[str, ...] | None = None
+
+    def joined(self, other: Verdicts) -> Verdicts:
+        """Return what two entries say together; where they disagree, yes counts."""
+        no = None if self.no is None or other.no is None else self.no + other.no
+        return Verdicts(self.yes + other.yes, no)
+
+    def with_yes(self, yes: Sequence[str]) -> Verdicts:
+        """Return the verdicts with these yes labels; a former yes label becomes a no."""
+        if self.no is None:
+            return Verdicts(tuple(yes))
+        keys = {label_key(label) for label in yes}
+        rest = dict.fromkeys(x for x in (*self.no, *self.yes) if label_key(x) not in keys)
+        return Verdicts(tuple(yes), tuple(rest))
 
 
 class LabelEntry(NamedTuple):
@@ -30,36 +63,66 @@ class LabelEntry(NamedTuple):
     name : str
         The photo's path below the file's folder.
     value : object
-        Its labels as written: a list or a text, or anything else where the file is wrong.
+        Its labels as written: a list, a text, or a tuple of pairs for an object; or anything else
+        where the file is wrong.
+    source : str
+        The value as JSON text, if it was read from such a file; it is written again as it is.
     """
 
     name: str
     value: object
+    source: str = ""
 
-    def labels(self) -> list[str]:
-        """Return the labels, normalized.
+    @classmethod
+    def of(cls, name: str, verdicts: Verdicts) -> LabelEntry:
+        """Return a new entry."""
+        return cls(name, list(verdicts.yes)).rewritten(verdicts)
+
+    def verdicts(self) -> Verdicts:
+        """Return what the entry says, with all labels normalized.
 
         Raises
         ------
         ValueError
-            If the value is not a list of labels; the message completes "the entry 'photo.jpg'".
+            If the value has another form, or a label is both yes and no; the message completes
+            "the entry 'photo.jpg'".
         """
-        value = self.value
-        if isinstance(value, str):
-            value = [piece for piece in re.split("[,;]", value) if piece.strip()]
-        if not isinstance(value, list):
-            raise ValueError(f'has {_kind(value)} for its labels; write ["kitchen", "stove"]')
-        labels = []
-        for item in value:
-            if not isinstance(item, str):
-                raise ValueError(f"has {_kind(item)} among its labels; a label is text in quotes")
-            label = unicodedata.normalize("NFC", " ".join(item.split()))
-            if not label:
-                raise ValueError("has an empty label; remove it")
-            if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in label):
-                raise ValueError(f"has a label with an unprintable character, {label!r}")
-            labels.append(label)
-        return labels
+        if not isinstance(self.value, tuple):
+            return Verdicts(_labels(self.value, "its labels"))
+        names = [name for name, _ in self.value]
+        if not {"yes", "no"} & set(names):
+            raise ValueError(f'has an object without "yes" or "no"; write {EXACT_EXAMPLE}')
+        for name in ("yes", "no"):
+            if names.count(name) > 1:
+                raise ValueError(f'has "{name}" twice; keep one of them')
+        members = dict(self.value)
+        yes = _labels(members.get("yes", []), 'its "yes" labels')
+        no = _labels(members.get("no", []), 'its "no" labels')
+        keys = {label_key(label) for label in yes}
+        for label in no:
+            if label_key(label) in keys:
+                raise ValueError(f"has {label!r} as both yes and no; remove one of them")
+        return Verdicts(yes, no)
+
+    def labels(self) -> list[str]:
+        """Return the labels that the photo has, normalized; see `verdicts`."""
+        return list(self.verdicts().yes)
+
+    def rewritten(self, verdicts: Verdicts) -> LabelEntry:
+        """Return the entry with other labels; whatever else an exact entry holds is kept."""
+        if verdicts.no is None:
+            return LabelEntry(self.name, list(verdicts.yes))
+        members, old = dict[str, str](), None
+        if isinstance(self.value, tuple):
+            members = dict(_members(self.source))
+            with suppress(ValueError):
+                old = self.verdicts()
+        if old is None or old.yes != verdicts.yes:
+            members["yes"] = _dump(verdicts.yes)
+        if old is None or old.no != verdicts.no:
+            members["no"] = _dump(verdicts.no)
+        source = "{" + ", ".join(f"{_dump(key)}: {text}" for key, text in members.items()) + "}"
+        return LabelEntry(self.name, _parse(source), source)
 
     def leads_outside(self, folder: Path) -> bool:
         """Whether the name could lead out of the file's folder, on any system."""
@@ -75,6 +138,25 @@ class LabelEntry(NamedTuple):
 def label_key(label: str) -> str:
     """Return the form that all spellings of a label share: upper and lower case are the same."""
     return unicodedata.normalize("NFC", label.casefold())
+
+
+def _labels(value: object, place: str) -> tuple[str, ...]:
+    """Return a list of labels, or a text with commas, normalized; else raise ValueError."""
+    if isinstance(value, str):
+        value = [piece for piece in re.split("[,;]", value) if piece.strip()]
+    if not isinstance(value, list):
+        raise ValueError(f'has {_kind(value)} for {place}; write ["kitchen", "stove"]')
+    labels = []
+    for item in value:
+        if not isinstance(item, str):
+            raise ValueError(f"has {_kind(item)} among {place}; a label is text in quotes")
+        label = unicodedata.normalize("NFC", " ".join(item.split()))
+        if not label:
+            raise ValueError("has an empty label; remove it")
+        if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in label):
+            raise ValueError(f"has a label with an unprintable character, {label!r}")
+        labels.append(label)
+    return tuple(labels)
 
 
 def read_entries(file: Path) -> list[LabelEntry]:
@@ -99,8 +181,7 @@ def read_entries(file: Path) -> list[LabelEntry]:
 
 def _read_json(file: Path, text: str) -> list[LabelEntry]:
     try:
-        # Pairs, since a dict would hide repeated keys; floats, since an int may be too long.
-        data = json.loads(text, object_pairs_hook=tuple, parse_int=float)
+        data = _parse(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         before = text[: error.pos].rstrip()
@@ -113,7 +194,34 @@ def _read_json(file: Path, text: str) -> list[LabelEntry]:
         raise LabelsError(f"{file} is nested too deeply; it should look like {EXAMPLE}.") from error
     if not isinstance(data, tuple):
         raise LabelsError(f"{file} holds {_kind(data)}; it should look like {EXAMPLE}.")
-    return [LabelEntry(name, value) for name, value in data]
+    sources = _members(text)
+    return [
+        LabelEntry(name, value, source)
+        for (name, value), (_, source) in zip(data, sources, strict=True)
+    ]
+
+
+def _parse(text: str) -> Any:
+    # Pairs, since a dict would hide repeated keys; floats, since an int may be too long.
+    return json.loads(text, object_pairs_hook=tuple, parse_int=float)
+
+
+def _members(text: str) -> list[tuple[str, str]]:
+    """Return the names in a valid JSON object, each with its value as it is written."""
+    decoder, gap = json.JSONDecoder(parse_int=float), re.compile(r"[\s:,]*")
+
+    def next_place(place: int) -> int:
+        return cast("re.Match[str]", gap.match(text, place)).end()
+
+    members = []
+    place = next_place(text.index("{") + 1)
+    while text[place] != "}":
+        name, end = decoder.raw_decode(text, place)
+        start = next_place(end)
+        _, end = decoder.raw_decode(text, start)
+        members.append((name, text[start:end]))
+        place = next_place(end)
+    return members
 
 
 def _read_csv(file: Path, text: str) -> list[LabelEntry]:
@@ -149,9 +257,12 @@ def write_entries(file: Path, entries: Sequence[LabelEntry]) -> None:
     Raises
     ------
     LabelsError
-        If it cannot be written; the old file is still there.
+        If it cannot be written, as a CSV file with an exact entry; the old file is still there.
     """
-    content = _csv(entries) if file.suffix.lower() == ".csv" else _json(entries)
+    is_csv = file.suffix.lower() == ".csv"
+    if is_csv and any(isinstance(entry.value, tuple) for entry in entries):
+        raise LabelsError(f"{file} cannot say yes and no, only list labels: use a JSON file.")
+    content = _csv(entries) if is_csv else _json(entries)
     try:
         file.parent.stat()  # a folder that is gone is not made again
         remove_drafts(file)
@@ -170,16 +281,17 @@ def _csv(entries: Sequence[LabelEntry]) -> str:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["photo", "labels"])
     rows.writerows(
-        [name, value if isinstance(value, str) else ", ".join(map(str, value))]
-        for name, value in entries
-        if isinstance(value, str | list | tuple)
+        [entry.name, entry.value if isinstance(entry.value, str) else ", ".join(entry.labels())]
+        for entry in entries
+        if isinstance(entry.value, str | list)
     )
     return text.getvalue()
 
 
 def _json(entries: Sequence[LabelEntry]) -> str:
-    lines = [
-        f"  {json.dumps(name, ensure_ascii=False)}: {json.dumps(value, ensure_ascii=False)}"
-        for name, value in entries
-    ]
+    lines = [f"  {_dump(entry.name)}: {entry.source or _dump(entry.value)}" for entry in entries]
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

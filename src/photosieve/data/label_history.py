@@ -16,9 +16,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from photosieve.data.label_files import Verdicts
 from photosieve.errors import LabelsError
-
-Labels = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Change:
     """
 
     number: int
-    photos: Mapping[Path, tuple[Labels | None, Labels | None]]
+    photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]]
     undoes: int | None = None
 
 
@@ -58,7 +57,7 @@ class LabelHistory:
         return FileLock(f"{self._file}.lock", is_singleton=True)
 
     def begin(
-        self, photos: Mapping[Path, tuple[Labels | None, Labels | None]], undoes: int | None
+        self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]], undoes: int | None
     ) -> Change:
         """Note a change that is about to be carried out.
 
@@ -73,7 +72,7 @@ class LabelHistory:
                 "step": change.number,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "undoes": undoes,
-                "photos": [[str(photo), *both] for photo, both in photos.items()],
+                "photos": [[str(photo), *map(_plain, both)] for photo, both in photos.items()],
             }
         )
         return change
@@ -132,10 +131,21 @@ class LabelHistory:
             elif "failed" in noted:
                 changes.pop()
             else:
-                photos = {Path(p): (_labels(old), _labels(new)) for p, old, new in noted["photos"]}
+                photos = {
+                    Path(p): (_verdicts(old), _verdicts(new)) for p, old, new in noted["photos"]
+                }
                 changes.append(Change(noted["step"], photos, noted["undoes"]))
         return changes, done
 
 
-def _labels(value: Iterable[str] | None) -> Labels | None:
-    return None if value is None else tuple(value)
+def _plain(verdicts: Verdicts | None) -> list[str] | dict[str, Any] | None:
+    """Return a form for JSON: as in a labels file."""
+    if verdicts is None or verdicts.no is None:
+        return None if verdicts is None else list(verdicts.yes)
+    return verdicts._asdict()
+
+
+def _verdicts(value: Iterable[str] | Mapping[str, Any] | None) -> Verdicts | None:
+    if isinstance(value, Mapping):
+        return Verdicts(tuple(value["yes"]), tuple(value["no"]))
+    return None if value is None else Verdicts(tuple(value))

@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from photosieve.data.folders import find
-from photosieve.data.label_files import EXAMPLE, LabelEntry, label_key, read_entries
+from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key, read_entries
 from photosieve.errors import LabelsError, UsageError
 
 NEW_LABELS = "labels.json"
@@ -47,7 +47,7 @@ class Finding:
     kind : str
         One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
         "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "no labels", "kept for testing".
+        "rare label", "never yes", "never no", "no labels", "kept for testing".
     fatal : bool
         Whether `Dataset.load` refuses the data because of it.
     message : str
@@ -76,12 +76,15 @@ class ListedPhoto:
         The name of its building.
     file : Path
         The labels file.
+    noes : tuple of str or None
+        Labels that it is known not to have; None where these are all others.
     """
 
     photo: Path
     labels: tuple[str, ...]
     group: str
     file: Path
+    noes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,14 @@ class Scan:
     problems: tuple[Finding, ...]
 
 
-def scan(paths: Sequence[str | Path]) -> Scan:
+def scan(paths: Sequence[str | Path], *, partial_labels: bool = False) -> Scan:
     """Read all labels files that can be read, and note every problem on the way.
 
     Parameters
     ----------
     paths : sequence of str or Path
-        As for `Dataset.load`.
+    partial_labels : bool
+        Both as for `Dataset.load`.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def scan(paths: Sequence[str | Path]) -> Scan:
         If a path does not exist or a pattern matches nothing.
     """
     given = _expand(paths)
-    scanner = _Scanner()
+    scanner = _Scanner(partial_labels)
     for path in given:
         scanner.add(path)
     return scanner.result([path if path.is_dir() else path.parent for path in given])
@@ -132,13 +136,14 @@ class _Collected:
     photo: Path
     root: Path
     file: Path
-    labels: list[str]
+    verdicts: Verdicts
 
 
 class _Scanner:
     """Collects photos and problems from one path after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, partial_labels: bool) -> None:
+        self.partial_labels = partial_labels
         self.problems: list[Finding] = []
         # By absolute path, since two of the given paths may lead to one photo or file.
         self.listed: dict[Path, _Collected] = {}
@@ -192,7 +197,7 @@ class _Scanner:
             self.note("unsafe name", message, file, fatal=True)
             return
         try:
-            labels = entry.labels()
+            verdicts = entry.verdicts()
         except ValueError as error:
             message = f"{file}: the entry {name!r} {error}."
             self.note("invalid labels file", message, file, fatal=True)
@@ -201,13 +206,18 @@ class _Scanner:
             message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
             self.note("missing photo", message, photo)
             return
-        if known := self.listed.get(_place(photo)):
+        if self.partial_labels and verdicts.yes and verdicts.no is None:
+            verdicts = Verdicts(verdicts.yes, ())
+        known = self.listed.get(_place(photo))
+        if known is not None:
             place = "twice" if known.file == file else f"and so does {known.file}"
             message = f"{file} lists {name!r} {place}; the labels of both entries count."
             self.note("duplicate key", message, photo)
         self.folders[photo.parent] = None
-        collected = self.listed.setdefault(_place(photo), _Collected(photo, root, file, []))
-        collected.labels += labels
+        if known is None:
+            self.listed[_place(photo)] = _Collected(photo, root, file, verdicts)
+        else:
+            known.verdicts = known.verdicts.joined(verdicts)
 
     def result(self, roots: list[Path]) -> Scan:
         listed = list(self.listed.values())
@@ -221,11 +231,11 @@ class _Scanner:
         for photo in unlisted:
             message = f"{photo} is in no labels file; its labels count as unknown."
             self.note("unlisted photo", message, photo)
-        labels = self._as_first_written([photo.labels for photo in listed])
+        labels = self._as_first_written([photo.verdicts.yes for photo in listed])
         return Scan(
             root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
             listed=tuple(
-                ListedPhoto(photo.photo, own, group, photo.file)
+                ListedPhoto(photo.photo, own, group, photo.file, photo.verdicts.no)
                 for photo, own, group in zip(listed, labels, _groups(listed), strict=True)
             ),
             unlisted=tuple(unlisted),
@@ -250,7 +260,7 @@ class _Scanner:
             message = f"{files}: no photo that is listed exists; put photos beside their labels."
             self.note("no labels", message, *self.files.values(), fatal=True)
 
-    def _as_first_written(self, lists: list[list[str]]) -> list[tuple[str, ...]]:
+    def _as_first_written(self, lists: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
         spellings: dict[str, list[str]] = {}
         for label in (label for labels in lists for label in labels):
             known = spellings.setdefault(label_key(label), [])

@@ -120,7 +120,7 @@ class HiddenWords:
     @classmethod
     def join(cls, parts: Sequence[HiddenWords]) -> HiddenWords:
         """Join several into one, with different numbers for their questions."""
-        starts = np.cumsum([0, *(int(part.question.max()) + 1 for part in parts)])
+        starts = np.cumsum([0, *(int(part.question.max(initial=-1)) + 1 for part in parts)])
         columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
         columns["question"] = [
             part.question + start for part, start in zip(parts, starts, strict=False)
@@ -193,6 +193,7 @@ def fit_labels(
     scores: NDArray[np.floating[Any]],
     relevant: NDArray[np.bool_],
     labels: Sequence[str] = (),
+    known: NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Fit the curve for labels, and a shift for each label that is named.
 
@@ -203,19 +204,22 @@ def fit_labels(
     relevant : array of bool (photos, columns)
     labels : sequence of str (columns,), optional
         Names of the columns, if shifts are to be fitted.
+    known : array of bool (photos, columns), optional
+        Pairs to fit to; by default all.
     """
-    slope, intercept = _logistic(scores.reshape(-1, 1), relevant.ravel())
+    known = np.ones_like(relevant) if known is None else known
+    slope, intercept = _logistic(scores[known][:, None], relevant[known])
     shifts = {}
     if labels:
         odds = slope * np.asarray(scores, np.float64) + intercept
-        shifts = dict(zip(labels, _shifts(odds, relevant).tolist(), strict=True))
+        shifts = dict(zip(labels, _shifts(odds, relevant, known).tolist(), strict=True))
     return Calibration(slope, intercept, shifts)
 
 
 def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
-    """Fit the curve for words that are not labels; with too few positives the default stays."""
+    """Fit the curve for words that are not labels; the default stays if there is too little."""
     labels = ~hidden.general
-    if hidden.relevant.sum() < LEAST_HIDDEN:
+    if hidden.relevant.sum() < LEAST_HIDDEN or hidden.relevant[labels].all():
         return calibration
     slope, intercept = _logistic(hidden.normal[labels][:, None], hidden.relevant[labels])
     return replace(calibration, word_slope=slope, word_intercept=intercept)
@@ -262,13 +266,15 @@ def _logistic(
     return weight, float(model.intercept_[0] - weight * mean)
 
 
-def _shifts(odds: Float64Array, relevant: NDArray[np.bool_]) -> Float64Array:
+def _shifts(
+    odds: Float64Array, relevant: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> Float64Array:
     """Find each column's most likely shift of its log odds, (columns,), under a normal prior."""
     shift = np.zeros(odds.shape[1])
     for _ in range(20):  # Newton's method; the prior keeps the curvature away from zero
         expected = _sigmoid(odds + shift)
-        slope = (relevant - expected).sum(0) - shift / SHIFT_DEVIATION**2
-        curvature = (expected * (1 - expected)).sum(0) + 1 / SHIFT_DEVIATION**2
+        slope = (known * (relevant - expected)).sum(0) - shift / SHIFT_DEVIATION**2
+        curvature = (known * expected * (1 - expected)).sum(0) + 1 / SHIFT_DEVIATION**2
         shift = shift + np.clip(slope / curvature, -1, 1)
     return shift
 

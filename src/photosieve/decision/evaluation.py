@@ -28,7 +28,7 @@ class EmptyAnswers:
     """How often "none" was the answer, over all questions: one label in one building each."""
 
     asked: int
-    """Questions that no photo of the building answers, so that "none" is right."""
+    """Questions that, for certain, no photo of the building answers, so that "none" is right."""
     right: int
     """How many of these got the answer "none"."""
     answerable: int
@@ -54,6 +54,8 @@ class Evaluation:
         The numbers that the cut decides by.
     relevant : array of bool (photos, labels)
         Whether the photo has the label.
+    known : array of bool (photos, labels)
+        Whether this is known. What is not known counts neither as right nor as wrong.
     kept : array of bool (photos, labels)
         Whether the cut kept the photo in the list of a label in a building.
     trained : mapping
@@ -69,6 +71,7 @@ class Evaluation:
     scores: NDArray[np.float64]
     probabilities: NDArray[np.float64]
     relevant: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     kept: NDArray[np.bool_]
     trained: Mapping[str, int]
     cut: Cut
@@ -83,7 +86,14 @@ class Evaluation:
     def counts(self) -> Counts:
         """Counts of shape (buildings, labels)."""
         rows = [self._rows(building) for building in self.buildings]
-        return Counts.stack([Counts.of(self.kept[r], self.relevant[r], axis=0) for r in rows])
+        return Counts.stack(
+            [Counts.of(self.kept[r], self.relevant[r], 0, self.known[r]) for r in rows]
+        )
+
+    @cached_property
+    def unknown(self) -> NDArray[np.float64]:
+        """How many photos may have a label or not, (buildings, labels); no figure includes them."""
+        return self._by_building(~self.known)
 
     @cached_property
     def per_label(self) -> Counts:
@@ -117,7 +127,7 @@ class Evaluation:
     @cached_property
     def average_precision(self) -> NDArray[np.float64]:
         """Average precision of each label over all photos, (labels,); nan where none is right."""
-        columns = zip(self.scores.T, self.relevant.T, strict=True)
+        columns = zip(self.scores.T, self.relevant.T, self.known.T, strict=True)
         return np.array([metrics.average_precision(*column) for column in columns], np.float64)
 
     @property
@@ -128,7 +138,7 @@ class Evaluation:
     @cached_property
     def reliability(self) -> Reliability:
         """Whether the probabilities of all decisions together come true."""
-        return Reliability.of(self.probabilities, self.relevant)
+        return Reliability.of(self.probabilities[self.known], self.relevant[self.known])
 
     @property
     def calibration_error(self) -> float:
@@ -138,18 +148,30 @@ class Evaluation:
     @cached_property
     def calibration_errors(self) -> NDArray[np.float64]:
         """Expected calibration error of each label over all photos, (labels,)."""
-        columns = zip(self.probabilities.T, self.relevant.T, strict=True)
-        return np.array([Reliability.of(*column).error for column in columns], np.float64)
+        columns = zip(self.probabilities.T, self.relevant.T, self.known.T, strict=True)
+        return np.array(
+            [Reliability.of(p[known], right[known]).error for p, right, known in columns],
+            np.float64,
+        )
+
+    @cached_property
+    def unanswerable(self) -> NDArray[np.bool_]:
+        """Whether no photo of a building can have a label, (buildings, labels)."""
+        return np.asarray((self.counts.support == 0) & (self.unknown == 0))
+
+    @cached_property
+    def _none_returned(self) -> NDArray[np.bool_]:
+        return np.asarray(self._by_building(self.kept) == 0)
 
     @property
     def empty(self) -> EmptyAnswers:
         """How often "none" was right and how often wrong."""
-        nothing_right, nothing_returned = self.counts.support == 0, self.counts.returned == 0
+        answerable = self.counts.support > 0
         return EmptyAnswers(
-            asked=int(nothing_right.sum()),
-            right=int((nothing_right & nothing_returned).sum()),
-            answerable=int((~nothing_right).sum()),
-            wrong=int((~nothing_right & nothing_returned).sum()),
+            asked=int(self.unanswerable.sum()),
+            right=int((self.unanswerable & self._none_returned).sum()),
+            answerable=int(answerable.sum()),
+            wrong=int((answerable & self._none_returned).sum()),
         )
 
     @cached_property
@@ -171,13 +193,15 @@ class Evaluation:
         """
         drawn = self.counts.drawn(weights)  # (draws, labels)
         total = drawn.sum(-1)
-        asked = self.counts.support == 0
-        right = (asked & (self.counts.returned == 0)).sum(1)  # (B,)
+        asked = self.unanswerable
+        right = (asked & self._none_returned).sum(1)  # (B,)
         number = {name: i for i, name in enumerate(self.buildings)}
         by_photo = weights[:, [number[group] for group in self.groups]]  # (draws, photos)
         precisions = [
-            metrics.average_precision(scores, relevant, by_photo)
-            for scores, relevant in zip(self.scores.T, self.relevant.T, strict=True)
+            metrics.average_precision(scores, relevant, by_photo * known)
+            for scores, relevant, known in zip(
+                self.scores.T, self.relevant.T, self.known.T, strict=True
+            )
         ]
         return {
             "macro_precision": metrics.mean(drawn.precision, -1),
@@ -209,6 +233,11 @@ class Evaluation:
             for name, draws in self.draws.items()
         }
 
+    def _by_building(self, pairs: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Count pairs, (photos, labels), in each building: (buildings, labels)."""
+        counts = [pairs[self._rows(building)].sum(0) for building in self.buildings]
+        return np.array(counts, np.float64).reshape(len(counts), len(self.labels))
+
     def _rows(self, building: str) -> NDArray[np.intp]:
         return np.flatnonzero(np.array(self.groups) == building)
 
@@ -217,6 +246,7 @@ class Evaluation:
         labels = {
             label: {
                 **_count_dict(self.per_label[j]),
+                "unknown": int(self.unknown[:, j].sum()),
                 "average_precision": defined(self.average_precision[j]),
                 "calibration_error": defined(self.calibration_errors[j]),
                 "train": self.trained.get(label, 0),
@@ -235,6 +265,7 @@ class Evaluation:
         }
         return {
             "photos": len(self.photos),
+            "unknown": int(self.unknown.sum()),
             "macro": {name: defined(value) for name, value in self.macro.items()},
             "micro": {name: defined(value) for name, value in self.micro.items()},
             "accuracy": defined(self.accuracy),
@@ -267,6 +298,11 @@ class Evaluation:
             f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
             f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
         ]
+        if not self.known.all():
+            lines.append(
+                f"unknown           {int(self.unknown.sum())} of {self.known.size} pairs of photo "
+                "and label, left out"
+            )
         if self.skipped:
             lines.append(f"skipped           {len(self.skipped)} photos that cannot be read")
         return "\n".join(lines)
@@ -283,6 +319,7 @@ def evaluate(
     labels: Sequence[str],
     trained: Mapping[str, int],
     kept: NDArray[np.bool_] | None = None,
+    known: NDArray[np.bool_] | None = None,
     skipped: Sequence[Skipped] = (),
 ) -> Evaluation:
     """Apply a cut to every label's list in every building.
@@ -300,6 +337,9 @@ def evaluate(
         Photos per label that training saw.
     kept : array of bool (photos, labels), optional
         The decisions, if labels have different cuts; by default those of `cut`.
+    known : array of bool (photos, labels), optional
+        Pairs whose relevance is known; the others count neither as right nor as wrong. By default
+        all.
     skipped : sequence of Skipped
     """
     cosines = np.asarray(scores, np.float64)
@@ -311,6 +351,7 @@ def evaluate(
         scores=cosines,
         probabilities=values,
         relevant=relevant,
+        known=np.ones_like(relevant) if known is None else known,
         kept=cut.keep_by_group(values, groups) if kept is None else kept,
         trained=dict(trained),
         cut=cut,

@@ -114,13 +114,15 @@ def guarantee(
     groups: Sequence[str],
     target: str,
     confidence: float = 0.9,
+    known: ArrayLike | None = None,
 ) -> Guarantee:
     """Find the threshold for which the target can be guaranteed.
 
     The loss of a building is, for recall, the fraction of its relevant (photo, label) pairs that
     are not kept; a building without any says nothing about recall and is left out. For precision
     it is the fraction of its kept pairs that are wrong, and 0 when none is kept: look at the recall
-    too, since a threshold that keeps next to nothing is precise in this sense.
+    too, since a threshold that keeps next to nothing is precise in this sense. Pairs that are not
+    known have no part in a loss, so the guarantee is about pairs like the known ones.
 
     For recall the strictest threshold that passes is taken, for precision the loosest. The
     confidence holds for one target. It does not hold if several targets are tried until one passes.
@@ -136,6 +138,8 @@ def guarantee(
         Such as ``recall>=0.9`` or ``precision>=0.8``.
     confidence : float
         Between 0 and 1.
+    known : array_like of bool (photos, labels), optional
+        Pairs whose relevance is known; by default all.
 
     Raises
     ------
@@ -162,7 +166,8 @@ def guarantee(
     if not np.isfinite(scores).all():
         raise UsageError("a score is not a finite number; leave its photo out")
 
-    buildings = split_buildings(scores, relevant, groups, metric)
+    counted = np.ones_like(relevant) if known is None else np.asarray(known, bool)
+    buildings = split_buildings(scores, relevant, groups, metric, counted)
     asked = f"a {metric} of at least {least:g} with {_percent(confidence)} confidence"
     # If the mean loss were too high, n buildings could still be without any loss with a probability
     # of up to least ** n. This must not exceed 1 - confidence.
@@ -174,7 +179,11 @@ def guarantee(
             "even without a single mistake; label more buildings, or ask for less"
         )
     search = functools.partial(
-        _search, buildings, _thresholds(scores, relevant, metric), metric, confidence
+        _search,
+        buildings,
+        _thresholds(scores[counted], relevant[counted], metric),
+        metric,
+        confidence,
     )
     threshold = search(least)
     if threshold is None:
@@ -194,15 +203,23 @@ def _percent(fraction: float) -> str:
 
 
 def split_buildings(
-    scores: Float64Array, relevant: NDArray[np.bool_], groups: Sequence[str], metric: str
+    scores: Float64Array,
+    relevant: NDArray[np.bool_],
+    groups: Sequence[str],
+    metric: str,
+    known: NDArray[np.bool_],
 ) -> list[BuildingScores]:
-    """Return the scores of each building that counts, in an order that is independent of them."""
+    """Return the known scores of each building that counts, in an order independent of them."""
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     buildings: list[BuildingScores] = []
     for number in np.random.default_rng(0).permutation(len(names)):
-        own, right = scores[member == number], relevant[member == number]
-        buildings.append((np.sort(own[right]), np.sort(own[~right])))
-    return [building for building in buildings if metric == "precision" or len(building[0])]
+        own, right, sure = (part[member == number] for part in (scores, relevant, known))
+        buildings.append((np.sort(own[right & sure]), np.sort(own[~right & sure])))
+    return [
+        (right, wrong)
+        for right, wrong in buildings
+        if len(right) or (metric == "precision" and len(wrong))
+    ]
 
 
 def _thresholds(scores: Float64Array, relevant: NDArray[np.bool_], metric: str) -> Float64Array:

@@ -44,7 +44,9 @@ class Counts:
     tn: Float64Array
 
     @classmethod
-    def of(cls, kept: ArrayLike, relevant: ArrayLike, axis: int = -1) -> Counts:
+    def of(
+        cls, kept: ArrayLike, relevant: ArrayLike, axis: int = -1, known: ArrayLike = True
+    ) -> Counts:
         """Count along `axis`, by whether photos were returned and whether they are right.
 
         Parameters
@@ -52,10 +54,12 @@ class Counts:
         kept, relevant : array_like of bool, one shape
         axis : int
             The axis of photos, which is summed away.
+        known : array_like of bool
+            Of the same shape: where it is False, relevance is unknown, and nothing is counted.
         """
         kept, relevant = np.asarray(kept, bool), np.asarray(relevant, bool)
         pairs = (kept & relevant, kept & ~relevant, ~kept & relevant, ~kept & ~relevant)
-        return cls(*(pair.sum(axis, dtype=np.float64) for pair in pairs))
+        return cls(*((pair & known).sum(axis, dtype=np.float64) for pair in pairs))
 
     @classmethod
     def stack(cls, counts: Sequence[Counts]) -> Counts:
@@ -135,7 +139,8 @@ def average_precision(
         Higher is better.
     relevant : array_like of bool (photos,)
     weights : array_like (..., photos), optional
-        How often each photo counts: several rows of weights give several results in one go.
+        How often each photo counts: several rows of weights give several results in one go. One
+        whose relevance is unknown counts 0 times.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """Search for the best cut: all (photo, label) pairs in flat arrays, counted for many cuts at once.
 
-A list is the photos of one building, ranked for one label.
+A list is the photos of one building, ranked for one label. The cut is applied to the whole list, so
+photos whose relevance is unknown have their place in it, but only known pairs are counted.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MOST_VALUES = {"threshold": 4096, "gate": 48, "floor": 48, "drop": 24}
 
 @dataclass(frozen=True)
 class Pairs:
-    """The pairs of all lists, with the numbers that a cut compares.
+    """The known pairs of all lists, with the numbers that a cut compares.
 
     A pair is kept when its list's best score reaches the gate, its own score exceeds the floor (or
     it is the best), and no fall up to it in its list exceeds the drop. Arrays are (pairs,).
@@ -60,10 +61,12 @@ class Pairs:
         scores: NDArray[np.float64],
         relevant: NDArray[np.bool_],
         groups: Sequence[str],
+        known: NDArray[np.bool_] | None = None,
     ) -> Pairs:
-        """Flatten values, (photos, labels), list by list."""
+        """Flatten values, (photos, labels), list by list; pairs that are not known are left out."""
+        known = np.ones_like(relevant) if known is None else known
         names, buildings = np.array(groups), tuple(dict.fromkeys(groups))
-        parts = []
+        parts, counted = [], []
         labels = np.arange(scores.shape[1])
         for number, name in enumerate(buildings):
             rows = np.flatnonzero(names == name)
@@ -81,7 +84,11 @@ class Pairs:
                     np.broadcast_to(labels if len(buildings) == 1 else number, ranked.shape),
                 )
             )
-        flat: list[Any] = [np.concatenate([part[i].ravel() for part in parts]) for i in range(7)]
+            counted.append(np.take_along_axis(known[rows], order, 0).ravel())
+        among = np.concatenate(counted)
+        flat: list[Any] = [
+            np.concatenate([part[i].ravel() for part in parts])[among] for i in range(7)
+        ]
         units = len(labels) if len(buildings) == 1 else len(buildings)
         return cls(len(labels), units, *flat)
 
@@ -131,7 +138,7 @@ def search(pairs: Pairs, member: str, objective: Objective) -> Cut:
         pairs.score if joint else pairs.best, MOST_VALUES["threshold" if joint else "gate"]
     )
     if not pairs.relevant.any():  # no photo has any label: keep none
-        return Cut.threshold(float(gates[-1]))
+        return Cut.threshold(float(gates[-1]) if len(gates) else 1.0)
     floors = gates if joint else _midpoints(pairs.score, MOST_VALUES["floor"])
     tried: list[tuple[float, Cut]] = []
     for drop in drops:

@@ -80,6 +80,7 @@ def judge_shifts(
     labels: Sequence[str],
     objective: Objective,
     folds: Sequence[NDArray[np.bool_]],
+    known: NDArray[np.bool_],
 ) -> Counts:
     """Like `judge`, for the member with shifts, which are fitted without the held-out units."""
     names = list(dict.fromkeys(groups))
@@ -87,8 +88,8 @@ def judge_shifts(
     parts = []
     for held_out in folds:
         seen = ~held_out[unit]
-        calibration = fit_labels(scores[seen], relevant[seen], labels)
-        table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
+        calibration = fit_labels(scores[seen], relevant[seen], labels, known[seen])
+        table = Pairs.of(calibration.labels(scores, labels), relevant, groups, known)
         parts.append(
             table.among(held_out).counts(choose(table.among(~held_out), SHIFTED, objective))
         )

@@ -41,6 +41,9 @@ from photosieve.decision.selection import (
 LEAST_REPEATED = 10
 """With fewer held-out photos whose label was in training, nothing is learned from them."""
 
+LEAST_NOES = 10
+"""Where pairs are unknown and fewer others known to be wrong, nothing tells what a mistake is."""
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -109,6 +112,7 @@ def tune(
     labels: Sequence[str],
     objective: Objective = F1,
     *,
+    known: NDArray[np.bool_] | None = None,
     usual: Calibration | None = None,
     hidden: HiddenWords | None = None,
     members: Sequence[str] = MEMBERS,
@@ -124,30 +128,38 @@ def tune(
         The building of each photo. The cut is applied to each label in each building.
     labels : sequence of str (labels,)
     objective : Objective
+    known : array of bool (photos, labels), optional
+        Pairs whose relevance is known; the others count neither as right nor as wrong. By default
+        all.
     usual : Calibration, optional
         Used with a threshold of one half if the held-out scores say next to nothing: where nearly
         every label is in one building only, no model that was trained without that building knows
-        it.
+        it; and where next to no pair is known to be wrong, every cut looks right. Without a usual
+        curve, all unknown pairs count as wrong then.
     hidden : HiddenWords, optional
         Material for the curve of words that are not labels.
     members : sequence of str
         Members of the rule to choose from, simplest first.
     """
-    if usual is not None and _repeated(relevant, groups) < LEAST_REPEATED:
+    known = np.ones_like(relevant) if known is None else known
+    silent = not known.all() and (known & ~relevant).sum() < LEAST_NOES
+    if usual is not None and (silent or _repeated(relevant, groups) < LEAST_REPEATED):
         if hidden is not None:
             usual = _fit_words(usual, hidden, objective)
-        return _as_usual(usual, scores, relevant, groups, labels, objective)
-    calibration = fit_labels(scores, relevant)
-    table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
+        return _as_usual(usual, scores, relevant, groups, labels, objective, known)
+    if silent:
+        known = np.ones_like(relevant)
+    calibration = fit_labels(scores, relevant, (), known)
+    table = Pairs.of(calibration.labels(scores, labels), relevant, groups, known)
     folds = split_units(table.units)
     # A monotone curve changes no choice of the other members, so it is not fitted again in folds.
     judged = {m: judge(table, m, objective, folds) for m in members if m != SHIFTED}
     if SHIFTED in members and len(set(groups)) > 1:
-        judged[SHIFTED] = judge_shifts(scores, relevant, groups, labels, objective, folds)
+        judged[SHIFTED] = judge_shifts(scores, relevant, groups, labels, objective, folds, known)
     member = simplest_within_noise(judged, objective)
     if member == SHIFTED:
-        calibration = fit_labels(scores, relevant, labels)
-        table = Pairs.of(calibration.labels(scores, labels), relevant, groups)
+        calibration = fit_labels(scores, relevant, labels, known)
+        table = Pairs.of(calibration.labels(scores, labels), relevant, groups, known)
     if hidden is not None:
         calibration = _fit_words(calibration, hidden, objective)
     return Tuning(
@@ -155,7 +167,7 @@ def tune(
         cut=choose(table, member, objective),
         objective=objective.name,
         member=member,
-        figures=_figures(judged[member].sum(0), scores, relevant),
+        figures=_figures(judged[member].sum(0), scores, relevant, known),
         candidates={name: float(objective.value(counts.sum(0))) for name, counts in judged.items()},
     )
 
@@ -168,6 +180,7 @@ def with_cut(
     relevant: NDArray[np.bool_],
     groups: Sequence[str],
     labels: Sequence[str],
+    known: NDArray[np.bool_] | None = None,
 ) -> Tuning:
     """Return a tuning with another cut, and with its figures on the given photos.
 
@@ -181,15 +194,18 @@ def with_cut(
     relevant : array of bool (photos, labels)
     groups : sequence of str (photos,)
     labels : sequence of str (labels,)
+    known : array of bool (photos, labels), optional
+        As for `tune`.
     """
+    known = np.ones_like(relevant) if known is None else known
     values = tuning.calibration.labels(scores, labels)
-    counts = Pairs.of(values, relevant, groups).counts(cut).sum(0)
+    counts = Pairs.of(values, relevant, groups, known).counts(cut).sum(0)
     return replace(
         tuning,
         cut=cut,
         objective=name,
         member=THRESHOLD,
-        figures=_figures(counts, values, relevant),
+        figures=_figures(counts, values, relevant, known),
         candidates={},
     )
 
@@ -210,9 +226,10 @@ def _as_usual(
     groups: Sequence[str],
     labels: Sequence[str],
     objective: Objective,
+    known: NDArray[np.bool_],
 ) -> Tuning:
     """Take the usual curve; the cut is searched only for an objective that is a bound."""
-    table = Pairs.of(usual.labels(scores, labels), relevant, groups)
+    table = Pairs.of(usual.labels(scores, labels), relevant, groups, known)
     even = Cut.threshold(0.5)
     cut = search(table, THRESHOLD, objective) if ">=" in objective.name else even
     counts = table.counts(cut).sum(0)
@@ -221,14 +238,19 @@ def _as_usual(
         cut=cut,
         objective=objective.name,
         member="usual threshold" if cut == even else THRESHOLD,
-        figures=_figures(counts, scores, relevant),
+        figures=_figures(counts, scores, relevant, known),
         candidates={},
     )
 
 
-def _figures(total: Counts, scores: Float64Array, relevant: NDArray[np.bool_]) -> dict[str, float]:
+def _figures(
+    total: Counts,
+    scores: Float64Array,
+    relevant: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+) -> dict[str, float]:
     """Return the figures of counts, (labels,), and of the ranking."""
-    columns = zip(scores.T, relevant.T, strict=True)
+    columns = zip(scores.T, relevant.T, known.T, strict=True)
     return {
         "precision": float(metrics.mean(total.precision)),
         "recall": float(metrics.mean(total.recall)),

@@ -42,9 +42,13 @@ VERDICTS = {
     (True, False): "wrong",
     (False, True): "missed",
     (False, False): "",
+    (True, None): "unknown",
+    (False, None): "",
 }
 """By (kept, relevant)."""
-VERDICT_TEXTS = {"found": "✓ found", "wrong": "✕ wrong", "missed": "! missed"}
+VERDICT_TEXTS = {
+    "found": "✓ found", "wrong": "✕ wrong", "missed": "! missed", "unknown": "? unknown",
+}  # fmt: skip
 
 
 def write_html(
@@ -102,15 +106,18 @@ def decisions(evaluation: Evaluation) -> dict[str, Any]:
     Returns
     -------
     dict
-        buildings (photos,), probabilities and relevant (labels, photos), the cut, and how many
-        photos the page shows. Numbers and fixed words only: a script gets no text from outside.
+        buildings (photos,), probabilities and relevant (labels, photos), null where unknown, the
+        cut, and how many photos the page shows. Numbers and fixed words only: a script gets no text
+        from outside.
     """
     number = {name: i for i, name in enumerate(evaluation.buildings)}
     cut = evaluation.cut
     return {
         "buildings": [number[group] for group in evaluation.groups],
         "probabilities": evaluation.probabilities.T.tolist(),
-        "relevant": evaluation.relevant.T.astype(int).tolist(),
+        "relevant": np.where(
+            evaluation.known, evaluation.relevant.astype(int), np.array(None)
+        ).T.tolist(),
         # JSON has no infinity. All gates and floors below 0, or above 1, have the same effect.
         "cut": {
             "gate": min(max(cut.gate, -1.0), 2.0),
@@ -151,7 +158,7 @@ class _Photo:
     name: str
     probability: float
     score: float
-    relevant: bool
+    relevant: bool | None
     kept: bool
     verdict: str
 
@@ -163,6 +170,7 @@ class _Building:
     number: int
     name: str
     matches: int
+    unknown: int
     mistakes: int
     photos: list[_Photo]
     kept: int
@@ -186,7 +194,7 @@ class _Answer:
 def _informative(evaluation: Evaluation) -> list[str]:
     """Pick labels to show: the most frequent, the worst, and some that many buildings lack."""
     support, f1 = evaluation.per_label.support, evaluation.per_label.f1
-    absent = (evaluation.counts.support == 0).sum(0)  # (labels,) buildings without the label
+    absent = evaluation.unanswerable.sum(0)  # (labels,) buildings without the label
     orders = (
         np.argsort(-support, kind="stable"),
         np.argsort(np.where(np.isnan(f1), 2.0, f1), kind="stable"),
@@ -218,9 +226,9 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
             name=evaluation.photos[n].name,
             probability=float(evaluation.probabilities[n, j]),
             score=float(evaluation.scores[n, j]),
-            relevant=bool(evaluation.relevant[n, j]),
+            relevant=_judged(evaluation, n, j),
             kept=bool(evaluation.kept[n, j]),
-            verdict=VERDICTS[bool(evaluation.kept[n, j]), bool(evaluation.relevant[n, j])],
+            verdict=VERDICTS[bool(evaluation.kept[n, j]), _judged(evaluation, n, j)],
         )
         for n in sorted(rows, key=lambda n: (-evaluation.probabilities[n, j], n))
     ]
@@ -232,12 +240,18 @@ def _building(evaluation: Evaluation, i: int, j: int) -> _Building:
         number=i,
         name=name,
         matches=int(counts.support),
+        unknown=int(evaluation.unknown[i, j]),
         mistakes=int(counts.fp + counts.fn),
         photos=ranked[: max(shown, LEAST_SHOWN)],
         kept=kept,
         shown=shown,
         total=len(ranked),
     )
+
+
+def _judged(evaluation: Evaluation, photo: int, label: int) -> bool | None:
+    """Whether a photo has a label; None if this is unknown."""
+    return bool(evaluation.relevant[photo, label]) if evaluation.known[photo, label] else None
 
 
 def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -248,7 +262,8 @@ def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     rows = []
     for j, label in enumerate(evaluation.labels):
         counts = evaluation.per_label[j]
-        scores, relevant = evaluation.scores[:, j], evaluation.relevant[:, j]
+        known = evaluation.known[:, j]
+        scores, relevant = evaluation.scores[known, j], evaluation.relevant[known, j]
         at = (float(counts.recall), float(counts.precision))
         rows.append(
             {
@@ -270,10 +285,10 @@ def _label_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 if relevant.any()
                 else None,
                 "strip": plots.strip(
-                    evaluation.probabilities[:, j],
+                    evaluation.probabilities[known, j],
                     relevant,
                     lines,
-                    f"Probabilities of all photos for {label}",
+                    f"Probabilities of all {'' if known.all() else 'judged '}photos for {label}",
                 ),
             }
         )

@@ -209,6 +209,8 @@ def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
         ends = [defined(interval.low), defined(interval.high)]
         yield [name.replace("_", " "), defined(interval.value), *ends]
     yield ["calibration error", defined(evaluation.calibration_error), None, None]
+    if not evaluation.known.all():
+        yield ["unknown pairs, left out", int(evaluation.unknown.sum()), None, None]
     empty = evaluation.empty
     yield ['"none" was right', empty.right, None, None]
     yield ["questions that nothing answers", empty.asked, None, None]
@@ -225,6 +227,7 @@ def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
         for j, label in enumerate(evaluation.labels):
             for i in sorted(rows, key=lambda i: -evaluation.probabilities[i, j]):
                 labeled, returned = bool(evaluation.relevant[i, j]), bool(evaluation.kept[i, j])
+                known = bool(evaluation.known[i, j])
                 if labeled or returned:
                     verdict = "found" if labeled and returned else "wrong" if returned else "missed"
                     yield [
@@ -233,9 +236,9 @@ def _answers(evaluation: Evaluation) -> Iterator[list[Cell]]:
                         evaluation.photos[i].name,
                         float(evaluation.probabilities[i, j]),
                         float(evaluation.scores[i, j]),
-                        int(labeled),
+                        int(labeled) if known else None,
                         int(returned),
-                        verdict,
+                        verdict if known else "unknown",
                     ]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from photosieve.data.label_files import label_key
+from photosieve.data.label_files import Verdicts, label_key
 from photosieve.server.jobs import Job
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
@@ -20,6 +20,7 @@ from photosieve.server.proposals import propose
 from photosieve.server.schemas import (
     ChangedLabels,
     ChangeLabels,
+    ExactLabels,
     JobState,
     LabelList,
     PhotoId,
@@ -49,9 +50,18 @@ def labels(
 
 @router.put("/labels", tags=["labels"], summary="Set labels")
 def set_labels(request: Request, change: SetLabels) -> ChangedLabels:
-    """Write the labels of photos into their labels files. Either all photos change, or none."""
+    """Write the labels of photos into their labels files. Either all photos change, or none.
+
+    A photo with exact labels keeps that form when it gets a list: a label that it had and has no
+    longer becomes one that it has not.
+    """
     view = get_service(request).library.view()
-    photos = {find_photo(view, photo_id).path: own for photo_id, own in change.photos.items()}
+    photos = {
+        find_photo(view, photo_id).path: (
+            Verdicts(tuple(own.yes), tuple(own.no)) if isinstance(own, ExactLabels) else own
+        )
+        for photo_id, own in change.photos.items()
+    }
     view.book.change(photos)
     return _changed(view, list(photos))
 
@@ -61,7 +71,8 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
     """Add labels to photos and remove others, in one step.
 
     A photo whose labels are unknown starts with the labels that the sieve guesses, since every
-    other label counts as absent from a listed photo.
+    other label counts as absent from a listed photo. Where the labels of a photo are exact, a label
+    that is removed becomes one that it has not.
     """
     service = get_service(request)
     view = service.library.view()

@@ -199,7 +199,7 @@ def photos(
         rows = np.arange(len(view.snapshot))[scope].tolist()
     if labeled is not None or label is not None:
         listed = view.book.listed()
-        paths = [path for path, own in listed.items() if label is None or label in own]
+        paths = [path for path, own in listed.items() if label is None or label in own.yes]
         chosen = set(view.rows_of(path for path in paths if view.has(path)))
         rows = [row for row in rows if (row in chosen) == (labeled is not False)]
     page = rows[offset : offset + limit]

@@ -15,6 +15,7 @@ PhotoId = Annotated[
     ),
 ]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Labels = Annotated[list[Label], Field(max_length=200)]
 
 
 class PhotoItem(BaseModel):
@@ -26,6 +27,9 @@ class PhotoItem(BaseModel):
     labels: list[str] | None = Field(
         description="Its labels; null if they are unknown, since no labels file lists the photo.",
         examples=[["sofa", "window"]],
+    )
+    no: list[str] | None = Field(
+        description="Labels that it is known not to have; null where these are all others.",
     )
     test: bool = Field(description="Whether it is kept for testing and left out of training.")
     photo: str = Field(description="Address of the picture.", examples=["/photos/6f1c0b9a4d2e8f37"])
@@ -108,6 +112,14 @@ class LabelList(BaseModel):
     photos: list[PhotoItem]
 
 
+class ExactLabels(BaseModel):
+    """Labels that a photo has, and labels that it has not; all others are unknown."""
+
+    model_config = ConfigDict(extra="forbid")
+    yes: Labels = []
+    no: Labels = []
+
+
 class SetLabels(BaseModel):
     """New labels of photos. Either all photos change, or none."""
 
@@ -115,8 +127,11 @@ class SetLabels(BaseModel):
         extra="forbid",
         json_schema_extra={"examples": [{"photos": {"6f1c0b9a4d2e8f37": ["sofa", "window"]}}]},
     )
-    photos: dict[PhotoId, Annotated[list[Label], Field(max_length=200)] | None] = Field(
-        description="All labels that are true of each photo; null makes its labels unknown.",
+    photos: dict[PhotoId, Labels | ExactLabels | None] = Field(
+        description=(
+            "All labels that are true of each photo, or those that are and those that are not; "
+            "null makes its labels unknown."
+        ),
         min_length=1,
         max_length=1000,
     )

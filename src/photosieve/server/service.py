@@ -158,11 +158,13 @@ def find_photo(view: View, photo_id: str) -> Photo:
 def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
     """Return the fields of `photosieve.server.schemas.PhotoItem`."""
     listed = photo.path.parent in view.book
+    verdicts = view.book.verdicts(photo.path)
     return {
         "id": photo.id,
         "name": photo.path.name,
         "group": photo.group.name,
-        "labels": view.book.labels(photo.path) if listed else None,
+        "labels": None if verdicts is None else verdicts.yes,
+        "no": None if verdicts is None else verdicts.no,
         "test": listed and view.book.is_test(photo.path),
         "photo": f"/photos/{photo.id}",
         "thumbnail": f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}",

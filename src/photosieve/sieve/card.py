@@ -104,6 +104,9 @@ def _training(record: Record, versions: Mapping[str, str]) -> str:
         if labels
         else "Nothing: it is the pretrained model as it was, and the rule is a guess."
     )
+    if evidence.unknown:
+        pairs = f"{evidence.unknown} of {_count(evidence.known.size, 'pair')} of photo and label"
+        text += f" Unknown, and left out of training and figures: {pairs}."
     if record.skipped:
         text += f" Left out as unreadable: {_count(len(record.skipped), 'photo')}."
     rows = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,15 @@ from photosieve.training.recipe import Recipe
 from photosieve.training.run import History, Run
 
 
+class HeldOutScores(NamedTuple):
+    """Scores of the photos that were held out, and what is known of them; see `Evidence`."""
+
+    scores: NDArray[np.float64]
+    relevant: NDArray[np.bool_]
+    groups: tuple[str, ...]
+    known: NDArray[np.bool_]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Out-of-fold scores of the training photos.
@@ -30,6 +39,8 @@ class Evidence:
         NaN for photos that were not held out.
     relevant : array of bool (photos, labels)
         The labels when the scores were taken.
+    known : array of bool (photos, labels)
+        Whether each of them was known.
     groups : tuple of str (photos,)
     names : tuple of str (photos,)
         Building and file name of each photo, to recognize the same photos again.
@@ -41,6 +52,7 @@ class Evidence:
 
     scores: NDArray[np.float64]
     relevant: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     groups: tuple[str, ...]
     names: tuple[str, ...]
     usual: Calibration | None
@@ -81,6 +93,7 @@ class Evidence:
         evidence = cls(
             scores=scores,
             relevant=data.targets,
+            known=data.known,
             groups=data.dataset.groups,
             names=_names(data.dataset),
             usual=_usual(run.recipe),
@@ -88,15 +101,21 @@ class Evidence:
         )
         return evidence, history
 
-    def held_out(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], tuple[str, ...]]:
+    def held_out(self) -> HeldOutScores:
         """Return scores, labels and groups of the photos that were held out."""
         rows = np.flatnonzero(~np.isnan(self.scores).any(1))
-        return self.scores[rows], self.relevant[rows], tuple(self.groups[row] for row in rows)
+        groups = tuple(self.groups[row] for row in rows)
+        return HeldOutScores(self.scores[rows], self.relevant[rows], groups, self.known[rows])
 
     @property
     def buildings(self) -> tuple[int, int]:
         """How many there are, and how many of them were held out."""
-        return len(set(self.groups)), len(set(self.held_out()[2]))
+        return len(set(self.groups)), len(set(self.held_out().groups))
+
+    @property
+    def unknown(self) -> int:
+        """How many pairs of photo and label are unknown."""
+        return int((~self.known).sum())
 
     def seen(self, photos: Sequence[Path]) -> int:
         """Count photos that share folder and file name with photos of the training."""
@@ -114,16 +133,21 @@ class Evidence:
             self,
             scores=self.scores[rows],
             relevant=dataset.matrix(labels),
+            known=dataset.known(labels),
             groups=dataset.groups,
             names=names,
         )
 
     def tune(self, labels: Sequence[str], objective: str) -> Tuning:
         """Learn calibration and cut; see `photosieve.decision.tuning.tune`."""
+        scores, relevant, groups, known = self.held_out()
         return tune(
-            *self.held_out(),
+            scores,
+            relevant,
+            groups,
             labels,
             Objective(objective),
+            known=known,
             usual=self.usual,
             hidden=self.hidden,
         )
@@ -131,7 +155,11 @@ class Evidence:
     def tables(self) -> dict[str, Mapping[str, NDArray[Any]]]:
         """Return the arrays in two tables, for saving."""
         return {
-            "out_of_fold": {"scores": self.scores, "relevant": self.relevant},
+            "out_of_fold": {
+                "scores": self.scores,
+                "relevant": self.relevant,
+                "known": self.known,
+            },
             "hidden_words": asdict(self.hidden) if self.hidden else {},
         }
 
@@ -145,9 +173,11 @@ class Evidence:
     ) -> Evidence:
         """Read the output of `tables`, with groups and names from the description."""
         held_out, hidden = tables["out_of_fold"], tables["hidden_words"]
+        relevant = held_out["relevant"]
         return cls(
             held_out["scores"],
-            held_out["relevant"],
+            relevant,
+            held_out.get("known", np.ones_like(relevant)),  # in 0.1, all pairs were known
             tuple(groups),
             tuple(names),
             _usual(recipe),

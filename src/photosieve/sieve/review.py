@@ -65,6 +65,7 @@ class Review:
             "tested": self.tested,
             "photos": len(self.after.photos),
             "buildings": len(self.after.buildings),
+            "unknown": int(self.after.unknown.sum()),
             "figures": figures,
             "labels": [
                 {
@@ -148,4 +149,5 @@ def _evaluate(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Eval
         groups=groups,
         labels=data.labels,
         trained=sieve.labels,
+        known=data.known,
     )

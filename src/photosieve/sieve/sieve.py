@@ -248,15 +248,15 @@ class Sieve(Record):
         """
         labels = tuple(self.labels)
         if evidence := self.evidence.relabeled(dataset, labels):
-            scores, relevant, groups = evidence.held_out()
+            scores, relevant, groups, known = evidence.held_out()
         else:
             data = self._unseen(dataset, max_pixels, progress)
             scores = data.scores(self.encoder.head).astype(float)
-            relevant, groups = data.targets, data.dataset.groups
+            relevant, groups, known = data.targets, data.dataset.groups, data.known
         values = self.tuning.calibration.labels(scores, labels)
-        chosen = guarantee(values, relevant, groups, target, confidence)
+        chosen = guarantee(values, relevant, groups, target, confidence, known)
         cut = Cut.threshold(chosen.threshold)
-        tuning = with_cut(self.tuning, cut, target, scores, relevant, groups, labels)
+        tuning = with_cut(self.tuning, cut, target, scores, relevant, groups, labels, known)
         return replace(self, tuning=tuning, guarantee=chosen)
 
     def evaluate(
@@ -301,6 +301,7 @@ class Sieve(Record):
             groups=data.dataset.groups,
             labels=data.labels,
             trained=self.labels,
+            known=data.known,
             skipped=data.skipped,
         )
 

@@ -54,6 +54,7 @@ def untrained(
             f"none of {len(some)} photos can be read; the first: {features.skipped[0]}"
         )
     nothing = np.zeros((0, 0))
+    no_pairs = nothing.astype(bool)
     # Words are as good as labels here: none is held back for being remote from all labels.
     calibration = Calibration(slope=1.0, intercept=0.0, remoteness=0.0)
     return Sieve(
@@ -62,7 +63,7 @@ def untrained(
         recipe=get_recipe("zero-shot"),
         seed=0,
         tuning=Tuning(calibration, Cut.threshold(0.5), "f1", "untrained", {}, {}),
-        evidence=Evidence(nothing, nothing.astype(bool), (), (), None, None),
+        evidence=Evidence(nothing, no_pairs, no_pairs, (), (), None, None),
         background=features.features,
         average=average_background(
             features.features, model.head.project_texts(word_features(model))

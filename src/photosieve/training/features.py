@@ -33,6 +33,9 @@ class Prepared:
     more_views : array (n, v, p)
         Features of further views of them, for training; v may be 0.
     targets : array of bool (n, labels)
+        Whether each photo has each label.
+    known : array of bool (n, labels)
+        Whether this is known; where it is not, `targets` is False and says nothing.
     labels : tuple of str (labels,)
     texts : array (labels, q)
         Features of the labels.
@@ -46,6 +49,7 @@ class Prepared:
     photos: Float32Array
     more_views: Float32Array
     targets: NDArray[np.bool_]
+    known: NDArray[np.bool_]
     labels: tuple[str, ...]
     texts: Float32Array
     words: Float32Array
@@ -59,6 +63,7 @@ class Prepared:
             photos=self.photos[index],
             more_views=self.more_views[index],
             targets=self.targets[index],
+            known=self.known[index],
         )
 
     def columns(self, index: NDArray[np.intp]) -> Prepared:
@@ -66,6 +71,7 @@ class Prepared:
         return replace(
             self,
             targets=self.targets[:, index],
+            known=self.known[:, index],
             labels=tuple(self.labels[column] for column in index),
             texts=self.texts[index],
         )
@@ -75,9 +81,9 @@ class Prepared:
         return head.project_photos(self.photos) @ head.project_texts(self.texts).T
 
     def fingerprint(self) -> str:
-        """Hash of all features and targets."""
+        """Hash of all features and of what is known of the labels."""
         digest = hashlib.sha256()
-        arrays: tuple[NDArray[Any], ...] = (self.photos, self.more_views, self.targets)
+        arrays: tuple[NDArray[Any], ...] = (self.photos, self.more_views, self.targets, self.known)
         for array in (*arrays, self.texts, self.words):
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
@@ -150,6 +156,7 @@ def assemble(
         photos=features.features,
         more_views=features.more_views,
         targets=dataset.matrix(labels),
+        known=dataset.known(labels),
         labels=tuple(labels),
         texts=encoder.text_features(labels),
         words=word_features(encoder) if words else encoder.text_features(()),

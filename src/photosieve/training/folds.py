@@ -131,14 +131,17 @@ def hidden_words(
         normal = [background(seen_photos @ t, average).normalize(photos @ t) for t in asked]
         right = np.zeros((len(photos), len(asked)), bool)
         right[:, : len(hidden)] = data.targets[np.ix_(held_out, hidden)]
+        known = np.ones_like(right)
+        known[:, : len(hidden)] = data.known[np.ix_(held_out, hidden)]
         _, building = np.unique(np.array(data.dataset.groups)[held_out], return_inverse=True)
         word = np.arange(len(asked))
+        counted = known.T.ravel()
         return HiddenWords(
-            normal=np.array(normal).ravel(),  # (k * m,), word by word
-            affinity=np.repeat(_affinity(asked, labels), len(photos)),
-            relevant=right.T.ravel(),
-            general=np.repeat(word >= len(hidden), len(photos)),
-            question=(word[:, None] * (building.max() + 1) + building).ravel(),
+            normal=np.array(normal).ravel()[counted],  # word by word
+            affinity=np.repeat(_affinity(asked, labels), len(photos))[counted],
+            relevant=right.T.ravel()[counted],
+            general=np.repeat(word >= len(hidden), len(photos))[counted],
+            question=(word[:, None] * (building.max() + 1) + building).ravel()[counted],
         )
 
     jobs = [functools.partial(ask, number) for number in range(len(folds))]

@@ -75,5 +75,5 @@ def scores_by_mix(
 def best_f1(scores: NDArray[np.float64], data: Prepared) -> float:
     """Macro F1 at the best single threshold on scores, (n, labels)."""
     objective = Objective("f1")
-    table = Pairs.of(scores, data.targets, data.dataset.groups)
+    table = Pairs.of(scores, data.targets, data.dataset.groups, data.known)
     return float(objective.value(table.counts(search(table, "threshold", objective)).sum(0)))

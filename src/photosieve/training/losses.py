@@ -7,15 +7,13 @@ from torch.nn import functional
 
 
 def balanced_sigmoid(
-    logits: torch.Tensor, targets: torch.Tensor, positives: torch.Tensor, photos: int
+    logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
     """Binary cross-entropy of every (photo, label) pair by itself, balanced label by label.
 
     A label that many photos share is a positive for each of them and never its own negative, as it
-    is in a softmax over pairs. Within each label, positives and negatives carry half
-    of the weight each, so that a label on one photo in fifty is not drowned; King and Zeng (2001),
-    "Logistic regression in rare events data". The sigmoid form is that of SigLIP (Zhai et al.
-    2023, arXiv:2303.15343). Labels on no photo teach nothing and are left out.
+    is in a softmax over pairs. The sigmoid form is that of SigLIP (Zhai et al. 2023,
+    arXiv:2303.15343).
 
     Parameters
     ----------
@@ -23,21 +21,42 @@ def balanced_sigmoid(
         Of the photos of one batch.
     targets : tensor (n, labels)
         1 where the photo has the label, else 0.
-    positives : tensor (labels,)
-        Photos with each label in the whole training set, which weighs all batches alike.
-    photos : int
-        Photos in the whole training set.
+    weights : tensor (n, labels)
+        Their rows of `balanced_weights` of the whole training set, which weighs all batches alike.
 
     Returns
     -------
     tensor ()
     """
-    positive_weight = photos / (2 * positives.clamp(min=1))  # (labels,)
-    negative_weight = photos / (2 * (photos - positives).clamp(min=1))
-    weight = targets * positive_weight + (1 - targets) * negative_weight  # (n, labels)
-    weight = weight * (positives > 0)
-    pairs = functional.binary_cross_entropy_with_logits(logits, targets, weight, reduction="sum")
-    return pairs / (len(logits) * (positives > 0).sum().clamp(min=1))
+    pairs = functional.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum")
+    return pairs / len(logits)
+
+
+def balanced_weights(targets: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """Weights of pairs for `balanced_sigmoid`.
+
+    Within each label, positives and negatives carry half of the weight each, so that a label on one
+    photo in fifty is not drowned; King and Zeng (2001), "Logistic regression in rare events data".
+    Unknown pairs, and labels on no photo, teach nothing and weigh 0.
+
+    Parameters
+    ----------
+    targets : tensor (n, labels)
+        1 where the photo has the label, else 0; of the whole training set.
+    known : tensor (n, labels)
+        0 where this is unknown, else 1.
+
+    Returns
+    -------
+    tensor (n, labels)
+        Its mean over photos, summed over labels, is 1 if each label has positives and negatives.
+    """
+    negatives = known * (1 - targets)
+    weights = torch.zeros_like(targets)
+    for half in (targets, negatives):
+        weights += half / (2 * half.sum(0).clamp(min=1))
+    taught = targets.any(0)
+    return weights * taught * (len(targets) / taught.sum().clamp(min=1))
 
 
 def multi_positive_softmax(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

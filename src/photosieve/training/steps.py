@@ -55,7 +55,8 @@ class Steps:
         self.views = 1 + data.more_views.shape[1] * recipe.more_views
         self.targets = torch.from_numpy(data.targets).float()  # (n, labels)
         self.pairs = self.targets.nonzero()  # (pairs, 2): row, label
-        self.positives = self.targets.sum(0).to(self.device)  # (labels,)
+        known = torch.from_numpy(data.known).float()
+        self.weights = losses.balanced_weights(self.targets, known)  # (n, labels)
         self.texts = torch.from_numpy(data.texts).to(self.device)  # (labels, q)
         self.log_scale = torch.tensor(math.log(recipe.scale), device=self.device)
         self.log_scale.requires_grad_(recipe.learns_scale)
@@ -148,7 +149,8 @@ class Steps:
         def loss_of(embedded: list[torch.Tensor]) -> torch.Tensor:
             photos = embedded[0]  # (batch, d), of any length, as all of these
             labels = embedded[1] if recipe.trains_text else self.labels[columns]
-            loss = self._loss(photos, labels, self.targets[rows].to(self.device), place)
+            targets, weights = (part[rows].to(self.device) for part in (self.targets, self.weights))
+            loss = self._loss(photos, labels, targets, weights, place)
             if len(self.words):
                 words = embedded[2] if recipe.trains_text else self.anchors
                 scores = _unit(photos) @ _unit(words).T  # (batch, words)
@@ -177,12 +179,15 @@ class Steps:
         photos: torch.Tensor,
         labels: torch.Tensor,
         targets: torch.Tensor,
+        weights: torch.Tensor,
         place: Selection,
     ) -> torch.Tensor:
         """The recipe's loss of photos, (batch, d), and texts, (labels, d), of any length.
 
         For losses of pairs `place`, (batch,), says which of the texts belongs to each photo;
-        otherwise the texts are all labels, and `targets`, (batch, labels), says it.
+        otherwise the texts are all labels, and `targets`, (batch, labels), says it. Only the
+        balanced sigmoid knows unknown pairs, by `weights`, (batch, labels); all others know
+        positives only.
         """
         recipe = self.recipe
         if recipe.normalizes:
@@ -191,8 +196,7 @@ class Steps:
         logits = self.log_scale.exp() * scores
         match recipe.loss:
             case "balanced_sigmoid":
-                n = len(self.data.photos)
-                return losses.balanced_sigmoid(logits + self.bias, targets, self.positives, n)
+                return losses.balanced_sigmoid(logits + self.bias, targets, weights)
             case "multi_positive_softmax":
                 return losses.multi_positive_softmax(logits, targets)
             case "diagonal_softmax":

@@ -28,6 +28,54 @@ def test_matrix_and_counts() -> None:
     assert dataset([[]], ["a"]).counts() == {}
 
 
+EXACT = {
+    "a.jpg": ["sofa", "Lamp"],
+    "b.jpg": {"yes": ["sofa"], "no": ["lamp", "window"], "by": "Ann"},
+    "c.jpg": {"no": "sofa"},
+    "d.jpg": [],
+}
+
+
+def test_yes_no_and_unknown(tmp_path: Path) -> None:
+    data = Dataset.load(building(tmp_path, EXACT))
+    assert data.vocabulary == ("sofa", "Lamp")  # a window is on no photo
+    assert data.counts() == {"sofa": 2, "Lamp": 1}
+    assert data.matrix().tolist() == [[True, True], [True, False], [False] * 2, [False] * 2]
+    assert data.known().tolist() == [[True] * 2, [True] * 2, [True, False], [True] * 2]
+    assert data.known(["WINDOW", "bed"]).tolist() == [[1, 1], [1, 0], [0, 0], [1, 1]]
+    words = data.vocabulary
+    assert np.array_equal(data.select([2, 1]).known(words), data.known(words)[[2, 1]])
+
+
+def test_partial_labels_say_nothing_about_others_but_no_labels_are_none(tmp_path: Path) -> None:
+    building(tmp_path, EXACT)
+    data = Dataset.load(tmp_path, partial_labels=True)
+    assert np.array_equal(data.matrix(), Dataset.load(tmp_path).matrix())
+    assert data.known(["sofa", "lamp", "window"]).tolist() == [
+        [True, True, False],
+        [True, True, True],
+        [True, False, False],
+        [True, True, True],
+    ]
+
+
+def test_every_pair_is_known_where_all_lists_are_plain() -> None:
+    data = dataset([["sofa"], []], ["a", "b"])
+    assert data.known().all()
+    assert data.known(["sofa", "bed", "tub"]).all()
+    assert data.known([]).shape == (2, 0)
+
+
+def test_of_two_entries_a_yes_counts_more_than_a_no(tmp_path: Path) -> None:
+    text = """{"a.jpg": {"yes": ["sofa"], "no": ["bed"]}, "a.jpg": {"yes": ["bed"], "no": ["tub"]},
+               "b.jpg": {"yes": ["tub"]}, "b.jpg": ["bed"]}"""
+    data = Dataset.load(building(tmp_path, text, "a.jpg", "b.jpg"))
+    assert data.vocabulary == ("sofa", "bed", "tub")
+    assert data.matrix().tolist() == [[True, True, False], [False, True, True]]
+    assert data.known().all()
+    assert data.known(["lamp"]).tolist() == [[False], [True]]
+
+
 def test_labels_beyond_those_that_are_known() -> None:
     data = dataset([["Sofa", "lamp"], ["K\u00fcche"]], ["a", "b"])
     assert data.beyond(["SOFA", "ku\u0308che".upper()]) == ["lamp"]

@@ -12,7 +12,7 @@ import pytest
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
-from photosieve.data.label_files import LabelEntry, write_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, write_entries
 from photosieve.errors import LabelsError
 
 KILLED = """
@@ -232,6 +232,48 @@ def test_a_step_that_fails_is_as_if_it_had_never_been(root: Path) -> None:
         assert again.undo() is not None
         assert again.labels(photos[0]) == expected
     assert again.undo() is None
+
+
+def test_an_exact_entry_stays_exact_and_steps_are_taken_back(root: Path) -> None:
+    file, photo = root / "a" / "labels.json", root / "a" / "0.jpg"
+    text = '{"yes": ["bed"], "by": "Ann", "no": ["sofa", "tub"]}'
+    file.write_text(f'{{"0.jpg": {text}}}')
+    book = book_of(root, "a")
+    book.change({photo: ["Sofa", "lamp"]})
+    assert book.labels(photo) == ("Sofa", "lamp")
+    assert json.loads(file.read_text())["0.jpg"] == {
+        "yes": ["Sofa", "lamp"],
+        "by": "Ann",
+        "no": ["tub", "bed"],
+    }
+    assert book_of(root, "a").undo() is not None
+    assert file.read_text() == f'{{\n  "0.jpg": {text}\n}}\n'
+
+
+def test_an_entry_becomes_exact_and_plain_again(root: Path) -> None:
+    file, photo = root / "a" / "labels.json", root / "a" / "0.jpg"
+    book = book_of(root, "a")
+    book.change({photo: ["bed"]})
+    book.change({photo: Verdicts(("bed",), ("sofa ", "sofa"))})
+    assert json.loads(file.read_text()) == {"0.jpg": {"yes": ["bed"], "no": ["sofa"]}}
+    assert book.listed() == {photo: Verdicts(("bed",), ("sofa",))}
+    with pytest.raises(LabelsError, match=r"0\.jpg has 'BED' as both yes and no"):
+        book.change({photo: Verdicts(("bed",), ("BED",))})
+    book.undo()
+    assert json.loads(file.read_text()) == {"0.jpg": ["bed"]}
+    found = book.dataset(test=False, groups={photo: "a"})
+    assert found is not None
+    assert found.known(["bed", "sofa"]).all()
+
+
+def test_an_entry_that_cannot_be_used_is_not_taken_for_no(root: Path) -> None:
+    file = root / "a" / "labels.json"
+    file.write_text('{"0.jpg": {"yes": 7}, "1.jpg": {"yes": ["bed"]}}')
+    book = book_of(root, "a")
+    assert book.verdicts(root / "a" / "0.jpg") is None
+    found = book.dataset(test=False, groups={root / "a" / f"{n}.jpg": "a" for n in range(2)})
+    assert found is not None
+    assert found.known(["bed", "sofa"]).tolist() == [[True, False]]
 
 
 @pytest.mark.kill

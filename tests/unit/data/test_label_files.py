@@ -1,5 +1,6 @@
 """A labels file is read entry by entry, and written with all of them."""
 
+import json
 import random
 import tempfile
 import unicodedata
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
-from photosieve.data.label_files import LabelEntry, read_entries, write_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, read_entries, write_entries
 from photosieve.errors import LabelsError
 from tests.unit.data.buildings import building, kinds
 
@@ -74,7 +75,14 @@ def test_a_comma_too_many_is_named(tmp_path: Path) -> None:
         ('{"a.jpg": ' + "9" * 10_000 + "}", "'a.jpg' has a number for its labels"),
         ('{"a.jpg": NaN}', "'a.jpg' has a number for its labels"),
         ('{"a.jpg": null}', r"'a.jpg' has nothing \(null\) for its labels"),
-        ('{"a.jpg": {"sofa": 1}}', "'a.jpg' has an object for its labels"),
+        ('{"a.jpg": {"sofa": 1}}', '\'a.jpg\' has an object without "yes" or "no"; write'),
+        ('{"a.jpg": {}}', "'a.jpg' has an object without"),
+        ('{"a.jpg": {"yes": 1}}', "'a.jpg' has a number for its \"yes\" labels"),
+        ('{"a.jpg": {"no": null}}', r"'a.jpg' has nothing \(null\) for its \"no\" labels"),
+        ('{"a.jpg": {"yes": {"yes": []}}}', "'a.jpg' has an object for its \"yes\" labels"),
+        ('{"a.jpg": {"no": ["x", ["y"]]}}', "'a.jpg' has a list among its \"no\" labels"),
+        ('{"a.jpg": {"yes": [], "yes": []}}', "'a.jpg' has \"yes\" twice"),
+        ('{"a.jpg": {"yes": ["Bed"], "no": ["bed "]}}', "'a.jpg' has 'bed' as both yes and no"),
         ('{"a.jpg": true}', "'a.jpg' has true or false for its labels"),
         ('{"a.jpg": ["sofa", 3]}', "'a.jpg' has a number among its labels"),
         ('{"a.jpg": [["sofa"]]}', "'a.jpg' has a list among its labels"),
@@ -149,6 +157,11 @@ JSON_VALUES = st.recursive(
 CSV_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"))
 """Without the carriage return, which ends a line."""
 
+
+def plain(entries: list[LabelEntry]) -> list[tuple[str, object]]:
+    return [(entry.name, entry.value) for entry in entries]
+
+
 ENTRIES = {
     "labels.json": st.tuples(st.sampled_from(NAMES) | st.text(), JSON_VALUES),
     # Spaces around a name are not read from CSV.
@@ -167,7 +180,7 @@ def test_written_and_read_again_entries_are_the_same(name: str) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch, name)
             write_entries(file, [LabelEntry(*entry) for entry in entries])
-            assert read_entries(file) == entries
+            assert plain(read_entries(file)) == entries
 
     check()
 
@@ -187,12 +200,61 @@ def test_a_change_leaves_every_other_entry_as_it_is(name: str) -> None:
             book = LabelBook(Path(scratch, "history"), {folder: folder})
             book.change({folder / photo: labels for photo, labels in new.items()})
             others = [entry for entry in entries if entry[0] not in new]
-            assert [entry for entry in read_entries(file) if entry.name not in new] == others
+            kept = [entry for entry in read_entries(file) if entry.name not in new]
+            assert plain(kept) == others
             for photo, labels in new.items():
                 expected = None if labels is None else tuple(dict.fromkeys(labels))
                 assert book.labels(folder / photo) == expected
 
     check()
+
+
+JSON_OBJECTS = st.recursive(
+    JSON_VALUES, lambda inner: st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(LABEL, max_size=2),
+    st.dictionaries(st.text().filter(lambda key: key not in ("yes", "no")), JSON_OBJECTS),
+    st.sampled_from([None, 1, "\t"]),
+    st.booleans(),
+)
+def test_what_else_an_exact_entry_holds_stays_byte_for_byte(
+    labels: list[str], rest: dict[str, object], indent: int | str | None, ascii_only: bool
+) -> None:
+    def dump(value: object) -> str:
+        return json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+
+    parts = {key: dump(value) for key, value in rest.items()}
+    members = [f"{json.dumps(key)}:{part}" for key, part in parts.items()]
+    exact = "{" + " , ".join([*members, '"yes": [ "a" ]', '"no" :"b;c"']) + "}"
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch, "labels.json")
+        file.write_text(f'{{"0.jpg": {exact}, "1.jpg": {exact}}}', "utf-8", newline="")
+        book = LabelBook(Path(scratch, "history"), {Path(scratch): Path(scratch)})
+        book.change({Path(scratch, "1.jpg"): labels})
+        one, other = read_entries(file)
+        assert one.source == exact
+        assert isinstance(other.value, tuple)
+        assert dict(other.value).keys() == {*rest, "yes", "no"}
+        assert all(part in other.source for part in parts.values())
+        lost = set() if "a" in labels else {"a"}
+        assert other.verdicts() == (
+            tuple(dict.fromkeys(labels)),
+            tuple(label for label in ("b", "c", *lost) if label not in labels),
+        )
+
+
+def test_a_csv_file_has_no_place_for_yes_and_no(tmp_path: Path) -> None:
+    building(tmp_path, "photo,labels\na.jpg,sofa\n", "a.jpg", file="labels.csv")
+    book = LabelBook(tmp_path / "history", {tmp_path: tmp_path})
+    with pytest.raises(LabelsError, match="use a JSON file"):
+        book.change({tmp_path / "a.jpg": Verdicts(("sofa",), ("bed",))})
+    assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("sofa",))
+    book.change({tmp_path / "a.jpg": ["bed"]})
+    assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("bed",))
 
 
 def test_drafts_of_a_killed_writer_are_neither_read_nor_kept(tmp_path: Path) -> None:

@@ -167,7 +167,8 @@ def test_recall_takes_the_strictest_threshold_and_precision_the_loosest() -> Non
 def test_buildings_are_bet_on_in_an_order_that_says_nothing_of_them() -> None:
     """Names may go with scores: "a" for the best, and so on."""
     scores = np.arange(40.0)[:, None]
-    found = split_buildings(scores, scores >= 0, [f"{n:02}" for n in range(40)], "recall")
+    every = scores >= 0
+    found = split_buildings(scores, every, [f"{n:02}" for n in range(40)], "recall", every)
     order = [float(right[0]) for right, _ in found]
     assert sorted(order) == scores[:, 0].tolist()
     assert abs(np.corrcoef(order, np.arange(40))[0, 1]) < 0.3

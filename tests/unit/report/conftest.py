@@ -1,5 +1,6 @@
 """An evaluation and a leaderboard whose names, labels and photos are hostile."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,13 @@ def evaluation(tmp_path: Path) -> Evaluation:
         trained={"sofa": 3},
         skipped=[Skipped(tmp_path / "x.jpg", "the file is empty", "copy it again")],
     )
+
+
+@pytest.fixture
+def partly_known(evaluation: Evaluation) -> Evaluation:
+    """The same, where nobody looked at a third of the pairs."""
+    known = np.random.default_rng(2).random(evaluation.known.shape) < 2 / 3
+    return replace(evaluation, known=known)
 
 
 @pytest.fixture

@@ -65,6 +65,15 @@ def assert_same_figures(found: dict[str, Any], evaluation: Evaluation) -> None:
     assert found["empty"] == saved["empty"]
 
 
+def test_script_counts_known_pairs_only(partly_known: Evaluation) -> None:
+    data = json.loads(json.dumps(decisions(partly_known)))
+    assert_same_figures(node("measure(askAll(given), given.cut)", data), partly_known)
+    everything = {"gate": -1, "floor": -1, "drop": 9}
+    empty = node("measure(askAll(given), given.cut).empty", data | {"cut": everything})
+    assert empty["answerable"] == partly_known.empty.answerable
+    assert (empty["asked"], empty["right"]) == (partly_known.empty.asked, 0)
+
+
 def test_script_of_the_page_agrees_with_the_page(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "r.html"
     write_html(evaluation, path)

@@ -50,6 +50,23 @@ def test_page_marks_what_is_found_wrong_and_missed(evaluation: Evaluation, tmp_p
     assert page.count("! missed") == total.fn
 
 
+def test_page_says_what_is_unknown(
+    evaluation: Evaluation, partly_known: Evaluation, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.html"
+    write_html(partly_known, path, queries=evaluation.labels)
+    page = without_scripts(path.read_text("utf-8"))
+    total = partly_known.counts.sum()
+    unknown = int((~partly_known.known).sum())
+    assert f"{unknown} of 30 pairs of photo and label are unknown" in page
+    assert page.count("? unknown") == (partly_known.kept & ~partly_known.known).sum() > 0
+    assert page.count("✕ wrong") == total.fp
+    assert page.count("! missed") == total.fn
+    assert sum(map(int, re.findall(r" it, (\d+) unknown", page))) == unknown
+    write_html(evaluation, path, queries=evaluation.labels)
+    assert " unknown" not in without_scripts(path.read_text("utf-8"))
+
+
 def test_page_embeds_each_photo_once(evaluation: Evaluation, tmp_path: Path) -> None:
     path = tmp_path / "r.html"
     write_html(evaluation, path, queries=["sofa", "sofa", "never"])

@@ -76,6 +76,24 @@ def test_excel_lists_every_answer(evaluation: Evaluation, tmp_path: Path) -> Non
     assert verdicts.count("missed") == total.fn
 
 
+def test_excel_judges_no_unknown_pair(
+    evaluation: Evaluation, partly_known: Evaluation, tmp_path: Path
+) -> None:
+    path = tmp_path / "r.xlsx"
+    write_excel(partly_known, path)
+    book = openpyxl.load_workbook(path)
+    header, *rows = book["Answers"].iter_rows(values_only=True)
+    verdicts = [row[header.index("verdict")] for row in rows]
+    assert verdicts.count("wrong") == partly_known.counts.sum().fp
+    assert verdicts.count("unknown") == (partly_known.kept & ~partly_known.known).sum()
+    assert {row[header.index("labeled")] for row in rows if "unknown" in row} == {None}
+    totals = {row[0]: row[1] for row in book["Totals"].iter_rows(values_only=True)}
+    assert totals["unknown pairs, left out"] == (~partly_known.known).sum()
+    write_excel(evaluation, path)
+    totals = {row[0]: row[1] for row in openpyxl.load_workbook(path)["Totals"].values}
+    assert "unknown pairs, left out" not in totals
+
+
 def test_leaderboard_as_a_workbook(rows: list[ComparisonRow], tmp_path: Path) -> None:
     write_leaderboard(rows, tmp_path / "r.xlsx")
     book = openpyxl.load_workbook(tmp_path / "r.xlsx")

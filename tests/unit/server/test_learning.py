@@ -30,6 +30,30 @@ def test_labels_are_written_where_they_belong_and_taken_back(
     assert_problem(client.put("/labels", json={"photos": {"../etc": ["a"]}}), 422)
 
 
+def test_exact_labels_are_written_returned_and_stay_exact(
+    client: TestClient, tmp_path: Path
+) -> None:
+    one, two = (ids(client, "house-3")[name] for name in ("red.png", "gray.png"))
+    exact = {one: {"yes": ["red"], "no": ["blue"]}, two: ["blue"]}
+    changed = client.put("/labels", json={"photos": exact}).json()["photos"]
+    assert [(photo["labels"], photo["no"]) for photo in changed] == [
+        (["red"], ["blue"]),
+        (["blue"], None),
+    ]
+    file = tmp_path / "secret-place" / "house-3" / "labels.json"
+    assert json.loads(file.read_text()) == {"red.png": exact[one], "gray.png": ["blue"]}
+    change = {"photos": [one, two], "add": ["Blue"], "remove": ["red"]}
+    changed = client.patch("/labels", json=change).json()["photos"]
+    assert [photo["labels"] for photo in changed] == [["Blue"], ["blue"]]
+    assert [photo["no"] for photo in changed] == [["red"], None]
+    client.put("/labels", json={"photos": {one: ["red"]}})
+    found = client.get("/labels", params={"id": one}).json()["photos"][0]
+    assert (found["labels"], found["no"]) == (["red"], ["Blue"])
+    both = {one: {"yes": ["red"], "no": ["Red"]}}
+    assert_problem(client.put("/labels", json={"photos": both}), 409, "both yes and no")
+    assert_problem(client.put("/labels", json={"photos": {one: {"maybe": ["red"]}}}), 422)
+
+
 def test_a_tick_on_a_photo_without_labels_starts_from_what_the_sieve_finds(
     client: TestClient,
 ) -> None:

@@ -64,6 +64,24 @@ def test_a_seed_decides_the_result(recipe: Recipe, prepared: Prepared, encoder: 
     assert moved(one, other) > 1e-6
 
 
+def test_a_photo_that_may_have_a_label_is_not_pushed_away_from_it(
+    prepared: Prepared, encoder: Encoder
+) -> None:
+    column = prepared.labels.index("red")
+    silent = np.flatnonzero(prepared.targets[:, column])[1:]  # one red photo is labeled so
+    targets, known = prepared.targets.copy(), prepared.known.copy()
+    assert known.all()
+    targets[silent, column] = False
+    known[silent, column] = False
+    taken_for_no = with_targets(prepared, targets)
+    heads = [
+        trained(data, encoder.head, BALANCED)
+        for data in (taken_for_no, replace(taken_for_no, known=known))
+    ]
+    wrong, right = (prepared.scores(head)[silent, column].mean() for head in heads)
+    assert right > wrong + 0.05
+
+
 @pytest.mark.parametrize("recipe", [BALANCED, get_recipe("notebook")], ids=lambda r: r.name)
 def test_learns_a_word_that_the_encoder_did_not_know(
     recipe: Recipe, prepared: Prepared, test_data: Prepared, encoder: Encoder

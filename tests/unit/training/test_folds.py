@@ -248,7 +248,8 @@ def test_hidden_labels_and_held_out_photos_are_not_trained_on(
 
 def test_one_fold_holds_out_a_third_of_the_buildings(prepared: Prepared, encoder: Encoder) -> None:
     evidence, _ = Evidence.collect(prepared, encoder.head, Run(RECIPE, folds=1))
-    scores, relevant, groups = evidence.held_out()
+    scores, relevant, groups, known = evidence.held_out()
+    assert known.all()
     expected = prepared.dataset.folds(3)[0]
     assert len(scores) == len(expected) == len(groups) < 24 / 2
     assert np.isfinite(scores).all()
@@ -261,7 +262,7 @@ def test_one_fold_holds_out_a_third_of_the_buildings(prepared: Prepared, encoder
 
 def test_one_fold_chooses_too(noisy: Prepared, encoder: Encoder) -> None:
     evidence, history = Evidence.collect(noisy, encoder.head, Run(BOTH, folds=1), words=False)
-    scores, relevant, _ = evidence.held_out()
+    scores, relevant, *_ = evidence.held_out()
     assert best_f1(scores, relevant) == pytest.approx(np.max(history.held_out_f1))
 
 

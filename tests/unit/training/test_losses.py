@@ -12,6 +12,7 @@ from torch.testing import assert_close
 from photosieve.training.losses import (
     anchor_term,
     balanced_sigmoid,
+    balanced_weights,
     diagonal_softmax,
     margin,
     multi_positive_softmax,
@@ -31,8 +32,12 @@ def example(seed: int, n: int = 8, labels: int = 4) -> tuple[torch.Tensor, torch
 def gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Of the balanced sigmoid loss of one batch that is the whole training set."""
     logits = logits.clone().requires_grad_()
-    loss = balanced_sigmoid(logits, targets, targets.sum(0), len(targets))
-    return torch.autograd.grad(loss, logits)[0]
+    return torch.autograd.grad(whole(logits, targets), logits)[0]
+
+
+def whole(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """The balanced sigmoid loss of one batch that is the whole training set, all of it known."""
+    return balanced_sigmoid(logits, targets, balanced_weights(targets, torch.ones_like(targets)))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -48,17 +53,17 @@ def test_balanced_sigmoid_pair_by_pair(seed: int) -> None:
             else:
                 total -= math.log(1 - right) * 8 / (2 * (8 - float(positives[j])))
     expected = torch.tensor(total / (8 * len(taught)), dtype=torch.float64)
-    assert_close(balanced_sigmoid(logits, targets, positives, 8), expected)
+    assert_close(whole(logits, targets), expected)
 
 
 def test_batches_of_one_size_average_to_the_whole() -> None:
     logits, targets = example(0)
-    positives = targets.sum(0)
+    weights = balanced_weights(targets, torch.ones_like(targets))
     parts = [
-        balanced_sigmoid(logits[rows], targets[rows], positives, 8)
+        balanced_sigmoid(logits[rows], targets[rows], weights[rows])
         for rows in ([0, 5], [1, 7], [2, 3], [4, 6])
     ]
-    assert_close(torch.stack(parts).mean(), balanced_sigmoid(logits, targets, positives, 8))
+    assert_close(torch.stack(parts).mean(), whole(logits, targets))
 
 
 def test_positives_and_negatives_pull_equally_however_many_they_are() -> None:
@@ -80,14 +85,37 @@ def test_a_label_on_no_photo_teaches_nothing() -> None:
 
 
 def test_no_label_at_all_is_a_loss_of_zero() -> None:
-    assert balanced_sigmoid(torch.ones(3, 2), torch.zeros(3, 2), torch.zeros(2), 3) == 0
+    assert whole(torch.ones(3, 2), torch.zeros(3, 2)) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_unknown_pair_is_as_if_it_were_not_there(seed: int) -> None:
+    """Label by label: the loss is that of the photos where the label is known."""
+    logits, targets = example(seed)
+    generator = torch.Generator().manual_seed(seed)
+    known = (torch.rand(targets.shape, generator=generator) < 0.7).double()
+    known[0] = 1
+    targets = targets * known
+    loss = balanced_sigmoid(logits, targets, balanced_weights(targets, known))
+    alone = [
+        whole(logits[rows, j, None], targets[rows, j, None])
+        for j in range(4)
+        for rows in [known[:, j].bool()]
+        if targets[:, j].any()
+    ]
+    assert_close(loss, torch.stack(alone).mean())
+    pull = torch.autograd.grad(
+        balanced_sigmoid(logits.requires_grad_(), targets, balanced_weights(targets, known)),
+        logits,
+    )[0]
+    assert (pull[known == 0] == 0).all()
 
 
 def test_a_repeated_label_is_a_mistake_only_for_the_softmax() -> None:
     """Two photos of a sofa: the sigmoid wants both scores up, the softmax is never content."""
     both = torch.ones(2, 1)
     assert (gradient(torch.tensor([[0.3], [0.9]]), both) < 0).all()
-    assert balanced_sigmoid(torch.tensor([[30.0], [30.0]]), both, both.sum(0), 2) < 1e-9
+    assert whole(torch.tensor([[30.0], [30.0]]), both) < 1e-9
     for score in (0.0, 30.0):
         sofas = torch.full((2, 2), score)  # each photo against the text of both pairs
         assert_close(diagonal_softmax(sofas), torch.tensor(math.log(2)))
@@ -220,7 +248,7 @@ def test_extreme_logits(size: float) -> None:
     for loss in (
         diagonal_softmax,
         functools.partial(multi_positive_softmax, targets=targets),
-        functools.partial(balanced_sigmoid, targets=targets, positives=targets.sum(0), photos=4),
+        functools.partial(whole, targets=targets),
     ):
         given = logits.clone().requires_grad_()
         found = loss(given)
@@ -242,7 +270,7 @@ def test_gradients() -> None:
     logits, targets = example(2)
     logits.requires_grad_()
     check = torch.autograd.gradcheck
-    assert check(lambda x: balanced_sigmoid(x, targets, targets.sum(0), 8), (logits,))
+    assert check(lambda x: whole(x, targets), (logits,))
     assert check(lambda x: diagonal_softmax(x[:4]), (logits,))
     assert check(lambda x: multi_positive_softmax(x, targets), (logits,))
     assert check(lambda x: margin(x[0], 0.3), (logits,))

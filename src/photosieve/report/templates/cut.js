@@ -26,7 +26,7 @@ function countKept(ranked, cut) {
  * Every label asked in every building, each with its photos ranked; of equals the first is better.
  *
  * data.buildings: the building of each photo, as a number; data.probabilities and data.relevant:
- * one row a label, one column a photo.
+ * one row a label, one column a photo. Relevance is 1, 0, or null where it is unknown.
  */
 function askAll(data) {
   const members = [];
@@ -39,7 +39,7 @@ function askAll(data) {
         building,
         photos: order,
         probabilities: order.map((photo) => row[photo]),
-        right: order.map((photo) => Boolean(data.relevant[label][photo])),
+        right: order.map((photo) => data.relevant[label][photo]),
       };
     }),
   );
@@ -64,12 +64,14 @@ function measure(questions, cut) {
     const kept = countKept(probabilities, cut);
     const matches = right.filter(Boolean).length;
     const hits = right.slice(0, kept).filter(Boolean).length;
+    const mistakes = right.slice(0, kept).filter((value) => value === 0).length;
     const counts = (labels[label] ??= { tp: 0, fp: 0, fn: 0 });
     for (const sum of [counts, total]) {
       sum.tp += hits;
-      sum.fp += kept - hits;
+      sum.fp += mistakes;
       sum.fn += matches - hits;
     }
+    if (matches === 0 && right.includes(null)) continue; // some photo may match, or none
     empty[matches ? "answerable" : "asked"] += 1;
     if (kept === 0) empty[matches ? "wrong" : "right"] += 1;
   }

@@ -64,12 +64,13 @@
     const kept = countKept(question.probabilities, cut);
     if (kept === list.kept) return;
     list.kept = kept;
-    const lastRight = question.right.lastIndexOf(true);
+    const lastRight = question.right.lastIndexOf(1);
     const end = Math.max(kept + data.hiddenShown, lastRight + 1);
     figures.forEach((figure, rank) => {
       const isKept = rank < kept;
       const right = question.right[rank];
-      const verdict = isKept ? (right ? "found" : "wrong") : right ? "missed" : "";
+      const keptVerdict = right === null ? "unknown" : right ? "found" : "wrong";
+      const verdict = isKept ? keptVerdict : right ? "missed" : "";
       figure.className = `photo ${verdict} ${isKept ? "" : "out"}`;
       figure.hidden = rank >= end;
       const tag = figure.querySelector(".tag");
