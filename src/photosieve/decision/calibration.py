@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from photosieve.decision.metrics import Float64Array
 from photosieve.errors import SieveError
 
-AFFINITY = 0.5
-"""A word with at least this cosine to a label is close to it, and its log odds stay as they are."""
+NEAR_QUANTILE = 0.95
+"""A word nearer to a label than this fraction of the general words is close to it, and its log odds
+stay as they are."""
 
 PRIOR_PHOTOS = 10
 """The average over all words counts as so many background photos of a word."""
@@ -56,6 +57,34 @@ class Background:
     def normalize(self, scores: NDArray[np.floating[Any]]) -> Float64Array:
         """Return scores as deviations from the mean, in the same shape."""
         return np.asarray((scores - self.mean) / self.deviation, np.float64)
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """The units in which a word's cosine to the nearest label is judged: those of general words.
+
+    Parameters
+    ----------
+    near : float
+        Cosine from which a word is close to a label.
+    unit : float
+        Standard deviation of the cosines of general words.
+    """
+
+    near: float
+    unit: float
+
+    @classmethod
+    def of(cls, cosines: NDArray[np.floating[Any]]) -> Nearness:
+        """Take the units from the cosines of general words, (words,), each to its nearest label."""
+        if not len(cosines):
+            return cls(0.0, 1.0)
+        near = float(np.quantile(cosines, NEAR_QUANTILE))
+        return cls(near, max(float(cosines.std()), 1e-3))
+
+    def affinity(self, cosines: Any) -> Float64Array:
+        """Return how far cosines are above `near`, in units; for most words below 0."""
+        return np.asarray((np.asarray(cosines, np.float64) - self.near) / self.unit)
 
 
 def background(scores: NDArray[np.floating[Any]], average: Background | None) -> Background:
@@ -103,7 +132,7 @@ class HiddenWords:
     normal : array
         Scores in deviations from the word's background.
     affinity : array
-        Cosine of the word to the nearest label that was not hidden.
+        Of the word to the nearest label that was not hidden; see `Nearness`.
     relevant : array of bool
     general : array of bool
         Whether it is a general word, taken to be on no photo.
@@ -141,8 +170,8 @@ class Calibration:
     word_slope, word_intercept : float
         Of the curve for other words: of normalized scores.
     remoteness : float
-        Subtracted from the log odds of a word for each unit by which its affinity to the labels is
-        below `AFFINITY`.
+        Subtracted from the log odds of a word for each unit by which its affinity is below 0; see
+        `Nearness`.
     word_threshold : float
         Photos with at least this probability match a word that is not a label.
     """
@@ -153,13 +182,22 @@ class Calibration:
     # Good values on listings and houses alike, for training sets that are too small to learn them.
     word_slope: float = 1.2
     word_intercept: float = -2.0
-    remoteness: float = 10.0
+    remoteness: float = 1.2
     word_threshold: float = 0.3
 
     def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
         """Return the probabilities of labels, (photos, labels), from scores of that shape."""
         shifts = np.array([self.shifts.get(label, 0.0) for label in labels])
         return _sigmoid(self.slope * np.asarray(scores, np.float64) + self.intercept + shifts)
+
+    def label_score(self, odds: float, label: str) -> float:
+        """Return the score of a label that has these log odds."""
+        return (odds - self.intercept - self.shifts.get(label, 0.0)) / self.slope
+
+    def word_score(self, odds: float, affinity: Any) -> float:
+        """Return the normalized score of another word that has these log odds."""
+        penalty = float(self.remoteness * _distance(affinity))
+        return (odds + penalty - self.word_intercept) / self.word_slope
 
     def words(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
         """Return the probabilities of other words, from normalized scores and affinities."""
@@ -247,7 +285,7 @@ def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -
 
 
 def _distance(affinity: Any) -> Any:
-    return np.maximum(AFFINITY - np.asarray(affinity, np.float64), 0.0)
+    return np.maximum(-np.asarray(affinity, np.float64), 0.0)
 
 
 def _logistic(

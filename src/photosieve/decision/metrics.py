@@ -154,6 +154,20 @@ def average_precision(
     return np.asarray(area)
 
 
+def mean_average_precision(
+    scores: Float64Array, relevant: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> float:
+    """Mean over labels of `average_precision`; labels that no photo has do not count.
+
+    Parameters
+    ----------
+    scores : array (photos, labels)
+    relevant, known : array of bool (photos, labels)
+    """
+    columns = zip(scores.T, relevant.T, known.T, strict=True)
+    return float(mean([float(average_precision(*column)) for column in columns]))
+
+
 def precision_recall_curve(
     scores: ArrayLike, relevant: ArrayLike, weights: ArrayLike | None = None
 ) -> tuple[Float64Array, Float64Array, Float64Array]:

@@ -143,7 +143,7 @@ def tune(
     """
     known = np.ones_like(relevant) if known is None else known
     silent = not known.all() and (known & ~relevant).sum() < LEAST_NOES
-    if usual is not None and (silent or _repeated(relevant, groups) < LEAST_REPEATED):
+    if usual is not None and (silent or repeated(relevant, groups) < LEAST_REPEATED):
         if hidden is not None:
             usual = _fit_words(usual, hidden, objective)
         return _as_usual(usual, scores, relevant, groups, labels, objective, known)
@@ -210,7 +210,7 @@ def with_cut(
     )
 
 
-def _repeated(relevant: NDArray[np.bool_], groups: Sequence[str]) -> int:
+def repeated(relevant: NDArray[np.bool_], groups: Sequence[str]) -> int:
     """Count labeled photos whose label is also in another building (or photo, of just one)."""
     units = np.array(groups) if len(set(groups)) > 1 else np.arange(len(groups))
     elsewhere = [
@@ -250,15 +250,12 @@ def _figures(
     known: NDArray[np.bool_],
 ) -> dict[str, float]:
     """Return the figures of counts, (labels,), and of the ranking."""
-    columns = zip(scores.T, relevant.T, known.T, strict=True)
     return {
         "precision": float(metrics.mean(total.precision)),
         "recall": float(metrics.mean(total.recall)),
         "f1": float(metrics.mean(total.f1)),
         "accuracy": float(total.sum().accuracy),
-        "mean_average_precision": float(
-            metrics.mean([float(metrics.average_precision(*column)) for column in columns])
-        ),
+        "mean_average_precision": metrics.mean_average_precision(scores, relevant, known),
     }
 
 

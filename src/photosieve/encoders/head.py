@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -52,6 +52,10 @@ class LinearHead:
     def project_texts(self, features: Float32Array) -> Float32Array:
         """Embed texts, (m, q), as unit vectors, (m, d)."""
         return unit((features - self.text_mean) @ self.text)
+
+    def centered(self, words: Float32Array) -> Self:
+        """Return the same head with the mean of some texts, (words, q), as center of all texts."""
+        return replace(self, text_mean=np.asarray(words.mean(0, np.float64), np.float32))
 
     def arrays(self) -> dict[str, Float32Array]:
         """Return the four arrays by name."""

@@ -127,7 +127,14 @@ class HubEncoder:
         model = self.model.save(folder, trained)
         plain = _head(model, len(self.plain.photo), len(self.plain.text))
         saved = HubEncoder(self.name, model, load_trunk(model), plain, plain)
-        return saved.with_head(head) if isinstance(head, LinearHead) else saved
+        if isinstance(head, LinearHead):
+            return saved.with_head(head)
+        center = getattr(head, "text_center", None)
+        if center is None:
+            return saved
+        # The smallest mean of features that gives this center.
+        mean = plain.text @ np.linalg.lstsq(plain.text.T @ plain.text, center, rcond=None)[0]
+        return saved.with_head(replace(plain, text_mean=np.asarray(mean, np.float32)))
 
 
 def load_hub(name: str, folder: Path | None = None) -> HubEncoder:

@@ -43,6 +43,13 @@ class Head(Protocol):
     def project_texts(self, features: Float32Array) -> Float32Array:
         """Embed texts, (m, q), as unit vectors, (m, d)."""
 
+    def centered(self, words: Float32Array) -> Self:
+        """Return the same head with the mean of some texts, (words, q), as center of all texts.
+
+        The text vectors of some models are all alike: what they share says nothing, and hides the
+        rest.
+        """
+
     def arrays(self) -> dict[str, Float32Array]:
         """Return all numbers that training may change, by name."""
 

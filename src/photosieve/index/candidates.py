@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.decision.cut import Cut
-from photosieve.encoders.protocol import Float32Array
 from photosieve.index.neighbors import Neighbors
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.scorer import Reading, Scorer, matches
 
 BLOCK_BYTES = 2**25
@@ -25,11 +25,11 @@ SLACK = 1e-5
 """Scores computed in another order of summation differ by less."""
 
 Rows = NDArray[np.intp]
-Values = Callable[[Float32Array], NDArray[Any]]
+Values = Callable[[Rows | slice], NDArray[Any]]
 
 
 def candidates(
-    vectors: Float32Array,
+    photos: Embedded,
     scorer: Scorer,
     readings: tuple[Reading, ...],
     cut: Cut,
@@ -42,7 +42,7 @@ def candidates(
 
     Parameters
     ----------
-    vectors : array (n, d)
+    photos : Embedded
     scorer : Scorer
     readings : tuple of Reading
     cut : Cut
@@ -64,27 +64,27 @@ def candidates(
         # Probability grows with the score, so comparing scores is enough, and faster.
         reading = readings[0]
         bound = scorer.least_score(reading, lowest) - SLACK
-        if neighbors is not None:
+        if neighbors is not None and reading.label is None:
             near = neighbors.above(reading.vector, bound, extra)
             if near is not None:
                 return np.sort(near)
-        return _best(vectors, lambda block: block @ reading.vector, bound, rows, extra)
+        return _best(
+            photos, lambda block: scorer.scores(reading, photos, block), bound, rows, extra
+        )
     terms = tuple(reading.term for reading in readings)
 
-    def probabilities(block: Float32Array) -> NDArray[np.float64]:
-        return matches(terms, scorer.probabilities(readings, block))
+    def probabilities(block: Rows | slice) -> NDArray[np.float64]:
+        return matches(terms, scorer.probabilities(readings, photos, block))
 
-    return _best(vectors, probabilities, lowest - SLACK, rows, extra)
+    return _best(photos, probabilities, lowest - SLACK, rows, extra)
 
 
-def _best(
-    vectors: Float32Array, values: Values, bound: float, rows: Rows | slice, extra: int
-) -> Rows:
+def _best(photos: Embedded, values: Values, bound: float, rows: Rows | slice, extra: int) -> Rows:
     """Return the rows whose value reaches the bound, and the best of the others."""
     kept: list[Rows] = []
     best = np.zeros(0), np.zeros(0, np.intp)  # of those below the bound
     extra = max(extra, 1)  # at least one, for the score of the closest photo that is left out
-    for place, block in _blocks(vectors, rows):
+    for place, block in _blocks(photos, rows):
         scores = values(block)
         passing = scores >= bound
         kept.append(place[passing])
@@ -96,14 +96,15 @@ def _best(
     return np.sort(np.concatenate([*kept, best[1]]))
 
 
-def _blocks(vectors: Float32Array, rows: Rows | slice) -> Iterator[tuple[Rows, Float32Array]]:
-    step = max(1, BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
+def _blocks(photos: Embedded, rows: Rows | slice) -> Iterator[tuple[Rows, Rows | slice]]:
+    """Give the rows in blocks: as numbers, and in the form that reads them fastest."""
+    step = max(1, BLOCK_BYTES // (4 * max(1, photos.vectors.shape[1])))
     if isinstance(rows, slice):
-        start, stop, _ = rows.indices(len(vectors))
+        start, stop, _ = rows.indices(len(photos))
         for first in range(start, stop, step):
             last = min(first + step, stop)
-            yield np.arange(first, last), vectors[first:last]
+            yield np.arange(first, last), slice(first, last)
     else:
         for first in range(0, len(rows), step):
             part = rows[first : first + step]
-            yield part, vectors[part]
+            yield part, part

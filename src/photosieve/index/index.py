@@ -18,8 +18,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import photo_features
@@ -106,19 +104,14 @@ class Index:
     def _open_snapshot(
         self, progress: Progress = silent, *, beside_table: bool = False
     ) -> Snapshot:
-        encoder = self.sieve.encoder
-        snapshot = find_snapshot(self.store, encoder.fingerprint, beside_table=beside_table)
+        snapshot = find_snapshot(self.store, self.sieve.fingerprint, beside_table=beside_table)
         if snapshot is None:
             from photosieve.index.projection import make_snapshot
 
-            self._check_model(encoder)
+            self._check_model(self.sieve.encoder)
             with index_errors(self.address):
                 snapshot = make_snapshot(
-                    self.store,
-                    encoder.fingerprint,
-                    encoder.head,
-                    beside_table=beside_table,
-                    progress=progress,
+                    self.store, self.sieve, beside_table=beside_table, progress=progress
                 )
         return snapshot
 
@@ -183,7 +176,7 @@ class Index:
         rows = rows_in_scope(snapshot, self.store, within, where)
         everything = isinstance(rows, slice)
         chosen = candidates(
-            snapshot.vectors,
+            snapshot.photos,
             scorer,
             readings,
             cut or scorer.cut(readings, self.sieve.cut),
@@ -201,7 +194,7 @@ class Index:
                 place(group.root, snapshot.path(row))
                 for group, row in zip(groups, chosen.tolist(), strict=True)
             ],
-            np.asarray(snapshot.vectors[chosen]),
+            snapshot.photos.rows(chosen),
             groups=[f"{group.start}" for group in groups],
             top=top,
             looked_at=len(snapshot) if isinstance(rows, slice) else len(rows),

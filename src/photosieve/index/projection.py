@@ -1,19 +1,20 @@
-"""Write a snapshot: the table's features, projected by a sieve's head, as plain arrays.
+"""Write a snapshot: the table's photos as a sieve sees them, as plain arrays.
 
-Vectors of photos that an older snapshot of the same sieve has are copied from there.
+Vectors and scores of photos that an older snapshot of the same sieve has are copied from there.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders.protocol import Head
 from photosieve.index import neighbors
 from photosieve.index.snapshot import (
     NOTES_FILE,
@@ -25,6 +26,7 @@ from photosieve.index.snapshot import (
 )
 from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
+from photosieve.sieve.sieve import Sieve
 from photosieve.storage import draft_folder
 
 _BLOCK_BYTES = 2**24
@@ -36,23 +38,20 @@ class _OutdatedError(Exception):
 
 
 def make_snapshot(
-    store: Store, fingerprint: str, head: Head, *, beside_table: bool, progress: Progress = silent
+    store: Store, sieve: Sieve, *, beside_table: bool, progress: Progress = silent
 ) -> Snapshot:
     """Make the snapshot of a table's newest version for a sieve.
 
     Parameters
     ----------
     store : Store
-    fingerprint : str
-        Of the sieve's encoder.
-    head : Head
-        The encoder's.
+    sieve : Sieve
     beside_table : bool
         Write it beside the table, if that is a folder, and remove the ones before; the caller has
         to hold the index against other writers. Otherwise it goes to the user's cache folder.
     progress : Progress
     """
-    places = snapshot_places(store)
+    places, fingerprint = snapshot_places(store), sieve.fingerprint
     folders = (path for place in places for path in place.glob(snapshot_name("", fingerprint)))
     old = next(filter(None, map(try_open, folders)), None)
     place = places[0] if beside_table else places[-1]
@@ -62,7 +61,7 @@ def make_snapshot(
         folder = place / snapshot_name(stamp, fingerprint)
         try:
             with draft_folder(folder) as draft:
-                _write(draft, store, head, old, stamp, progress)
+                _write(draft, store, sieve, old, stamp, progress)
                 if store.stamp() != stamp:
                     raise _OutdatedError  # so that the draft does not replace anything
         except _OutdatedError:
@@ -76,7 +75,7 @@ def make_snapshot(
 def _write(
     folder: Path,
     store: Store,
-    head: Head,
+    sieve: Sieve,
     old: Snapshot | None,
     stamp: str,
     progress: Progress,
@@ -95,43 +94,66 @@ def _write(
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     known = np.full(len(rows), -1, np.intp) if old is None else old.with_hash(hashes)
-    _write_vectors(folder / "vectors.npy", store, head, arrays["ids"], old, known, progress)
+    _write_photos(folder, store, sieve, arrays["ids"], old, known, progress)
     if old is not None:
         neighbors.carry(old.folder, folder, known)
     notes = {
         "stamp": stamp,
         "notes": {**store.read_manifest(), "skipped": store.read_skipped()},
-        "arrays": {**{name: len(array) for name, array in arrays.items()}, "vectors": len(rows)},
+        "arrays": {
+            **{name: len(array) for name, array in arrays.items()},
+            "vectors": len(rows),
+            "label_scores": len(rows) * len(sieve.labels),
+        },
         "groups": [vars(group) for group in _groups(rows)],
     }
     (folder / NOTES_FILE).write_text(json.dumps(notes), "utf-8")
 
 
-def _write_vectors(
-    path: Path,
+def _write_photos(
+    folder: Path,
     store: Store,
-    head: Head,
+    sieve: Sieve,
     ids: NDArray[np.uint64],
     old: Snapshot | None,
     known: NDArray[np.intp],
     progress: Progress,
 ) -> None:
-    """Write the vectors: copied for known photos, projected for others."""
-    width = head.project_photos(np.zeros((1, store.width), np.float32)).shape[1]
+    """Write vectors and label scores: copied for known photos, computed for others."""
+    embed = sieve.scorer.embed_photos
+    none = embed(np.zeros((0, store.width), np.float32))
+    width, labels = none.vectors.shape[1], none.labels.shape[1]
     step = max(1, _BLOCK_BYTES // (4 * store.width))
-    layout = {"descr": "<f4", "fortran_order": False, "shape": (len(ids), width)}
-    with path.open("wb") as file:  # block by block: a mapped file would count as memory
-        np.lib.format.write_array_header_2_0(file, layout)
+    with (
+        _table(folder / "vectors.npy", (len(ids), width)) as vectors_file,
+        _table(folder / "label_scores.npy", (labels, len(ids))) as scores_file,
+    ):
+        first = scores_file.tell()
         for start in range(0, len(ids), step):
             part = known[start : start + step]
             vectors = np.zeros((len(part), width), np.float32)
+            scores = np.zeros((len(part), labels), np.float32)
             if old is not None:
-                vectors[part >= 0] = old.vectors[part[part >= 0]]
+                copied = old.photos.rows(part[part >= 0])
+                vectors[part >= 0], scores[part >= 0] = copied.vectors, copied.labels
             missing = np.flatnonzero(part < 0)
             for places, rows in store.take(ids[start : start + step][missing]):
-                vectors[missing[places]] = head.project_photos(store.matrix(rows))
-            file.write(np.ascontiguousarray(vectors, "<f4").data)
+                fresh = embed(store.matrix(rows))
+                vectors[missing[places]], scores[missing[places]] = fresh.vectors, fresh.labels
+            vectors_file.write(np.ascontiguousarray(vectors, "<f4").data)
+            for label, column in enumerate(scores.T):
+                scores_file.seek(first + 4 * (label * len(ids) + start))
+                scores_file.write(np.ascontiguousarray(column, "<f4").data)
             progress("preparing the search", start + len(part), len(ids))
+
+
+@contextmanager
+def _table(path: Path, shape: tuple[int, int]) -> Iterator[BinaryIO]:
+    """Open a file for an array that is written in parts: a mapped file would count as memory."""
+    with path.open("wb") as file:
+        layout = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(file, layout)
+        yield file
 
 
 def _text(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from photosieve.encoders.protocol import Float32Array
 from photosieve.index.neighbors import Neighbors
 from photosieve.index.store import Store, is_remote
+from photosieve.sieve.embedded import Embedded
 from photosieve.storage import cache_folder
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 """Raised when the files change, so that old snapshots are made again."""
 
 NOTES_FILE = "snapshot.json"
@@ -66,6 +67,8 @@ class Snapshot:
         In the order of their rows.
     vectors : array (n, d)
         Unit vectors.
+    label_scores : array (labels, n)
+        Scores of the sieve's labels; those of one label are next to one another.
     names : array of bytes
         All paths, one after the other.
     ends : array of int (n,)
@@ -83,6 +86,7 @@ class Snapshot:
     notes: Mapping[str, Any]
     groups: tuple[PhotoGroup, ...]
     vectors: Float32Array
+    label_scores: Float32Array
     names: NDArray[np.uint8]
     ends: NDArray[np.int64]
     sizes: NDArray[np.int64]
@@ -109,6 +113,11 @@ class Snapshot:
         }
         groups = tuple(PhotoGroup(**group) for group in notes["groups"])
         return cls(folder, notes["stamp"], notes["notes"], groups, **arrays)
+
+    @property
+    def photos(self) -> Embedded:
+        """All photos as the sieve sees them."""
+        return Embedded(self.vectors, self.label_scores.T)
 
     @functools.cached_property
     def neighbors(self) -> Neighbors | None:
@@ -160,7 +169,7 @@ def find_snapshot(
     ----------
     store : Store
     fingerprint : str, optional
-        Of the sieve's encoder; by default any.
+        Of the sieve; by default any.
     beside_table : bool
         Look only beside the table, if that is a folder, and not in the user's cache folder.
 

@@ -78,7 +78,7 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
     view = service.library.view()
     photos = [find_photo(view, one) for one in dict.fromkeys(change.photos)]
     rows = np.array([photo.row for photo in photos], np.intp)
-    guesses = service.suggested(view, np.asarray(view.snapshot.vectors[rows]))
+    guesses = service.suggested(view, view.snapshot.photos.rows(rows))
     removed = {label_key(label.strip()) for label in change.remove}
     labels: dict[Path, list[str]] = {}
     for photo, guess in zip(photos, guesses, strict=True):
@@ -115,11 +115,11 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
     view = service.library.view()
     with service.searching():
         rows = service.unlabeled(view)
-        vectors = np.asarray(view.snapshot.vectors[rows])
+        photos = view.snapshot.photos.rows(rows)
         listed = view.rows_of(path for path in view.book.listed() if view.has(path))
         labeled = np.asarray(view.snapshot.vectors[np.array(listed, np.intp)])
-        chosen = propose(vectors, labeled, limit, service.doubt(view, vectors))
-        guesses = service.suggested(view, vectors[chosen])
+        chosen = propose(photos.vectors, labeled, limit, service.doubt(view, photos))
+        guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)))
     return [
         Proposal(**photo_fields(view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)

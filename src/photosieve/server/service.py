@@ -20,6 +20,7 @@ from photosieve.errors import PhotoError
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
 from photosieve.server.problems import ApiError
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.sieve import Sieve
 
 MAX_CANDIDATES = 20_000
@@ -102,23 +103,21 @@ class Service:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
         return rows
 
-    def suggested(self, view: View, vectors: Float32Array) -> list[list[str]]:
-        """Labels that the sieve finds on photos, (n, d)."""
+    def suggested(self, view: View, photos: Embedded) -> list[list[str]]:
+        """Labels that the sieve finds on photos."""
         sieve = view.sieve
-        if not sieve.labels:
-            return [[] for _ in vectors]
-        kept = _probabilities(sieve, vectors) >= max(sieve.cut.floor, sieve.cut.gate)
+        kept = _probabilities(sieve, photos) >= max(sieve.cut.floor, sieve.cut.gate)
         return [
             [label for label, yes in zip(sieve.labels, row, strict=True) if yes] for row in kept
         ]
 
-    def doubt(self, view: View, vectors: Float32Array) -> NDArray[np.float64] | None:
-        """Closeness of each photo, (n, d), to the cut of its closest label; None without labels."""
+    def doubt(self, view: View, photos: Embedded) -> NDArray[np.float64] | None:
+        """Closeness of each photo to the cut of its closest label, (n,); None without labels."""
         sieve = view.sieve
         if not sieve.labels:
             return None
         cut = min(max(sieve.cut.floor, sieve.cut.gate, 1e-6), 1 - 1e-6)
-        probabilities = np.clip(_probabilities(sieve, vectors), 1e-9, 1 - 1e-9)
+        probabilities = np.clip(_probabilities(sieve, photos), 1e-9, 1 - 1e-9)
         margins = np.log(probabilities / (1 - probabilities)) - np.log(cut / (1 - cut))
         return np.asarray(-np.abs(margins).min(1))
 
@@ -127,7 +126,7 @@ class Service:
         labels = tuple(view.sieve.labels)
         with self._evaluating:
             listed = view.book.listed(test=True)
-            key = (view.sieve.encoder.fingerprint, view.snapshot.stamp, tuple(listed.items()))
+            key = (view.sieve.fingerprint, view.snapshot.stamp, tuple(listed.items()))
             if self._evaluated is None or self._evaluated[0] != key:
                 groups = {
                     p: view.photo(view.rows_of([p])[0]).group.name for p in listed if view.has(p)
@@ -171,8 +170,6 @@ def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
     }
 
 
-def _probabilities(sieve: Sieve, vectors: Float32Array) -> NDArray[np.float64]:
+def _probabilities(sieve: Sieve, photos: Embedded) -> NDArray[np.float64]:
     """Probability of each label on each photo, (n, labels)."""
-    labels = tuple(sieve.labels)
-    scores = vectors @ sieve.scorer.embed(labels).T
-    return sieve.tuning.calibration.labels(scores, labels)
+    return sieve.tuning.calibration.labels(photos.labels, tuple(sieve.labels))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from photosieve.decision.cut import Cut
-from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import Skipped, shown
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.scorer import Reading, Scorer, matches
 
 
@@ -23,7 +23,8 @@ class Hit:
     ----------
     path : Path
     score : float
-        Cosine similarity of photo and query, higher is better.
+        Of a label its score, of another word the cosine similarity of photo and word; of several
+        terms the log odds that the photo matches. Higher is better.
     probability : float
         That the photo matches the query; the cut is a rule for probabilities.
     terms : tuple of float
@@ -120,7 +121,7 @@ def answer(
     query: str,
     readings: tuple[Reading, ...],
     paths: Sequence[Path],
-    photos: Float32Array,
+    photos: Embedded,
     *,
     groups: Sequence[str] | None = None,
     looked_at: int | None = None,
@@ -139,7 +140,7 @@ def answer(
     readings : tuple of Reading
         The result of `Scorer.read`.
     paths : sequence of Path (n,)
-    photos : array (n, d)
+    photos : Embedded
     groups : sequence of str (n,), optional
         The cut applies to each group by itself; by default a group is a folder.
     looked_at : int, optional
@@ -150,9 +151,13 @@ def answer(
     rule : Cut, optional
         Replaces the learned cuts, for labels and other words alike.
     """
-    scores = scorer.scores(readings, photos)  # (n,)
     by_term = scorer.probabilities(readings, photos)  # (n, terms)
     probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
+    if len(readings) == 1:
+        scores = scorer.scores(readings[0], photos)  # (n,)
+    else:
+        certain = np.clip(probabilities, 1e-12, 1 - 1e-12)
+        scores = np.log(certain / (1 - certain))
     rule = rule or scorer.cut(readings, cut)
     if groups is None:
         groups = [str(path.parent) for path in paths]

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
-from photosieve.decision.calibration import Calibration, HiddenWords
+from photosieve.decision.calibration import Calibration, HiddenWords, average_background
 from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
 from photosieve.encoders.protocol import Head
 from photosieve.training.features import Prepared
+from photosieve.training.probe import ProbeSettings
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History, Run
 
@@ -79,24 +80,30 @@ class Evidence:
         history : History
             How long to train, and how far to go.
         """
-        from photosieve.training.folds import hidden_words, out_of_fold
+        from photosieve.training.folds import out_of_fold, probe_of
+        from photosieve.training.hidden import hidden_words
 
-        # A single photo cannot be held out: its own score is all there is.
-        scores, hidden = data.scores(start).astype(np.float64), None
-        history = History(run.recipe.epochs)
+        hidden, history = None, History(run.recipe.epochs)
+        if run.recipe.probe:
+            history = replace(history, probe=ProbeSettings())
         once = run.folds == 1
         folds = data.dataset.folds(3 if once else run.folds, seed=run.seed)[: 1 if once else None]
         if folds:
             scores, history = out_of_fold(data, start, run, folds)
             if words:
-                hidden = hidden_words(data, start, run, folds, history)
+                hidden, share = hidden_words(data, start, run, folds, history)
+                history = replace(history, word_share=share)
+        else:  # a single photo cannot be held out: its own score is all there is
+            probe = probe_of(data, start, history, run.recipe)
+            own = probe.scores(data.photos) if probe else data.scores(start)
+            scores = own.astype(np.float64)
         evidence = cls(
             scores=scores,
             relevant=data.targets,
             known=data.known,
             groups=data.dataset.groups,
             names=_names(data.dataset),
-            usual=_usual(run.recipe),
+            usual=_usual(data, start, run.recipe),
             hidden=hidden,
         )
         return evidence, history
@@ -170,8 +177,11 @@ class Evidence:
         recipe: Recipe,
         groups: Sequence[str],
         names: Sequence[str],
+        usual: Sequence[float] | None = None,
     ) -> Evidence:
-        """Read the output of `tables`, with groups and names from the description."""
+        """Read the output of `tables`, with the rest from the description."""
+        if usual is None and recipe.usual_slope:  # in 0.1, the curve was the same for all encoders
+            usual = recipe.usual_slope, recipe.usual_intercept
         held_out, hidden = tables["out_of_fold"], tables["hidden_words"]
         relevant = held_out["relevant"]
         return cls(
@@ -180,15 +190,21 @@ class Evidence:
             held_out.get("known", np.ones_like(relevant)),  # in 0.1, all pairs were known
             tuple(groups),
             tuple(names),
-            _usual(recipe),
+            Calibration(float(usual[0]), float(usual[1])) if usual else None,
             HiddenWords(**hidden) if hidden else None,
         )
 
 
-def _usual(recipe: Recipe) -> Calibration | None:
+def _usual(data: Prepared, start: Head, recipe: Recipe) -> Calibration | None:
+    """Return the recipe's usual curve, for scores of this encoder."""
     if not recipe.usual_slope:
         return None
-    return Calibration(recipe.usual_slope, recipe.usual_intercept)
+    usual = Calibration(recipe.usual_slope, recipe.usual_intercept)
+    if recipe.probe:
+        return usual
+    scores = average_background(start.project_photos(data.photos), start.project_texts(data.words))
+    slope = usual.slope / scores.deviation
+    return replace(usual, slope=slope, intercept=usual.intercept - slope * scores.mean)
 
 
 def _names(dataset: Dataset) -> tuple[str, ...]:

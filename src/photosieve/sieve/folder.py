@@ -1,11 +1,12 @@
 """The folder that a sieve is saved as: written whole or not at all, and verified when read.
 
-``sieve.json`` describes the sieve, ``head.safetensors`` holds the trained head,
-``background.safetensors`` the embedded photos that scores of words are normalized against, and
-``out_of_fold.safetensors`` and ``hidden_words.safetensors`` the scores that calibration and cut
-were learned from. Beside them are the model, if the product does not bring it along, and a
-``README.md`` for people. The description names the hash of each file but that one, so that a cut is
-never used with other weights than its own.
+``sieve.json`` describes the sieve, ``head.safetensors`` holds the head for words,
+``probe.safetensors`` the classifier of labels, ``background.safetensors`` the embedded photos that
+scores of words are normalized against, and ``out_of_fold.safetensors`` and
+``hidden_words.safetensors`` the scores that calibration and cut were learned from. Beside them are
+the model, if the product does not bring it along, and a ``README.md`` for people. The description
+names the hash of each file but that one, so that a cut is never used with other weights than its
+own.
 """
 
 from __future__ import annotations
@@ -30,10 +31,13 @@ from photosieve.storage import draft_folder
 
 MANIFEST = "sieve.json"
 CARD = "README.md"
-VERSION = 3
+VERSION = 4
 """Of the saved form; a newer one is refused."""
 
-ARRAY_TABLES = ("head", "background", "out_of_fold", "hidden_words")
+OLDEST = 3
+"""Of the forms that can be read. Form 3, of version 0.1, has no probe."""
+
+ARRAY_TABLES = ("head", "probe", "background", "out_of_fold", "hidden_words")
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -142,11 +146,12 @@ def read(folder: Path) -> Contents:
         If it is missing, damaged, altered or written by a newer version.
     """
     manifest = _read_manifest(folder)
-    files = {f"{name}.safetensors": name for name in ARRAY_TABLES}
+    known = [name for name in ARRAY_TABLES if manifest["format"] > 3 or name != "probe"]
+    files = {f"{name}.safetensors": name for name in known}
     listed = manifest.get("files")
     if not isinstance(listed, dict) or not listed.keys() >= files.keys():
         raise SieveError(f"{folder / MANIFEST}: the list of files is damaged; train again")
-    tables = {}
+    tables: dict[str, Arrays] = {"probe": {}}
     for name, digest in listed.items():
         path = folder / Path(name).name
         if not path.exists():
@@ -199,7 +204,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: this sieve was saved by a newer photosieve; "
             "update with: pip install --upgrade photosieve"
         )
-    if manifest["format"] < VERSION:
+    if manifest["format"] < OLDEST:
         raise SieveError(
             f"{folder}: this sieve was saved by an older photosieve, in another form; train again"
         )

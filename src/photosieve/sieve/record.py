@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from photosieve.decision.calibration import Background
+from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.errors import Skipped
 from photosieve.sieve.evidence import Evidence
+from photosieve.training.probe import Probe
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History
+
+LABELS_ARE_NEAR = Nearness(0.5, 1.0)
+"""The units of version 0.1, whose only encoder was the starter."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,10 @@ class Record:
         normalized against.
     average : Background
         Of general words over them.
+    nearness : Nearness
+        The units in which a word's cosine to the nearest label is judged.
+    probe : Probe or None
+        The classifier of labels; without one, the vectors of labels decide.
     seconds : float
         Duration of the training.
     history : History
@@ -55,5 +65,14 @@ class Record:
     average: Background
     seconds: float
     history: History
+    nearness: Nearness = LABELS_ARE_NEAR
+    probe: Probe | None = field(default=None, repr=False)
     guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides how photos are embedded, and the scores of labels."""
+        probe = self.probe.fingerprint() if self.probe else ""
+        parts = (self.encoder.fingerprint, probe, *self.labels)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()

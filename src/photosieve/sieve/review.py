@@ -123,10 +123,11 @@ def _seen(sieve: Sieve, data: Prepared) -> NDArray[np.intp]:
 
 
 def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
-    """Cosines of photos and labels, (n, labels)."""
-    photos = sieve.encoder.head.project_photos(data.photos)
-    texts = np.array([sieve.scorer.read_word(label).vector for label in data.labels])
-    return np.asarray(photos @ texts.T, np.float64)
+    """Scores of photos and labels, (n, labels), some of which may be other words to the sieve."""
+    photos = sieve.scorer.embed_photos(data.photos)
+    readings = [sieve.scorer.read_word(label) for label in data.labels]
+    columns = [sieve.scorer.scores(reading, photos) for reading in readings]
+    return np.asarray(np.stack(columns, axis=1), np.float64)
 
 
 def _evaluate(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:

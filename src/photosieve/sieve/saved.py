@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from photosieve.decision.calibration import Background
+from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
 from photosieve.encoders import VECTORS, export_encoder, license_of, load_encoder
@@ -25,7 +26,8 @@ from photosieve.sieve import folder as sieve_folder
 from photosieve.sieve.card import card
 from photosieve.sieve.evidence import Evidence
 from photosieve.sieve.folder import MANIFEST, Contents, verify
-from photosieve.sieve.record import Record
+from photosieve.sieve.record import LABELS_ARE_NEAR, Record
+from photosieve.training.probe import Probe
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History
 
@@ -56,6 +58,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             f"{folder}: the sieve was trained from the model in this folder, and would replace it; "
             "choose another place"
         )
+    usual = record.evidence.usual
     versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
     with sieve_folder.draft(folder) as draft:
         encoder = export_encoder(record.encoder, draft)
@@ -70,15 +73,21 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             "seed": record.seed,
             "seconds": round(record.seconds, 3),
             "tuning": record.tuning.to_dict(),
-            "evidence": {"groups": record.evidence.groups, "names": record.evidence.names},
+            "evidence": {
+                "groups": record.evidence.groups,
+                "names": record.evidence.names,
+                "usual": (usual.slope, usual.intercept) if usual else None,
+            },
             "training": asdict(record.history),
             "guarantee": record.guarantee.to_dict() if record.guarantee else None,
             "average_background": asdict(record.average),
+            "nearness": asdict(record.nearness),
             "versions": versions,
         }
         tables: dict[str, sieve_folder.Arrays] = {
             "head": encoder.head.arrays(),
             "background": {"photos": record.background},
+            "probe": record.probe.arrays() if record.probe else {},
             **record.evidence.tables(),
         }
         sieve_folder.write(draft, Contents(manifest, tables, card(record, versions)))
@@ -128,6 +137,8 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             evidence=Evidence.from_tables(contents.tables, recipe, **manifest["evidence"]),
             background=contents.tables["background"]["photos"],
             average=Background(**background),
+            nearness=_nearness(manifest),
+            probe=Probe.from_arrays(probe) if (probe := contents.tables["probe"]) else None,
             seconds=float(manifest["seconds"]),
             history=History.from_dict(manifest["training"]),
             guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
@@ -145,6 +156,11 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             "(another version of the encoder's packages?); train again"
         )
     return record
+
+
+def _nearness(manifest: Mapping[str, Any]) -> Nearness:
+    saved = manifest.get("nearness")
+    return Nearness(float(saved["near"]), float(saved["unit"])) if saved else LABELS_ARE_NEAR
 
 
 def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> Encoder:

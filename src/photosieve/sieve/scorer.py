@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -11,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.label_files import label_key
-from photosieve.decision.calibration import Background, Calibration, background
+from photosieve.decision.calibration import Background, Calibration, Nearness, background
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import embed_texts
 from photosieve.encoders.head import unit
 from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.query import Term, parse
+from photosieve.training.probe import Probe
+
+Rows = NDArray[np.intp] | slice
+EVERY = slice(None)
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,10 @@ class Scorer:
         Embedded background photos.
     average : Background
         Of general words over them.
+    nearness : Nearness
+        The units in which a word's cosine to the nearest label is judged.
+    probe : Probe or None
+        The classifier of labels; without one, the vectors of labels decide.
     """
 
     encoder: Encoder
@@ -90,6 +100,15 @@ class Scorer:
     calibration: Calibration
     background: Float32Array
     average: Background
+    nearness: Nearness
+    probe: Probe | None
+
+    def embed_photos(self, features: Float32Array) -> Embedded:
+        """Embed photos by their features, (n, p)."""
+        vectors = self.encoder.head.project_photos(features)
+        if self.probe is None:
+            return Embedded(vectors, vectors @ self._label_vectors.T)
+        return Embedded(vectors, self.probe.scores(vectors if self.probe.on_vectors else features))
 
     @functools.cached_property
     def _label_vectors(self) -> Float32Array:
@@ -112,6 +131,10 @@ class Scorer:
         return self._read(Term((word,)))
 
     @functools.cached_property
+    def _columns(self) -> dict[str, int]:
+        return {label: column for column, label in enumerate(self.labels)}
+
+    @functools.cached_property
     def _known(self) -> dict[str, str]:
         return {label_key(label): label for label in self.labels}
 
@@ -131,40 +154,45 @@ class Scorer:
             background=background(self.background @ vector, self.average),
         )
 
-    def scores(self, readings: tuple[Reading, ...], photos: Float32Array) -> Float32Array:
-        """Cosines of photos, (n, d), and a query: its terms added, the negative ones taken away."""
-        signed = [-r.vector if r.term.negative else r.vector for r in readings]
-        return np.asarray(photos @ unit(np.sum(signed, axis=0)), np.float32)
+    def scores(self, reading: Reading, photos: Embedded, rows: Rows = EVERY) -> Float32Array:
+        """Scores of photos for a term as far as it is positive, (n,).
+
+        Of a label its own score, of another word the cosine.
+        """
+        if reading.label is not None:
+            return photos.labels[rows, self._columns[reading.label]]
+        return np.asarray(photos.vectors[rows] @ reading.vector, np.float32)
 
     def probabilities(
-        self, readings: tuple[Reading, ...], photos: Float32Array
+        self, readings: tuple[Reading, ...], photos: Embedded, rows: Rows = EVERY
     ) -> NDArray[np.float64]:
-        """Probability that each photo, (n, d), matches each term, (n, terms)."""
+        """Probability that each photo matches each term, (n, terms)."""
         return np.stack(
-            [self.probability(reading, photos @ reading.vector) for reading in readings], axis=1
+            [self.probability(reading, self.scores(reading, photos, rows)) for reading in readings],
+            axis=1,
         )
 
     def probability(self, reading: Reading, scores: Float32Array) -> NDArray[np.float64]:
         """Probability that photos of these scores, (n,), match a term as far as it is positive."""
         if reading.label is not None:
             return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
-        return self.calibration.words(reading.background.normalize(scores), reading.affinity)
+        affinity = self.nearness.affinity(reading.affinity)
+        return self.calibration.words(reading.background.normalize(scores), affinity)
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """Embed texts as unit vectors, (m, d)."""
         return embed_texts(self.encoder, texts)
 
     def least_score(self, reading: Reading, probability: float) -> float:
-        """Return a score below which no photo reaches a probability, to a millionth.
-
-        That is above 1 or below -1 where no photo reaches it, or each does.
-        """
-        low, high = -1.001, 1.001
-        while high - low > 1e-6:
-            middle = (low + high) / 2
-            reached = self.probability(reading, np.array([middle], np.float32))[0] >= probability
-            low, high = (low, middle) if reached else (middle, high)
-        return low
+        """Return the score with which a photo has a probability; infinite for 0 and 1."""
+        if not 0 < probability < 1:
+            return -math.inf if probability <= 0 else math.inf
+        odds = math.log(probability / (1 - probability))
+        if reading.label is not None:
+            return self.calibration.label_score(odds, reading.label)
+        affinity = self.nearness.affinity(reading.affinity)
+        normal = self.calibration.word_score(odds, affinity)
+        return reading.background.mean + normal * reading.background.deviation
 
     def cut(self, readings: tuple[Reading, ...], learned: Cut) -> Cut:
         """Return the rule for a query: the learned one, or for words that are no labels theirs."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.decision.calibration import average_background
+from photosieve.decision.calibration import Nearness, average_background
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
-from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
@@ -68,7 +68,13 @@ class Sieve(Record):
     def scorer(self) -> Scorer:
         """The part that turns queries and embedded photos into probabilities."""
         return Scorer(
-            self.encoder, tuple(self.labels), self.tuning.calibration, self.background, self.average
+            self.encoder,
+            tuple(self.labels),
+            self.tuning.calibration,
+            self.background,
+            self.average,
+            self.nearness,
+            self.probe,
         )
 
     @classmethod
@@ -145,14 +151,20 @@ class Sieve(Record):
             Whether to calibrate words that are not labels, which takes as long as all the rest.
         """
         from photosieve.training.fit import fit_as
+        from photosieve.training.folds import probe_of
+        from photosieve.training.hidden import heads_of_words, nearest
         from photosieve.training.parallel import one_thread_each
 
         started = time.monotonic()
         run = run or Run()
-        evidence, history = Evidence.collect(data, encoder.head, run, words=words)
+        start = encoder.head.centered(data.words) if run.recipe.centers else encoder.head
+        evidence, history = Evidence.collect(data, start, run, words=words)
         with nullcontext() if run.recipe.trains_blocks else one_thread_each():
-            head, losses = fit_as(history, data, encoder.head, run)
-        background = head.project_photos(data.photos)
+            trained, losses = fit_as(history, data, start, run)
+        probe = probe_of(data, trained, history, run.recipe)
+        shares = (history.word_share,)
+        (head,) = heads_of_words(data, trained, history, run.recipe, shares)
+        background, general = head.project_photos(data.photos), head.project_texts(data.words)
         return cls(
             encoder=encoder.with_head(head),
             labels=data.dataset.counts(),
@@ -161,7 +173,9 @@ class Sieve(Record):
             tuning=evidence.tune(data.labels, objective),
             evidence=evidence,
             background=background,
-            average=average_background(background, head.project_texts(data.words)),
+            average=average_background(background, general),
+            nearness=Nearness.of(nearest(general, head.project_texts(data.texts))),
+            probe=probe,
             seconds=time.monotonic() - started,
             history=replace(history, losses=tuple(losses)),
             skipped=data.skipped,
@@ -211,7 +225,8 @@ class Sieve(Record):
                 max_pixels=max_pixels, progress=progress,
             )  # fmt: skip
             run = Run(self.recipe, self.seed, progress=progress)
-            evidence, _ = Evidence.collect(data, start.head, run)
+            head = start.head.centered(data.words) if self.recipe.centers else start.head
+            evidence, _ = Evidence.collect(data, head, run)
         return replace(
             self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
         )
@@ -251,7 +266,7 @@ class Sieve(Record):
             scores, relevant, groups, known = evidence.held_out()
         else:
             data = self._unseen(dataset, max_pixels, progress)
-            scores = data.scores(self.encoder.head).astype(float)
+            scores = self.scorer.embed_photos(data.photos).labels.astype(float)
             relevant, groups, known = data.targets, data.dataset.groups, data.known
         values = self.tuning.calibration.labels(scores, labels)
         chosen = guarantee(values, relevant, groups, target, confidence, known)
@@ -290,7 +305,7 @@ class Sieve(Record):
         cut : Cut, optional
             A rule for plain scores, instead of calibration and cut.
         """
-        scores = data.scores(self.encoder.head)
+        scores = self.scorer.embed_photos(data.photos).labels
         calibrated = self.tuning.calibration.labels(scores, data.labels)
         return evaluate(
             scores,
@@ -337,14 +352,14 @@ class Sieve(Record):
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
         paths = find_all(folders)
-        photos = embed_photos(self.encoder, paths, max_pixels=max_pixels, progress=progress)
+        photos = photo_features(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,
             self.cut,
             query,
             readings,
             [paths[index] for index in photos.kept],
-            photos.features,
+            self.scorer.embed_photos(photos.features),
             top=top,
             skipped=photos.skipped,
         )

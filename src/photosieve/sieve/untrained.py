@@ -48,6 +48,8 @@ def untrained(
         photos[row]
         for row in np.linspace(0, len(photos) - 1, min(BACKGROUND_PHOTOS, len(photos)), dtype=int)
     ]
+    words = word_features(model)
+    model = model.with_head(model.head.centered(words))
     features = embed_photos(model, some, progress=progress)
     if not len(features.kept):
         raise TrainingError(
@@ -65,9 +67,7 @@ def untrained(
         tuning=Tuning(calibration, Cut.threshold(0.5), "f1", "untrained", {}, {}),
         evidence=Evidence(nothing, no_pairs, no_pairs, (), (), None, None),
         background=features.features,
-        average=average_background(
-            features.features, model.head.project_texts(word_features(model))
-        ),
+        average=average_background(features.features, model.head.project_texts(words)),
         seconds=0.0,
         history=History(epochs=0),
         skipped=features.skipped,

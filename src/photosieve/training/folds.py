@@ -1,27 +1,26 @@
-"""Trainings that leave photos or labels out, to learn epoch, calibration and cut from the rest."""
+"""Trainings that leave buildings out, to learn settings, calibration and cut from the rest."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.calibration import AFFINITY, HiddenWords, average_background, background
+from photosieve.decision.metrics import mean_average_precision
+from photosieve.decision.tuning import LEAST_REPEATED, repeated
+from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.progress import Progress
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit, fit_as
 from photosieve.training.held_out import HeldOut, best_f1, scores_by_mix
 from photosieve.training.parallel import run_all
+from photosieve.training.probe import PENALTIES, TEXT_WEIGHTS, Probe, ProbeSettings, Problem
+from photosieve.training.recipe import Recipe
 from photosieve.training.run import History, Run
-
-HIDDEN_PARTS = 3
-"""Parts that labels are split into, one of which each fold hides."""
-
-GENERAL_WORDS = 100
-"""How many general words are asked for in each fold."""
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the trained weights that are tried; the rest are the pretrained ones."""
@@ -33,12 +32,9 @@ def out_of_fold(
     run: Run,
     folds: Sequence[NDArray[np.intp]],
 ) -> tuple[NDArray[np.float64], History]:
-    """Score each training photo by a head that was not trained on its fold.
+    """Score each training photo by a model that was not trained on its fold.
 
-    If the recipe picks the epoch or the mix, this function chooses them: by the best macro F1 that
-    one threshold for all labels reaches on the held-out photos, the same for all folds. The scores
-    are then those at the chosen point, which makes them look a little better than they are: a few
-    dozen choices against hundreds of decisions.
+    That is the probe, where the recipe has one, and otherwise the head.
 
     Parameters
     ----------
@@ -50,7 +46,25 @@ def out_of_fold(
     scores : array (n, labels)
         NaN for photos that are in no fold.
     history : History
-        How long to train, and how far to go; without losses.
+        How long to train, how far to go, and the settings of the probe; without losses.
+    """
+    history = History(run.recipe.epochs)
+    if run.recipe.epochs or not run.recipe.probe:
+        scores, history = _by_head(data, start, run, folds)
+    if run.recipe.probe:
+        return _by_probe(data, start, run, folds, history)
+    return scores, history
+
+
+def _by_head(
+    data: Prepared, start: Head, run: Run, folds: Sequence[NDArray[np.intp]]
+) -> tuple[NDArray[np.float64], History]:
+    """Score photos by heads.
+
+    If the recipe picks the epoch or the mix, this function chooses them: by the best macro F1 that
+    one threshold for all labels reaches on the held-out photos, the same for all folds. The scores
+    are then those at the chosen point, which makes them look a little better than they are: a few
+    dozen choices against hundreds of decisions.
     """
     recipe = run.recipe
     everything = np.arange(len(data.photos))
@@ -89,70 +103,59 @@ def out_of_fold(
     return table[epoch, column], History(epochs, mixes[column], values)
 
 
-def hidden_words(
+def _by_probe(
     data: Prepared,
     start: Head,
     run: Run,
     folds: Sequence[NDArray[np.intp]],
     history: History,
-) -> HiddenWords:
-    """Score words that training did not see, on photos that it did not see.
+) -> tuple[NDArray[np.float64], History]:
+    """Score photos by probes, with the settings that rank them best.
 
-    For each fold a head is trained without its photos and without a third of the labels, which are
-    then asked for on those photos as a user asks for words that nobody labeled. General words that
-    are not close to any label are asked for as well, taken to be on no photo.
-
-    Parameters
-    ----------
-    folds : sequence of arrays of int
-        Rows held out together, each fold of whole buildings where there are several.
-    history : History
-        How long to train, and how far to go.
+    The penalty is chosen first, then the weight of the text score. Where hardly any label is known
+    from another building, no choice can be made, and the default settings are taken.
     """
-    order = np.random.default_rng(run.seed).permutation(len(data.labels))
-    parts = min(HIDDEN_PARTS, len(order))
-
-    def ask(number: int, progress: Progress) -> HiddenWords:
-        hidden = np.sort(order[number % parts :: parts])
-        shown = np.setdiff1d(order, hidden)
-        held_out = folds[number]
+    problems, features = [], []
+    for number, held_out in enumerate(folds):
         seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), held_out))
-        part, name = seen.columns(shown), f"hidden-{number + 1}"
-        head, _ = fit_as(history, part, start, run.reporting(progress), name=name)
-        labels = head.project_texts(data.texts[shown])
-        words = head.project_texts(data.words)
-        remote = np.flatnonzero(_affinity(words, labels) <= AFFINITY)
-        generator = np.random.default_rng((run.seed, number))
-        remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
-        asked = np.concatenate([head.project_texts(data.texts[hidden]), words[remote]])  # (k, d)
-        photos = head.project_photos(data.photos[held_out])  # (m, d)
-        seen_photos = head.project_photos(seen.photos)
-        average = average_background(seen_photos, words)
-        normal = [background(seen_photos @ t, average).normalize(photos @ t) for t in asked]
-        right = np.zeros((len(photos), len(asked)), bool)
-        right[:, : len(hidden)] = data.targets[np.ix_(held_out, hidden)]
-        known = np.ones_like(right)
-        known[:, : len(hidden)] = data.known[np.ix_(held_out, hidden)]
-        _, building = np.unique(np.array(data.dataset.groups)[held_out], return_inverse=True)
-        word = np.arange(len(asked))
-        counted = known.T.ravel()
-        return HiddenWords(
-            normal=np.array(normal).ravel()[counted],  # word by word
-            affinity=np.repeat(_affinity(asked, labels), len(photos))[counted],
-            relevant=right.T.ravel()[counted],
-            general=np.repeat(word >= len(hidden), len(photos))[counted],
-            question=(word[:, None] * (building.max() + 1) + building).ravel()[counted],
-        )
+        head, _ = fit_as(history, seen, start, run, name=f"probe-{number + 1}")
+        problems.append(problem_of(seen, head, run.recipe))
+        features.append(probe_features(data.rows(held_out), head, run.recipe))
+    held = np.sort(np.concatenate(folds))
+    found: dict[ProbeSettings, NDArray[np.float64]] = {}
 
-    jobs = [functools.partial(ask, number) for number in range(len(folds))]
-    side_by_side = not run.recipe.trains_blocks
-    return HiddenWords.join(
-        run_all(jobs, "asking for hidden labels", run.progress, side_by_side=side_by_side)
-    )
+    def quality(settings: ProbeSettings) -> float:
+        if settings not in found:
+            scores = found[settings] = np.full(data.targets.shape, np.nan)
+            for held_out, problem, given in zip(folds, problems, features, strict=True):
+                scores[held_out] = problem.solve(settings).scores(given)
+            run.progress("choosing the probe", len(found), len(PENALTIES) + len(TEXT_WEIGHTS) - 1)
+        columns = found[settings][held], data.targets[held], data.known[held]
+        return mean_average_precision(*columns)
+
+    best = ProbeSettings()
+    groups = [data.dataset.groups[row] for row in held]
+    if repeated(data.targets[held], groups) >= LEAST_REPEATED:
+        # The first of equals: the largest penalty, and the smallest weight.
+        tried = [ProbeSettings(TEXT_WEIGHTS[0], penalty) for penalty in sorted(PENALTIES)[::-1]]
+        best = max(tried, key=quality)
+        best = max([ProbeSettings(a, best.penalty) for a in TEXT_WEIGHTS], key=quality)
+    quality(best)
+    return found[best], replace(history, probe=best)
 
 
-def _affinity(texts: Float32Array, labels: Float32Array) -> NDArray[np.float64]:
-    """Cosine of each text, (n, d), to the nearest label, (labels, d)."""
-    if not len(labels):
-        return np.zeros(len(texts))
-    return np.asarray((texts @ labels.T).max(1), np.float64)
+def probe_of(data: Prepared, head: Head, history: History, recipe: Recipe) -> Probe | None:
+    """Fit the probe of a recipe, above its trained head; None where it has none."""
+    return problem_of(data, head, recipe).solve(history.probe) if history.probe else None
+
+
+def problem_of(data: Prepared, head: Head, recipe: Recipe) -> Problem:
+    """Return the problem of a recipe's probe: on a trained head, or on the features themselves."""
+    features, texts = probe_features(data, head, recipe), head.project_texts(data.texts)
+    on_head = head if isinstance(head, LinearHead) and not recipe.epochs else None
+    return Problem.of(features, on_head, texts, data.targets, data.known)
+
+
+def probe_features(data: Prepared, head: Head, recipe: Recipe) -> Float32Array:
+    """Return what a recipe's probe sees of photos: vectors of a trained head, or features."""
+    return head.project_photos(data.photos) if recipe.epochs else data.photos

@@ -10,23 +10,26 @@ from photosieve.errors import UsageError
 from photosieve.training.notebooks import FORGETS, NOTEBOOK, NOTEBOOKS
 from photosieve.training.recipe import Recipe
 
-DEFAULT = "balanced"
+DEFAULT = "probe"
 
 _UNTRIED = "tried on small models of random weights only"
 
-_OURS = Recipe(
+_HEAD = Recipe(
     name="balanced",
     summary="sigmoid on each photo and label, balanced; anchors",
     batch_size=512,
     epochs=150,
-    learning_rate=1e-3,
-    scale=5.0,
+    learning_rate=3.0,
+    scale=0.36,
     more_views=True,
-    anchor_weight=30.0,
-    anchor_free_cosine=0.5,
+    anchor_weight=0.16,
+    anchor_quantile=0.95,
+    centers=True,
+    own_units=True,
 )
-_OURS_BELOW = replace(
-    _OURS,
+_BLOCKS = replace(
+    _HEAD,
+    probe=True,
     batch_size=64,
     epochs=30,
     more_views=False,  # inputs of a block are large, and six times as many with the views
@@ -34,21 +37,30 @@ _OURS_BELOW = replace(
     interpolates=True,
 )
 OURS = (
-    # Ours, on the projections. The usual curve is that of the starter: no other is known.
-    replace(_OURS, usual_slope=23.0, usual_intercept=-3.5),
+    Recipe(
+        name="probe",
+        summary="a classifier on frozen features that starts from the text score",
+        epochs=0,
+        probe=True,
+        centers=True,
+        usual_slope=1.0,
+        usual_intercept=-3.0,
+    ),
+    # Ours, on the projections.
+    replace(_HEAD, usual_slope=1.67, usual_intercept=-3.5),
     replace(
-        _OURS,
+        _HEAD,
         name="projection",
         summary="balanced, and the text side's projection moves too",
         trains_text=True,
     ),
     replace(
-        _OURS,
+        _HEAD,
         name="multi-positive",
         summary="softmax with several right answers; anchors",
         caveat="nothing fixes the score above which a photo has a label",
         loss="multi_positive_softmax",
-        scale=10.0,
+        scale=0.72,
     ),
     replace(
         NOTEBOOK,
@@ -62,20 +74,21 @@ OURS = (
         summary="no training: the pretrained model as it is",
         caveat="knows nothing of your labels; only the cut is learned",
         epochs=0,
+        centers=True,
     ),
     # Ours, below the projections.
     replace(
-        _OURS_BELOW,
+        _BLOCKS,
         name="last-2",
-        summary="balanced, on the last 2 blocks of the photo tower too",
+        summary="balanced on the last 2 blocks of the photo tower, and a probe on top",
         caveat=_UNTRIED,
         learning_rate=1e-5,
         blocks=2,
     ),
     replace(
-        _OURS_BELOW,
+        _BLOCKS,
         name="lora",
-        summary="balanced, as low-rank changes to both towers",
+        summary="balanced as low-rank changes to both towers, and a probe on top",
         caveat=_UNTRIED,
         learning_rate=1e-4,
         trains_text=True,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from photosieve.progress import Progress, silent
+from photosieve.training.probe import ProbeSettings
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import get_recipe
 
@@ -61,12 +62,18 @@ class History:
         Empty where there was no choice.
     losses : tuple of float (epochs,)
         Mean loss of each epoch of the final training.
+    probe : ProbeSettings or None
+        Those of the probe, where the recipe has one.
+    word_share : float
+        How much words that are no labels get of what the probe learned.
     """
 
     epochs: int
     mix: float = 1.0
     held_out_f1: tuple[tuple[float, ...], ...] = ()
     losses: tuple[float, ...] = ()
+    probe: ProbeSettings | None = None
+    word_share: float = 0.0
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> History:
@@ -76,4 +83,6 @@ class History:
             mix=float(saved["mix"]),
             held_out_f1=tuple(tuple(map(float, row)) for row in saved["held_out_f1"]),
             losses=tuple(map(float, saved["losses"])),
+            probe=ProbeSettings(**probe) if (probe := saved.get("probe")) else None,
+            word_share=float(saved.get("word_share", 0.0)),
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
+from photosieve.decision.calibration import average_background
+from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Float32Array, Head, Student
 from photosieve.training import losses
 from photosieve.training.batches import distinct, shuffled
@@ -25,6 +26,37 @@ ANCHORS_A_STEP = 64
 
 Projection = Callable[[torch.Tensor], torch.Tensor]
 Selection = slice | torch.Tensor
+
+
+class Units(NamedTuple):
+    """The size of things in an encoder, which a recipe with `own_units` counts in.
+
+    Parameters
+    ----------
+    mean, score : float
+        Mean and standard deviation of the scores of general words over the training photos.
+    weight : float
+        Change of a weight that moves a photo's vector by about its own size, over the weights that
+        it is a sum of.
+    """
+
+    mean: float = 0.0
+    score: float = 1.0
+    weight: float = 1.0
+
+    @classmethod
+    def of(cls, data: Prepared, start: Head, recipe: Recipe) -> Units:
+        """Measure a pretrained head on the training photos; all 1 where the recipe does not ask."""
+        if not recipe.own_units or not len(data.words):
+            return cls()
+        photos = start.project_photos(data.photos)
+        scores = average_background(photos, start.project_texts(data.words))
+        weight = 1.0
+        if isinstance(start, LinearHead):
+            given = data.photos - start.photo_mean
+            size = float(np.sqrt(np.mean((given @ start.photo) ** 2)))
+            weight = size / max(float(np.abs(given).sum(1).mean()), 1e-12)
+        return cls(scores.mean, scores.deviation, weight)
 
 
 class Steps:
@@ -58,9 +90,13 @@ class Steps:
         known = torch.from_numpy(data.known).float()
         self.weights = losses.balanced_weights(self.targets, known)  # (n, labels)
         self.texts = torch.from_numpy(data.texts).to(self.device)  # (labels, q)
-        self.log_scale = torch.tensor(math.log(recipe.scale), device=self.device)
+        held = _held_words(data, start, recipe)  # (words, q)
+        units = Units.of(data, start, recipe)
+        self.anchor_weight = recipe.anchor_weight / units.score**2
+        scale = recipe.scale / units.score
+        self.log_scale = torch.tensor(math.log(scale), device=self.device)
         self.log_scale.requires_grad_(recipe.learns_scale)
-        self.bias = torch.tensor(-1.0, device=self.device, requires_grad=True)
+        self.bias = torch.tensor(-1.0 - scale * units.mean, device=self.device, requires_grad=True)
         scalars = [self.log_scale, self.bias] if recipe.learns_scale else [self.bias]
         self.trained = [*student.parameters(), *scalars]
         self.optimizer = torch.optim.AdamW(
@@ -69,14 +105,13 @@ class Steps:
                 {"params": student.parameters(), "weight_decay": recipe.weight_decay},
                 {"params": scalars, "lr": SCALAR_LEARNING_RATE, "weight_decay": 0.0},
             ],
-            lr=recipe.learning_rate,
+            lr=recipe.learning_rate * units.weight,
             fused=self.device.type != "mps",
         )
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimizer, factor=0.1, patience=5
         )
 
-        held = _held_words(data, start, recipe)  # (words, q)
         self.words = torch.from_numpy(held).to(self.device)
         anchors = start.project_texts(held)
         seen = [data.photos, *(data.more_views[:, v] for v in range(self.views - 1))]
@@ -155,7 +190,7 @@ class Steps:
                 words = embedded[2] if recipe.trains_text else self.anchors
                 scores = _unit(photos) @ _unit(words).T  # (batch, words)
                 before = self.pretrained[view, rows][:, held].to(self.device)
-                loss = loss + recipe.anchor_weight * losses.anchor_term(scores, before)
+                loss = loss + self.anchor_weight * losses.anchor_term(scores, before)
             return loss
 
         size = recipe.micro_batch
@@ -221,8 +256,8 @@ def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Float32Array:
     """Features of the general words that are to be held: those not close to any label."""
     if not recipe.anchor_weight:
         return data.words[:0]
-    cosines = start.project_texts(data.words) @ start.project_texts(data.texts).T
-    held: NDArray[np.bool_] = cosines.max(1) <= recipe.anchor_free_cosine
+    cosines = (start.project_texts(data.words) @ start.project_texts(data.texts).T).max(1)
+    held = cosines <= np.quantile(cosines, recipe.anchor_quantile)
     return np.asarray(data.words[held], np.float32)
 
 

@@ -37,6 +37,8 @@ class BlockHead:
     half_precision : bool, optional
         Whether training computes in bfloat16; by default where that is faster. The weights stay in
         float32.
+    text_center : array (d,), optional
+        Subtracted from the vector of each text, before that is scaled to length 1.
     """
 
     photo_end: TowerEnd
@@ -44,6 +46,7 @@ class BlockHead:
     values: Mapping[str, Float32Array]
     lora_rank: int
     half_precision: bool | None = None
+    text_center: Float32Array | None = None
 
     @classmethod
     def start(cls, photo_end: TowerEnd, text_end: TowerEnd | None, lora_rank: int) -> BlockHead:
@@ -64,12 +67,20 @@ class BlockHead:
 
     def project_photos(self, features: Float32Array) -> Float32Array:
         """Embed photos, (..., p), as unit vectors, (..., d)."""
-        return _embed(self._ends[0], features)
+        return unit(_embed(self._ends[0], features))
 
     def project_texts(self, features: Float32Array) -> Float32Array:
         """Embed texts, (m, q), as unit vectors, (m, d)."""
+        return unit(self._texts(features) - (0.0 if self.text_center is None else self.text_center))
+
+    def _texts(self, features: Float32Array) -> Float32Array:
+        """Vectors of texts, (m, d), as they come."""
         end = self._ends[1]
-        return _embed(end, features) if end else unit(features)
+        return _embed(end, features) if end else features
+
+    def centered(self, words: Float32Array) -> BlockHead:
+        """Return the same head with the mean of some texts, (words, q), as center of all texts."""
+        return replace(self, text_center=self._texts(words).mean(0))
 
     def arrays(self) -> dict[str, Float32Array]:
         """Return all weights that training may change."""
@@ -105,6 +116,10 @@ class BlockHead:
                 else _filled(text_end, self.values)
             )
         ends = [end for end in (photo_end, text_end) if end]
+        center = 0.0 if self.text_center is None else torch.from_numpy(self.text_center)
+
+        def texts(features: torch.Tensor) -> torch.Tensor:
+            return (self._vectors(text_end, features) if text_end else features) - center
 
         def arrays() -> dict[str, Float32Array]:
             return self.arrays() | {k: v for end in ends for k, v in _trained(end).items()}
@@ -112,7 +127,7 @@ class BlockHead:
         return Student(
             weights=[weight for end in ends for weight in end.parameters() if weight.requires_grad],
             photos=functools.partial(self._vectors, photo_end),
-            texts=functools.partial(self._vectors, text_end) if text_end else lambda given: given,
+            texts=texts,
             arrays=arrays,
         )
 
@@ -134,7 +149,7 @@ class BlockHead:
 
 @torch.no_grad()
 def _embed(end: TowerEnd, features: Float32Array) -> Float32Array:
-    """Map rows, (..., p), to unit vectors, (..., d), a few at a time; all in float32."""
+    """Map rows, (..., p), to vectors, (..., d), a few at a time; all in float32."""
     if features.ndim > 2:  # a reshaped copy of all views may not fit into memory
         views = [_embed(end, features[..., view, :]) for view in range(features.shape[-2])]
         empty = np.zeros((*features.shape[:-2], 0, end.size), np.float32)
@@ -142,7 +157,7 @@ def _embed(end: TowerEnd, features: Float32Array) -> Float32Array:
     starts, device = range(0, len(features), CHUNK), _device(end)
     pieces = (torch.tensor(features[start : start + CHUNK], device=device) for start in starts)
     found = [end(piece).cpu().numpy() for piece in pieces]
-    return unit(np.concatenate([np.zeros((0, end.size), np.float32), *found]))
+    return np.concatenate([np.zeros((0, end.size), np.float32), *found])
 
 
 def _filled(end: TowerEnd, values: Mapping[str, Float32Array]) -> TowerEnd:
