@@ -175,7 +175,7 @@ def _never_no(verdicts: Mapping[str, dict[str, int]]) -> Iterator[Finding]:
     for label, counts in verdicts.items():
         if counts["unknown"] and not counts["no"]:
             message = (
-                f"{label!r} is not known to be absent from any photo: nothing tells when it is "
+                f"{label!r} is not known to be absent from any photo: no figure tells when it is "
                 'wrong; say "no" on some photos.'
             )
             yield Finding("never no", False, message)

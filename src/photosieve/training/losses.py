@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-SILENCE = 0.1
+SILENCE = 0.3
 """Weight of a pair that a partial list leaves out, as a fraction of a known negative's."""
 
 
