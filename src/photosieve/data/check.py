@@ -105,9 +105,9 @@ def check(
     UsageError
         If a path does not exist or a pattern matches nothing.
     """
-    scanned = scan(paths, partial_labels=partial_labels)
+    scanned = scan(paths)
     spellings = {label_key(label): label for entry in scanned.listed for label in entry.labels}
-    verdicts = _verdicts(scanned.listed, spellings)
+    verdicts = _verdicts(scanned.listed, spellings, partial_labels)
     problems = [
         *scanned.problems,
         *_similar_labels(spellings),
@@ -128,20 +128,17 @@ def check(
 
 
 def _verdicts(
-    listed: Sequence[ListedPhoto], spellings: dict[str, str]
+    listed: Sequence[ListedPhoto], spellings: dict[str, str], partial_labels: bool
 ) -> dict[str, dict[str, int]]:
     """Count yes, no and unknown for each label; empty if every pair is known."""
-    if all(entry.noes is None for entry in listed):
-        return {}
-    yes = Counter(label for entry in listed for label in entry.labels)
-    counts = {}
-    for key, label in spellings.items():
-        no = sum(
-            label not in entry.labels and (entry.noes is None or key in map(label_key, entry.noes))
-            for entry in listed
-        )
-        counts[label] = {"yes": yes[label], "no": no, "unknown": len(listed) - yes[label] - no}
-    return counts
+    counts = {label: {"yes": 0, "no": 0, "unknown": 0} for label in spellings.values()}
+    for entry in listed:
+        noes = set(map(label_key, entry.noes or ()))
+        complete = entry.noes is None and not (partial_labels and entry.labels)
+        for key, label in spellings.items():
+            absent = "no" if complete or key in noes else "unknown"
+            counts[label]["yes" if label in entry.labels else absent] += 1
+    return counts if any(count["unknown"] for count in counts.values()) else {}
 
 
 def _similar_labels(spellings: dict[str, str]) -> Iterator[Finding]:
@@ -178,7 +175,7 @@ def _never_no(verdicts: Mapping[str, dict[str, int]]) -> Iterator[Finding]:
     for label, counts in verdicts.items():
         if counts["unknown"] and not counts["no"]:
             message = (
-                f"{label!r} is not known to be absent from any photo: nothing tells when it is "
+                f"{label!r} is not known to be absent from any photo: no figure tells when it is "
                 'wrong; say "no" on some photos.'
             )
             yield Finding("never no", False, message)

@@ -33,8 +33,9 @@ class Dataset:
     problems : tuple of Finding
         Problems that did not stop the loading.
     noes : tuple of (tuple of str or None)
-        Per photo the labels that it is known not to have; None where these are all others. `()`
-        where it is so for all photos.
+        Per photo the labels that its entry says no to; None for a plain list. `()` where all are.
+    partial_labels : bool
+        Whether a plain list says nothing about other labels, if it is not empty.
     """
 
     root: Path
@@ -44,6 +45,7 @@ class Dataset:
     unlisted: tuple[Path, ...] = ()
     problems: tuple[Finding, ...] = field(default=(), repr=False)
     noes: tuple[tuple[str, ...] | None, ...] = field(default=(), repr=False)
+    partial_labels: bool = False
 
     @classmethod
     def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
@@ -87,7 +89,7 @@ class Dataset:
         UsageError
             If a path does not exist or a pattern matches nothing.
         """
-        scanned = scan(paths, partial_labels=partial_labels)
+        scanned = scan(paths)
         fatal = [problem.message for problem in scanned.problems if problem.fatal]
         if fatal:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
@@ -108,6 +110,7 @@ class Dataset:
             unlisted=scanned.unlisted,
             problems=problems,
             noes=tuple(entry.noes for entry in listed),
+            partial_labels=partial_labels,
         )
 
     def __len__(self) -> int:
@@ -149,7 +152,26 @@ class Dataset:
             As for `matrix`.
         """
         noes = self.noes or (None,) * len(self)
-        return self.matrix(vocabulary) | self._cells(noes, vocabulary)
+        every = self.matrix(vocabulary) | self._cells(noes, vocabulary)
+        return every & ~self.silent(vocabulary)
+
+    def silent(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
+        """Return which unknown pairs a partial list leaves out, (photos, labels).
+
+        Nobody said that the photo lacks the label; still, most labels that a list leaves out are
+        absent. Of other unknown pairs nothing at all was said.
+
+        Parameters
+        ----------
+        vocabulary : sequence of str, optional
+            As for `matrix`.
+        """
+        noes = self.noes or (None,) * len(self)
+        partial = [
+            self.partial_labels and own is None and len(labels) > 0
+            for own, labels in zip(noes, self.labels, strict=True)
+        ]
+        return ~self.matrix(vocabulary) & np.array(partial, np.bool_)[:, None]
 
     def _cells(
         self, lists: Iterable[Iterable[str] | None], vocabulary: Sequence[str] | None

@@ -77,7 +77,7 @@ class ListedPhoto:
     file : Path
         The labels file.
     noes : tuple of str or None
-        Labels that it is known not to have; None where these are all others.
+        Labels that its entry says no to; None for a plain list.
     """
 
     photo: Path
@@ -108,14 +108,13 @@ class Scan:
     problems: tuple[Finding, ...]
 
 
-def scan(paths: Sequence[str | Path], *, partial_labels: bool = False) -> Scan:
+def scan(paths: Sequence[str | Path]) -> Scan:
     """Read all labels files that can be read, and note every problem on the way.
 
     Parameters
     ----------
     paths : sequence of str or Path
-    partial_labels : bool
-        Both as for `Dataset.load`.
+        As for `Dataset.load`.
 
     Raises
     ------
@@ -123,7 +122,7 @@ def scan(paths: Sequence[str | Path], *, partial_labels: bool = False) -> Scan:
         If a path does not exist or a pattern matches nothing.
     """
     given = _expand(paths)
-    scanner = _Scanner(partial_labels)
+    scanner = _Scanner()
     for path in given:
         scanner.add(path)
     return scanner.result([path if path.is_dir() else path.parent for path in given])
@@ -142,8 +141,7 @@ class _Collected:
 class _Scanner:
     """Collects photos and problems from one path after the other."""
 
-    def __init__(self, partial_labels: bool) -> None:
-        self.partial_labels = partial_labels
+    def __init__(self) -> None:
         self.problems: list[Finding] = []
         # By absolute path, since two of the given paths may lead to one photo or file.
         self.listed: dict[Path, _Collected] = {}
@@ -206,8 +204,6 @@ class _Scanner:
             message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
             self.note("missing photo", message, photo)
             return
-        if self.partial_labels and verdicts.yes and verdicts.no is None:
-            verdicts = Verdicts(verdicts.yes, ())
         known = self.listed.get(_place(photo))
         if known is not None:
             place = "twice" if known.file == file else f"and so does {known.file}"

@@ -76,6 +76,11 @@ class Prepared:
             texts=self.texts[index],
         )
 
+    @property
+    def silent(self) -> NDArray[np.bool_]:
+        """Unknown pairs that a partial list leaves out, (n, labels); see `Dataset.silent`."""
+        return self.dataset.silent(self.labels)
+
     def scores(self, head: Head) -> Float32Array:
         """Cosine of each photo and each label, (n, labels)."""
         return head.project_photos(self.photos) @ head.project_texts(self.texts).T
@@ -83,8 +88,8 @@ class Prepared:
     def fingerprint(self) -> str:
         """Hash of all features and of what is known of the labels."""
         digest = hashlib.sha256()
-        arrays: tuple[NDArray[Any], ...] = (self.photos, self.more_views, self.targets, self.known)
-        for array in (*arrays, self.texts, self.words):
+        labels: tuple[NDArray[Any], ...] = (self.targets, self.known, self.silent)
+        for array in (self.photos, self.more_views, *labels, self.texts, self.words):
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()

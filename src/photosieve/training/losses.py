@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+SILENCE = 0.3
+"""Weight of a pair that a partial list leaves out, as a fraction of a known negative's."""
+
 
 def balanced_sigmoid(
     logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor
@@ -32,12 +35,15 @@ def balanced_sigmoid(
     return pairs / len(logits)
 
 
-def balanced_weights(targets: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def balanced_weights(
+    targets: torch.Tensor, known: torch.Tensor, silent: torch.Tensor
+) -> torch.Tensor:
     """Weights of pairs for `balanced_sigmoid`.
 
     Within each label, positives and negatives carry half of the weight each, so that a label on one
     photo in fifty is not drowned; King and Zeng (2001), "Logistic regression in rare events data".
-    Unknown pairs, and labels on no photo, teach nothing and weigh 0.
+    Pairs that a partial list leaves out are weak negatives: without them, a label that nobody says
+    no to would only ever be pulled up. Other unknown pairs, and labels on no photo, weigh 0.
 
     Parameters
     ----------
@@ -45,16 +51,19 @@ def balanced_weights(targets: torch.Tensor, known: torch.Tensor) -> torch.Tensor
         1 where the photo has the label, else 0; of the whole training set.
     known : tensor (n, labels)
         0 where this is unknown, else 1.
+    silent : tensor (n, labels)
+        1 for unknown pairs that a partial list leaves out, else 0.
 
     Returns
     -------
     tensor (n, labels)
         Its mean over photos, summed over labels, is 1 if each label has positives and negatives.
     """
-    negatives = known * (1 - targets)
+    negatives = known * (1 - targets) + SILENCE * silent
     weights = torch.zeros_like(targets)
     for half in (targets, negatives):
-        weights += half / (2 * half.sum(0).clamp(min=1))
+        total = half.sum(0)
+        weights += half / (2 * torch.where(total > 0, total, 1))
     taught = targets.any(0)
     return weights * taught * (len(targets) / taught.sum().clamp(min=1))
 

@@ -87,8 +87,11 @@ class Steps:
         self.views = 1 + data.more_views.shape[1] * recipe.more_views
         self.targets = torch.from_numpy(data.targets).float()  # (n, labels)
         self.pairs = self.targets.nonzero()  # (pairs, 2): row, label
-        known = torch.from_numpy(data.known).float()
-        self.weights = losses.balanced_weights(self.targets, known)  # (n, labels)
+        self.weights = losses.balanced_weights(  # (n, labels)
+            self.targets,
+            torch.from_numpy(data.known).float(),
+            torch.from_numpy(data.silent).float(),
+        )
         self.texts = torch.from_numpy(data.texts).to(self.device)  # (labels, q)
         held = _held_words(data, start, recipe)  # (words, q)
         units = Units.of(data, start, recipe)

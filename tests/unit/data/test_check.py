@@ -179,25 +179,24 @@ def test_clean_data_have_no_problems(tmp_path: Path) -> None:
 
 
 def test_yes_no_and_unknown_are_counted_where_something_is_unknown(tmp_path: Path) -> None:
-    labels = {"a.jpg": ["Sofa"], "b.jpg": {"yes": ["bed"], "no": ["sofa", "tub"]}, "c.jpg": ["bed"]}
+    labels = {"a.jpg": ["Sofa"], "b.jpg": {"yes": ["bed"], "no": ["tub"]}, "c.jpg": ["bed"]}
     colors = {"a.jpg": "red", "b.jpg": "blue", "c.jpg": "green"}
     folder = building(tmp_path / "x", labels, colors, file="labels.json")
     report = check([folder])
     assert report.verdicts == {
-        "Sofa": {"yes": 1, "no": 2, "unknown": 0},
+        "Sofa": {"yes": 1, "no": 1, "unknown": 1},
         "bed": {"yes": 2, "no": 1, "unknown": 0},
     }
     (never_yes,) = of_kind(report, "never yes")
     assert "'tub'" in never_yes.message
     assert not of_kind(report, "never no")
-    assert "  Sofa: 1 yes, 2 no, 0 unknown" in report.summary().splitlines()
+    assert "  Sofa: 1 yes, 1 no, 1 unknown" in report.summary().splitlines()
     partial = check([folder], partial_labels=True)
     assert partial.verdicts == {
-        "Sofa": {"yes": 1, "no": 1, "unknown": 1},
+        "Sofa": {"yes": 1, "no": 0, "unknown": 2},
         "bed": {"yes": 2, "no": 0, "unknown": 1},
     }
-    (never_no,) = of_kind(partial, "never no")
-    assert "'bed'" in never_no.message
+    assert len(of_kind(partial, "never no")) == 2
     assert partial.to_dict()["verdicts"] == partial.verdicts
 
 

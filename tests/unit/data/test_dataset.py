@@ -57,6 +57,9 @@ def test_partial_labels_say_nothing_about_others_but_no_labels_are_none(tmp_path
         [True, False, False],
         [True, True, True],
     ]
+    assert data.silent(["sofa", "window"]).tolist() == [[False, True], *[[False, False]] * 3]
+    assert not Dataset.load(tmp_path).silent().any()
+    assert np.array_equal(data.select([2, 0]).known(["window"]), data.known(["window"])[[2, 0]])
 
 
 def test_every_pair_is_known_where_all_lists_are_plain() -> None:

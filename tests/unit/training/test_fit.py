@@ -82,6 +82,22 @@ def test_a_photo_that_may_have_a_label_is_not_pushed_away_from_it(
     assert right > wrong + 0.05
 
 
+def test_lists_of_some_labels_teach_when_to_say_no(
+    listings: Path, test_data: Prepared, encoder: Encoder
+) -> None:
+    """Nobody says no to any label: without silence all scores would only be pulled up."""
+    dataset = Dataset.load(listings / "train", partial_labels=True)
+    dataset = dataset.select([row for row, labels in enumerate(dataset.labels) if labels])
+    data = prepare(encoder, dataset)
+    assert np.array_equal(data.known, data.targets)
+    head = trained(data, encoder.head, BALANCED)
+    assert margin(test_data, head, "garden") > 0.1
+    complete = replace(data, dataset=replace(dataset, partial_labels=False))
+    complete = replace(complete, known=np.ones_like(data.known))
+    assert complete.fingerprint() != data.fingerprint()
+    assert moved(head, trained(complete, encoder.head, BALANCED)) < 1e-3
+
+
 @pytest.mark.parametrize("recipe", [BALANCED, get_recipe("notebook")], ids=lambda r: r.name)
 def test_learns_a_word_that_the_encoder_did_not_know(
     recipe: Recipe, prepared: Prepared, test_data: Prepared, encoder: Encoder

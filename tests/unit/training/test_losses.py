@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 from torch.testing import assert_close
 
 from photosieve.training.losses import (
+    SILENCE,
     anchor_term,
     balanced_sigmoid,
     balanced_weights,
@@ -37,7 +38,15 @@ def gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def whole(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """The balanced sigmoid loss of one batch that is the whole training set, all of it known."""
-    return balanced_sigmoid(logits, targets, balanced_weights(targets, torch.ones_like(targets)))
+    return balanced_sigmoid(logits, targets, weights_of(targets))
+
+
+def weights_of(
+    targets: torch.Tensor, known: torch.Tensor | None = None, silent: torch.Tensor | None = None
+) -> torch.Tensor:
+    """By default all is known."""
+    known = torch.ones_like(targets) if known is None else known
+    return balanced_weights(targets, known, torch.zeros_like(targets) if silent is None else silent)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -58,7 +67,7 @@ def test_balanced_sigmoid_pair_by_pair(seed: int) -> None:
 
 def test_batches_of_one_size_average_to_the_whole() -> None:
     logits, targets = example(0)
-    weights = balanced_weights(targets, torch.ones_like(targets))
+    weights = weights_of(targets)
     parts = [
         balanced_sigmoid(logits[rows], targets[rows], weights[rows])
         for rows in ([0, 5], [1, 7], [2, 3], [4, 6])
@@ -96,7 +105,7 @@ def test_an_unknown_pair_is_as_if_it_were_not_there(seed: int) -> None:
     known = (torch.rand(targets.shape, generator=generator) < 0.7).double()
     known[0] = 1
     targets = targets * known
-    loss = balanced_sigmoid(logits, targets, balanced_weights(targets, known))
+    loss = balanced_sigmoid(logits, targets, weights_of(targets, known))
     alone = [
         whole(logits[rows, j, None], targets[rows, j, None])
         for j in range(4)
@@ -105,10 +114,22 @@ def test_an_unknown_pair_is_as_if_it_were_not_there(seed: int) -> None:
     ]
     assert_close(loss, torch.stack(alone).mean())
     pull = torch.autograd.grad(
-        balanced_sigmoid(logits.requires_grad_(), targets, balanced_weights(targets, known)),
+        balanced_sigmoid(logits.requires_grad_(), targets, weights_of(targets, known)),
         logits,
     )[0]
     assert (pull[known == 0] == 0).all()
+
+
+def test_silence_is_a_weak_no() -> None:
+    """Two known to have the label, one known to lack it, five that a list says nothing of."""
+    targets = torch.tensor([1.0, 1, 0, 0, 0, 0, 0, 0])[:, None]
+    known = torch.tensor([1.0, 1, 1, 0, 0, 0, 0, 0])[:, None]
+    weights = weights_of(targets, known, 1 - known)[:, 0] / 8
+    assert_close(weights[:2], torch.tensor([0.25, 0.25]))
+    assert_close(weights[3:], SILENCE * weights[2].expand(5))
+    assert_close(weights.sum(), torch.tensor(1.0))
+    # Where nobody says no, silence is all there is.
+    assert_close(weights_of(targets, targets, 1 - targets), weights_of(targets))
 
 
 def test_a_repeated_label_is_a_mistake_only_for_the_softmax() -> None:
