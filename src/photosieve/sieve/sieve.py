@@ -158,12 +158,12 @@ class Sieve(Record):
         started = time.monotonic()
         run = run or Run()
         start = encoder.head.centered(data.words) if run.recipe.centers else encoder.head
-        evidence, history = Evidence.collect(data, start, run, words=words)
         with nullcontext() if run.recipe.trains_blocks else one_thread_each():
+            evidence, history = Evidence.collect(data, start, run, words=words)
             trained, losses = fit_as(history, data, start, run)
-        probe = probe_of(data, trained, history, run.recipe)
-        shares = (history.word_share,)
-        (head,) = heads_of_words(data, trained, history, run.recipe, shares)
+            probe = probe_of(data, trained, history, run.recipe)
+            shares = (history.word_share,)
+            (head,) = heads_of_words(data, trained, history, run.recipe, shares)
         background, general = head.project_photos(data.photos), head.project_texts(data.words)
         return cls(
             encoder=encoder.with_head(head),

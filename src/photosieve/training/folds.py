@@ -115,21 +115,27 @@ def _by_probe(
     The penalty is chosen first, then the weight of the text score. Where hardly any label is known
     from another building, no choice can be made, and the default settings are taken.
     """
-    problems, features = [], []
-    for number, held_out in enumerate(folds):
-        seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), held_out))
-        head, _ = fit_as(history, seen, start, run, name=f"probe-{number + 1}")
-        problems.append(problem_of(seen, head, run.recipe))
-        features.append(probe_features(data.rows(held_out), head, run.recipe))
+    stage, side_by_side = "choosing the probe", not run.recipe.trains_blocks
+
+    def pose(number: int, progress: Progress) -> tuple[Problem, Float32Array]:
+        """Problem of one fold, and the features of its held-out photos."""
+        seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), folds[number]))
+        name = f"probe-{number + 1}"
+        head, _ = fit_as(history, seen, start, run.reporting(progress), name=name)
+        held_out = probe_features(data.rows(folds[number]), head, run.recipe)
+        return problem_of(seen, head, run.recipe), held_out
+
+    jobs = [functools.partial(pose, number) for number in range(len(folds))]
+    posed = run_all(jobs, stage, run.progress, side_by_side=side_by_side)
     held = np.sort(np.concatenate(folds))
     found: dict[ProbeSettings, NDArray[np.float64]] = {}
 
     def quality(settings: ProbeSettings) -> float:
         if settings not in found:
             scores = found[settings] = np.full(data.targets.shape, np.nan)
-            for held_out, problem, given in zip(folds, problems, features, strict=True):
-                scores[held_out] = problem.solve(settings).scores(given)
-            run.progress("choosing the probe", len(found), len(PENALTIES) + len(TEXT_WEIGHTS) - 1)
+            for rows, (problem, held_out) in zip(folds, posed, strict=True):
+                scores[rows] = problem.solve(settings).scores(held_out)
+            run.progress(stage, len(found), len(PENALTIES) + len(TEXT_WEIGHTS) - 1)
         columns = found[settings][held], data.targets[held], data.known[held]
         return mean_average_precision(*columns)
 
