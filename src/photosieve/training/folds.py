@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.metrics import mean_average_precision
+from photosieve.decision.metrics import average_precision
 from photosieve.decision.tuning import LEAST_REPEATED, repeated
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Float32Array, Head
@@ -112,7 +112,8 @@ def _by_probe(
 ) -> tuple[NDArray[np.float64], History]:
     """Score photos by probes, with the settings that rank them best.
 
-    The penalty is chosen first, then the weight of the text score. Where hardly any label is known
+    The penalty is chosen first, then the weight of the text score: the largest of those that are
+    as good as the best to one standard error. Where hardly any label is known
     from another building, no choice can be made, and the default settings are taken.
     """
     stage, side_by_side = "choosing the probe", not run.recipe.trains_blocks
@@ -130,24 +131,47 @@ def _by_probe(
     held = np.sort(np.concatenate(folds))
     found: dict[ProbeSettings, NDArray[np.float64]] = {}
 
-    def quality(settings: ProbeSettings) -> float:
+    def precisions(settings: ProbeSettings) -> NDArray[np.float64]:
+        """Average precision of each label, (labels,)."""
         if settings not in found:
             scores = found[settings] = np.full(data.targets.shape, np.nan)
             for rows, (problem, held_out) in zip(folds, posed, strict=True):
                 scores[rows] = problem.solve(settings).scores(held_out)
             run.progress(stage, len(found), len(PENALTIES) + len(TEXT_WEIGHTS) - 1)
-        columns = found[settings][held], data.targets[held], data.known[held]
-        return mean_average_precision(*columns)
+        columns = found[settings][held].T, data.targets[held].T, data.known[held].T
+        own = [average_precision(*column) for column in zip(*columns, strict=True)]
+        return np.array([float(value) for value in own])
 
     best = ProbeSettings()
     groups = [data.dataset.groups[row] for row in held]
     if repeated(data.targets[held], groups) >= LEAST_REPEATED:
-        # The first of equals: the largest penalty, and the smallest weight.
-        tried = [ProbeSettings(TEXT_WEIGHTS[0], penalty) for penalty in sorted(PENALTIES)[::-1]]
-        best = max(tried, key=quality)
-        best = max([ProbeSettings(a, best.penalty) for a in TEXT_WEIGHTS], key=quality)
-    quality(best)
+        for tried in (
+            [ProbeSettings(best.text_weight, penalty) for penalty in PENALTIES],
+            [ProbeSettings(text_weight, 0.0) for text_weight in TEXT_WEIGHTS],
+        ):
+            options = [replace(one, penalty=one.penalty or best.penalty) for one in tried]
+            best = options[first_within_noise(np.array([precisions(one) for one in options]))]
+    precisions(best)
     return found[best], replace(history, probe=best)
+
+
+def first_within_noise(values: NDArray[np.float64]) -> int:
+    """Return the first row whose mean over columns is the best, to one standard error.
+
+    The error is that of the differences to the best row, column by column; Breiman et al. (1984),
+    "Classification and regression trees", section 3.4.3.
+
+    Parameters
+    ----------
+    values : array (options, columns)
+        The safest option first; columns of nan do not count.
+    """
+    values = values[:, ~np.isnan(values).any(0)]
+    if not values.shape[1]:
+        return 0
+    lost = values[values.mean(1).argmax()] - values  # (options, columns)
+    error = lost.std(1) / np.sqrt(values.shape[1])
+    return int(np.flatnonzero(lost.mean(1) <= error)[0])
 
 
 def probe_of(data: Prepared, head: Head, history: History, recipe: Recipe) -> Probe | None:

@@ -46,9 +46,9 @@ class ProbeSettings:
     penalty: float = 0.03
 
 
-PENALTIES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
-TEXT_WEIGHTS = (1.0, 2.0)
-"""Values that are tried on held-out photos; quality is flat between them."""
+PENALTIES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
+TEXT_WEIGHTS = (2.0, 1.0)
+"""Values that are tried on held-out photos, those that stay closest to the text first."""
 
 
 @dataclass(frozen=True)
