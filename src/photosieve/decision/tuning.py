@@ -45,6 +45,11 @@ LEAST_NOES = 10
 """Where pairs are unknown and fewer others known to be wrong, nothing tells what a mistake is."""
 
 
+USUAL_THRESHOLD = 0.3
+"""Of the usual curve. The threshold with the best F1 is half of that F1 (Lipton, Elkan and
+Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure")."""
+
+
 @dataclass(frozen=True)
 class Tuning:
     """A learned calibration and cut, and the evidence for them.
@@ -230,7 +235,7 @@ def _as_usual(
 ) -> Tuning:
     """Take the usual curve; the cut is searched only for an objective that is a bound."""
     table = Pairs.of(usual.labels(scores, labels), relevant, groups, known)
-    even = Cut.threshold(0.5)
+    even = Cut.threshold(USUAL_THRESHOLD)
     cut = search(table, THRESHOLD, objective) if ">=" in objective.name else even
     counts = table.counts(cut).sum(0)
     return Tuning(

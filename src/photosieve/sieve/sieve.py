@@ -167,7 +167,7 @@ class Sieve(Record):
         background, general = head.project_photos(data.photos), head.project_texts(data.words)
         return cls(
             encoder=encoder.with_head(head),
-            labels=data.dataset.counts(),
+            labels=dict(zip(data.labels, data.targets.sum(0).tolist(), strict=True)),
             recipe=run.recipe,
             seed=run.seed,
             tuning=evidence.tune(data.labels, objective),

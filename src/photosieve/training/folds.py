@@ -183,7 +183,7 @@ def problem_of(data: Prepared, head: Head, recipe: Recipe) -> Problem:
     """Return the problem of a recipe's probe: on a trained head, or on the features themselves."""
     features, texts = probe_features(data, head, recipe), head.project_texts(data.texts)
     on_head = head if isinstance(head, LinearHead) and not recipe.epochs else None
-    return Problem.of(features, on_head, texts, data.targets, data.known)
+    return Problem.of(features, on_head, texts, data.targets, data.known, data.silent)
 
 
 def probe_features(data: Prepared, head: Head, recipe: Recipe) -> Float32Array:

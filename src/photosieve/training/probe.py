@@ -8,7 +8,7 @@ The first term is the pretrained model's own opinion in its own units: m and s a
 standard deviation of these cosines over training photos and labels. The second term corrects it by
 what the labeled photos show; phi(f) is f less its mean over the training photos, scaled to length
 1. Weights are penalized, not offsets, so that a label with few photos stays close to its text. A
-label that no photo has keeps the text score alone. The problem is convex, and takes milliseconds.
+label that no photo has, or each, keeps the text score alone. The problem is convex, and takes milliseconds.
 
 Of the family of LP++ (Huang et al. 2024, arXiv:2404.02285) and CLAP (Silva-Rodriguez et al. 2024,
 arXiv:2312.12730), which mix or penalize towards text in the same spirit.
@@ -26,6 +26,9 @@ from numpy.typing import NDArray
 from photosieve.encoders.head import fingerprint, unit
 from photosieve.encoders.protocol import Float32Array, Head
 
+SILENCE = 0.3
+"""Weight of a pair that a partial list leaves out, as a negative, against a known negative."""
+
 ITERATIONS = 60
 """Of L-BFGS; more change nothing that can be measured."""
 
@@ -42,8 +45,8 @@ class ProbeSettings:
         Of the squared weights (half of it), against a loss whose weights sum to 1 for each label.
     """
 
-    text_weight: float = 2.0
-    penalty: float = 0.03
+    text_weight: float = 1.0
+    penalty: float = 0.01
 
 
 PENALTIES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
@@ -136,6 +139,7 @@ def fit_probe(
     texts: Float32Array,
     targets: NDArray[np.bool_],
     known: NDArray[np.bool_],
+    silent: NDArray[np.bool_],
     settings: ProbeSettings,
 ) -> Probe:
     """Fit a probe.
@@ -154,13 +158,15 @@ def fit_probe(
     targets : array of bool (n, labels)
     known : array of bool (n, labels)
         Whether each of them is known; unknown pairs teach nothing.
+    silent : array of bool (n, labels)
+        Pairs that a partial list leaves out; see `SILENCE`.
     settings : ProbeSettings
 
     Returns
     -------
     Probe
     """
-    return Problem.of(features, start, texts, targets, known).solve(settings)
+    return Problem.of(features, start, texts, targets, known, silent).solve(settings)
 
 
 @dataclass(frozen=True)
@@ -202,6 +208,7 @@ class Problem:
         texts: Float32Array,
         targets: NDArray[np.bool_],
         known: NDArray[np.bool_],
+        silent: NDArray[np.bool_],
     ) -> Problem:
         """Prepare; parameters as for `fit_probe`."""
         if start is None:
@@ -227,7 +234,7 @@ class Problem:
             rows=rows[:rank],
             places=places[:, :rank] * sizes[:rank],
             targets=targets,
-            pair_weights=balanced_weights(targets, known),
+            pair_weights=balanced_weights(targets, known, silent),
         )
 
     def solve(self, settings: ProbeSettings) -> Probe:
@@ -265,15 +272,18 @@ class Problem:
         )
 
 
-def balanced_weights(targets: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+def balanced_weights(
+    targets: NDArray[np.bool_], known: NDArray[np.bool_], silent: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Weights of pairs, (n, labels): half for the positives of a label, half for its negatives.
 
-    Unknown pairs weigh 0, and so do labels that no photo has, which teach nothing.
+    Unknown pairs weigh 0, or little where a list is silent about them. Labels without positives or
+    without negatives weigh 0: nothing can be learned of them.
     """
-    weights = np.zeros(targets.shape)
-    for half in (targets & known, ~targets & known):
-        weights += half / np.maximum(2 * half.sum(0), 1)
-    return weights * (targets & known).any(0)
+    yes = (targets & known).astype(np.float64)
+    no = (~targets & known) + SILENCE * silent
+    weights = sum(half / np.maximum(2 * half.sum(0), 1e-12) for half in (yes, no))
+    return np.asarray(weights * (yes.any(0) & no.any(0)))
 
 
 def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -43,8 +43,8 @@ OURS = (
         epochs=0,
         probe=True,
         centers=True,
-        usual_slope=1.0,
-        usual_intercept=-3.0,
+        usual_slope=1.5,
+        usual_intercept=-0.4,
     ),
     # Ours, on the projections.
     replace(_HEAD, usual_slope=1.67, usual_intercept=-3.5),
