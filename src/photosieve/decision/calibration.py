@@ -188,7 +188,7 @@ class Calibration:
     def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
         """Return the probabilities of labels, (photos, labels), from scores of that shape."""
         shifts = np.array([self.shifts.get(label, 0.0) for label in labels])
-        return _sigmoid(self.slope * np.asarray(scores, np.float64) + self.intercept + shifts)
+        return probability(self.slope * np.asarray(scores, np.float64) + self.intercept + shifts)
 
     def label_score(self, odds: float, label: str) -> float:
         """Return the score of a label that has these log odds."""
@@ -202,7 +202,7 @@ class Calibration:
     def words(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
         """Return the probabilities of other words, from normalized scores and affinities."""
         penalty = self.remoteness * _distance(affinity)
-        return _sigmoid(self.word_slope * normal + self.word_intercept - penalty)
+        return probability(self.word_slope * normal + self.word_intercept - penalty)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
@@ -310,12 +310,19 @@ def _shifts(
     """Find each column's most likely shift of its log odds, (columns,), under a normal prior."""
     shift = np.zeros(odds.shape[1])
     for _ in range(20):  # Newton's method; the prior keeps the curvature away from zero
-        expected = _sigmoid(odds + shift)
+        expected = probability(odds + shift)
         slope = (known * (relevant - expected)).sum(0) - shift / SHIFT_DEVIATION**2
         curvature = (known * expected * (1 - expected)).sum(0) + 1 / SHIFT_DEVIATION**2
         shift = shift + np.clip(slope / curvature, -1, 1)
     return shift
 
 
-def _sigmoid(odds: NDArray[np.floating[Any]]) -> Float64Array:
+def log_odds(probabilities: Any) -> Float64Array:
+    """Log odds of probabilities, bounded for 0 and 1."""
+    certain = np.clip(np.asarray(probabilities, np.float64), 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(certain / (1 - certain)))
+
+
+def probability(odds: NDArray[np.floating[Any]]) -> Float64Array:
+    """Probabilities of log odds."""
     return np.asarray(1 / (1 + np.exp(-np.clip(odds, -700, 700))), np.float64)

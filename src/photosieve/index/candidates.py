@@ -60,7 +60,7 @@ def candidates(
         Rows, in ascending order.
     """
     lowest = min(cut.gate, cut.floor)  # nothing below both is ever kept
-    if len(readings) == 1:
+    if len(readings) == 1 and not readings[0].links.any():
         # Probability grows with the score, so comparing scores is enough, and faster.
         reading = readings[0]
         bound = scorer.least_score(reading, lowest) - SLACK

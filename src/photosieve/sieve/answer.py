@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from photosieve.decision.calibration import log_odds
 from photosieve.decision.cut import Cut
 from photosieve.errors import Skipped, shown
 from photosieve.sieve.embedded import Embedded
@@ -153,11 +154,8 @@ def answer(
     """
     by_term = scorer.probabilities(readings, photos)  # (n, terms)
     probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
-    if len(readings) == 1:
-        scores = scorer.scores(readings[0], photos)  # (n,)
-    else:
-        certain = np.clip(probabilities, 1e-12, 1 - 1e-12)
-        scores = np.log(certain / (1 - certain))
+    several = len(readings) > 1
+    scores = log_odds(probabilities) if several else scorer.scores(readings[0], photos)  # (n,)
     rule = rule or scorer.cut(readings, cut)
     if groups is None:
         groups = [str(path.parent) for path in paths]

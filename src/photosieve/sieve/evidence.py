@@ -91,11 +91,11 @@ class Evidence:
         if folds:
             scores, history = out_of_fold(data, start, run, folds)
             if words:
-                hidden, share = hidden_words(data, start, run, folds, history)
-                history = replace(history, word_share=share)
+                hidden = hidden_words(data, start, run, folds, history)
         else:  # a single photo cannot be held out: its own score is all there is
-            probe = probe_of(data, start, history, run.recipe)
-            own = probe.scores(data.photos) if probe else data.scores(start)
+            vectors = start.project_photos(data.photos)
+            probe = probe_of(data, start, replace(history, epochs=0))
+            own = probe.scores(data.photos, vectors) if probe else data.scores(start)
             scores = own.astype(np.float64)
         evidence = cls(
             scores=scores,

@@ -7,6 +7,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
@@ -39,6 +42,9 @@ class Record:
     background : array (n, d)
         Embeddings of the training photos by the trained encoder, which scores of words are
         normalized against.
+    verdicts : array of int (n, labels) or None
+        What is known of these photos: 1 for yes, 0 for no, -1 for unknown. Without it no word is
+        linked to a label.
     average : Background
         Of general words over them.
     nearness : Nearness
@@ -65,6 +71,7 @@ class Record:
     average: Background
     seconds: float
     history: History
+    verdicts: NDArray[np.int8] | None = field(default=None, repr=False)
     nearness: Nearness = LABELS_ARE_NEAR
     probe: Probe | None = field(default=None, repr=False)
     guarantee: Guarantee | None = None

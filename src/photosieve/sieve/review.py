@@ -133,10 +133,14 @@ def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
 def _evaluate(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:
     """Evaluate a sieve on labels, some of which may be other words to it."""
     probabilities, kept = np.zeros(scores.shape), np.zeros(scores.shape, bool)
-    groups = data.dataset.groups
+    groups, calibration = data.dataset.groups, sieve.tuning.calibration
+    photos = sieve.scorer.embed_photos(data.photos)
     for column, label in enumerate(data.labels):
         reading = sieve.scorer.read_word(label)
-        values = sieve.scorer.probability(reading, np.asarray(scores[:, column], np.float32))
+        if reading.label is not None:  # its score may be one of a model that did not see the photo
+            values = calibration.labels(scores[:, [column]], (reading.label,))[:, 0]
+        else:
+            values = sieve.scorer.probability(reading, photos)
         probabilities[:, column] = values
         rule = sieve.scorer.cut((reading,), sieve.cut)
         kept[:, column] = rule.keep_by_group(values[:, None], groups)[:, 0]

@@ -86,7 +86,8 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
         }
         tables: dict[str, sieve_folder.Arrays] = {
             "head": encoder.head.arrays(),
-            "background": {"photos": record.background},
+            "background": {"photos": record.background}
+            | ({} if record.verdicts is None else {"verdicts": record.verdicts}),
             "probe": record.probe.arrays() if record.probe else {},
             **record.evidence.tables(),
         }
@@ -136,6 +137,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             tuning=Tuning.from_dict(manifest["tuning"]),
             evidence=Evidence.from_tables(contents.tables, recipe, **manifest["evidence"]),
             background=contents.tables["background"]["photos"],
+            verdicts=contents.tables["background"].get("verdicts"),
             average=Background(**background),
             nearness=_nearness(manifest),
             probe=Probe.from_arrays(probe) if (probe := contents.tables["probe"]) else None,

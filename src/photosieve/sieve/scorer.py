@@ -12,14 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.label_files import label_key
-from photosieve.decision.calibration import Background, Calibration, Nearness, background
+from photosieve.decision.calibration import (
+    Background,
+    Calibration,
+    background,
+    log_odds,
+    probability,
+)
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import embed_texts
 from photosieve.encoders.head import unit
-from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.encoders.protocol import Float32Array
 from photosieve.sieve.embedded import Embedded
+from photosieve.sieve.links import Links
 from photosieve.sieve.query import Term, parse
-from photosieve.training.probe import Probe
+from photosieve.sieve.record import Record
+from photosieve.training.folds import probe_features
 
 Rows = NDArray[np.intp] | slice
 EVERY = slice(None)
@@ -42,6 +50,8 @@ class Reading:
         Cosine to that label, or 0.
     background : Background
         Its scores over the background photos.
+    links : array (labels,)
+        How far each label decides about it.
     """
 
     term: Term
@@ -50,6 +60,7 @@ class Reading:
     nearest: str
     affinity: float
     background: Background
+    links: NDArray[np.float64] = field(compare=False)
 
     def describe(self) -> str:
         """Describe how the term is understood."""
@@ -59,6 +70,8 @@ class Reading:
             known = "a word; there are no labels yet"
         else:
             known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
+        if self.links.any():
+            known += f", which decides by {self.links.max():.0%}"
         background = self.background
         return f"{known}; background score {background.mean:z.3f} +- {background.deviation:.3f}"
 
@@ -70,6 +83,7 @@ class Reading:
             "label": self.label,
             "nearest": self.nearest,
             "affinity": self.affinity,
+            "linked": float(self.links.sum()),
             "background": asdict(self.background),
         }
 
@@ -80,39 +94,40 @@ class Scorer:
 
     Parameters
     ----------
-    encoder : Encoder
-        Trained.
-    labels : tuple of str
-        The labels of the training photos.
-    calibration : Calibration
-    background : array (n, d)
-        Embedded background photos.
-    average : Background
-        Of general words over them.
-    nearness : Nearness
-        The units in which a word's cosine to the nearest label is judged.
-    probe : Probe or None
-        The classifier of labels; without one, the vectors of labels decide.
+    record : Record
     """
 
-    encoder: Encoder
-    labels: tuple[str, ...]
-    calibration: Calibration
-    background: Float32Array
-    average: Background
-    nearness: Nearness
-    probe: Probe | None
+    record: Record
+
+    @functools.cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the training photos."""
+        return tuple(self.record.labels)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The curves that turn scores into probabilities."""
+        return self.record.tuning.calibration
 
     def embed_photos(self, features: Float32Array) -> Embedded:
         """Embed photos by their features, (n, p)."""
-        vectors = self.encoder.head.project_photos(features)
-        if self.probe is None:
+        record = self.record
+        vectors = record.encoder.head.project_photos(features)
+        if record.probe is None:
             return Embedded(vectors, vectors @ self._label_vectors.T)
-        return Embedded(vectors, self.probe.scores(vectors if self.probe.on_vectors else features))
+        given = probe_features(features, vectors, record.history)
+        return Embedded(vectors, record.probe.scores(given, vectors))
 
     @functools.cached_property
     def _label_vectors(self) -> Float32Array:
-        return embed_texts(self.encoder, self.labels)
+        return embed_texts(self.record.encoder, self.labels)
+
+    @functools.cached_property
+    def _links(self) -> Links | None:
+        record = self.record
+        if record.verdicts is None:
+            return None
+        return Links.of(self._label_vectors, record.nearness, record.background, record.verdicts)
 
     def read(self, query: str) -> tuple[Reading, ...]:
         """Understand a query: a label as it is written, or a query as in `photosieve.sieve.query`.
@@ -142,16 +157,19 @@ class Scorer:
         known = self._known
         # A label is embedded as it was in training, however a user writes it.
         texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
-        vector = unit(embed_texts(self.encoder, texts).mean(0))  # (d,)
+        vector = unit(embed_texts(self.record.encoder, texts).mean(0))  # (d,)
         cosines = self._label_vectors @ vector  # (labels,)
         nearest = int(cosines.argmax()) if self.labels else None
+        label = known.get(label_key(texts[0])) if len(texts) == 1 else None
+        no_links = np.zeros(len(self.labels))
         return Reading(
             term=term,
             vector=vector,
-            label=known.get(label_key(texts[0])) if len(texts) == 1 else None,
+            label=label,
             nearest="" if nearest is None else self.labels[nearest],
             affinity=0.0 if nearest is None else float(cosines[nearest]),
-            background=background(self.background @ vector, self.average),
+            background=background(self.record.background @ vector, self.record.average),
+            links=self._links.weights(vector) if self._links and not label else no_links,
         )
 
     def scores(self, reading: Reading, photos: Embedded, rows: Rows = EVERY) -> Float32Array:
@@ -166,31 +184,45 @@ class Scorer:
     def probabilities(
         self, readings: tuple[Reading, ...], photos: Embedded, rows: Rows = EVERY
     ) -> NDArray[np.float64]:
-        """Probability that each photo matches each term, (n, terms)."""
-        return np.stack(
-            [self.probability(reading, self.scores(reading, photos, rows)) for reading in readings],
-            axis=1,
-        )
+        """Probability that each photo matches each term as far as it is positive, (n, terms)."""
+        return np.stack([self.probability(reading, photos, rows) for reading in readings], axis=1)
 
-    def probability(self, reading: Reading, scores: Float32Array) -> NDArray[np.float64]:
-        """Probability that photos of these scores, (n,), match a term as far as it is positive."""
+    def probability(
+        self, reading: Reading, photos: Embedded, rows: Rows = EVERY
+    ) -> NDArray[np.float64]:
+        """Probability that each photo matches a term as far as it is positive, (n,)."""
+        scores = self.scores(reading, photos, rows)
         if reading.label is not None:
             return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
-        affinity = self.nearness.affinity(reading.affinity)
-        return self.calibration.words(reading.background.normalize(scores), affinity)
+        affinity = self.record.nearness.affinity(reading.affinity)
+        alone = self.calibration.words(reading.background.normalize(scores), affinity)
+        linked = np.flatnonzero(reading.links)
+        if not len(linked):
+            return alone
+        # What is averaged is how far each is above its own threshold.
+        names = [self.labels[column] for column in linked]
+        labels = self.calibration.labels(photos.labels[rows][:, linked], names)  # (n, linked)
+        weights, cut = reading.links[linked], self.record.tuning.cut
+        limit = log_odds(self.calibration.word_threshold)
+        margins = log_odds(labels) - log_odds(max(cut.gate, cut.floor))
+        own = log_odds(alone) - limit
+        return probability(limit + (1 - weights.sum()) * own + margins @ weights)
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """Embed texts as unit vectors, (m, d)."""
-        return embed_texts(self.encoder, texts)
+        return embed_texts(self.record.encoder, texts)
 
     def least_score(self, reading: Reading, probability: float) -> float:
-        """Return the score with which a photo has a probability; infinite for 0 and 1."""
+        """Return the score with which a photo has a probability; infinite for 0 and 1.
+
+        Of a term that is a label, or a word without links: with these, more than one score counts.
+        """
         if not 0 < probability < 1:
             return -math.inf if probability <= 0 else math.inf
         odds = math.log(probability / (1 - probability))
         if reading.label is not None:
             return self.calibration.label_score(odds, reading.label)
-        affinity = self.nearness.affinity(reading.affinity)
+        affinity = self.record.nearness.affinity(reading.affinity)
         normal = self.calibration.word_score(odds, affinity)
         return reading.background.mean + normal * reading.background.deviation
 

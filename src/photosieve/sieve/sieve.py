@@ -25,6 +25,7 @@ from photosieve.progress import Progress, silent
 from photosieve.sieve import saved
 from photosieve.sieve.answer import SearchResult, answer
 from photosieve.sieve.evidence import Evidence
+from photosieve.sieve.links import verdicts
 from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
 from photosieve.training.features import Prepared, open_for, prepare
@@ -67,15 +68,7 @@ class Sieve(Record):
     @functools.cached_property
     def scorer(self) -> Scorer:
         """The part that turns queries and embedded photos into probabilities."""
-        return Scorer(
-            self.encoder,
-            tuple(self.labels),
-            self.tuning.calibration,
-            self.background,
-            self.average,
-            self.nearness,
-            self.probe,
-        )
+        return Scorer(self)
 
     @classmethod
     def fit(
@@ -152,7 +145,7 @@ class Sieve(Record):
         """
         from photosieve.training.fit import fit_as
         from photosieve.training.folds import probe_of
-        from photosieve.training.hidden import heads_of_words, nearest
+        from photosieve.training.hidden import nearest
         from photosieve.training.parallel import one_thread_each
 
         started = time.monotonic()
@@ -160,10 +153,8 @@ class Sieve(Record):
         start = encoder.head.centered(data.words) if run.recipe.centers else encoder.head
         with nullcontext() if run.recipe.trains_blocks else one_thread_each():
             evidence, history = Evidence.collect(data, start, run, words=words)
-            trained, losses = fit_as(history, data, start, run)
-            probe = probe_of(data, trained, history, run.recipe)
-            shares = (history.word_share,)
-            (head,) = heads_of_words(data, trained, history, run.recipe, shares)
+            head, losses = fit_as(history, data, start, run)
+            probe = probe_of(data, head, history)
         background, general = head.project_photos(data.photos), head.project_texts(data.words)
         return cls(
             encoder=encoder.with_head(head),
@@ -173,6 +164,7 @@ class Sieve(Record):
             tuning=evidence.tune(data.labels, objective),
             evidence=evidence,
             background=background,
+            verdicts=verdicts(data.targets, data.known),
             average=average_background(background, general),
             nearness=Nearness.of(nearest(general, head.project_texts(data.texts))),
             probe=probe,

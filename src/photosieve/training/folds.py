@@ -11,15 +11,20 @@ from numpy.typing import NDArray
 
 from photosieve.decision.metrics import average_precision
 from photosieve.decision.tuning import LEAST_REPEATED, repeated
-from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.progress import Progress
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit, fit_as
 from photosieve.training.held_out import HeldOut, best_f1, scores_by_mix
 from photosieve.training.parallel import run_all
-from photosieve.training.probe import PENALTIES, TEXT_WEIGHTS, Probe, ProbeSettings, Problem
-from photosieve.training.recipe import Recipe
+from photosieve.training.probe import (
+    PENALTIES,
+    TEXT_WEIGHTS,
+    Probe,
+    Problem,
+    ProbeSettings,
+    balanced_weights,
+)
 from photosieve.training.run import History, Run
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -118,13 +123,14 @@ def _by_probe(
     """
     stage, side_by_side = "choosing the probe", not run.recipe.trains_blocks
 
-    def pose(number: int, progress: Progress) -> tuple[Problem, Float32Array]:
-        """Problem of one fold, and the features of its held-out photos."""
+    def pose(number: int, progress: Progress) -> tuple[Problem, Float32Array, Float32Array]:
+        """Problem of one fold; features and vectors of its held-out photos."""
         seen = data.rows(np.setdiff1d(np.arange(len(data.photos)), folds[number]))
         name = f"probe-{number + 1}"
         head, _ = fit_as(history, seen, start, run.reporting(progress), name=name)
-        held_out = probe_features(data.rows(folds[number]), head, run.recipe)
-        return problem_of(seen, head, run.recipe), held_out
+        photos = data.photos[folds[number]]
+        vectors = head.project_photos(photos)
+        return problem_of(seen, head, history), probe_features(photos, vectors, history), vectors
 
     jobs = [functools.partial(pose, number) for number in range(len(folds))]
     posed = run_all(jobs, stage, run.progress, side_by_side=side_by_side)
@@ -135,8 +141,8 @@ def _by_probe(
         """Average precision of each label, (labels,)."""
         if settings not in found:
             scores = found[settings] = np.full(data.targets.shape, np.nan)
-            for rows, (problem, held_out) in zip(folds, posed, strict=True):
-                scores[rows] = problem.solve(settings).scores(held_out)
+            for rows, (problem, *held_out) in zip(folds, posed, strict=True):
+                scores[rows] = problem.solve(settings).scores(*held_out)
             run.progress(stage, len(found), len(PENALTIES) + len(TEXT_WEIGHTS) - 1)
         columns = found[settings][held].T, data.targets[held].T, data.known[held].T
         own = [average_precision(*column) for column in zip(*columns, strict=True)]
@@ -174,18 +180,19 @@ def first_within_noise(values: NDArray[np.float64]) -> int:
     return int(np.flatnonzero(lost.mean(1) <= error)[0])
 
 
-def probe_of(data: Prepared, head: Head, history: History, recipe: Recipe) -> Probe | None:
+def probe_of(data: Prepared, head: Head, history: History) -> Probe | None:
     """Fit the probe of a recipe, above its trained head; None where it has none."""
-    return problem_of(data, head, recipe).solve(history.probe) if history.probe else None
+    return problem_of(data, head, history).solve(history.probe) if history.probe else None
 
 
-def problem_of(data: Prepared, head: Head, recipe: Recipe) -> Problem:
-    """Return the problem of a recipe's probe: on a trained head, or on the features themselves."""
-    features, texts = probe_features(data, head, recipe), head.project_texts(data.texts)
-    on_head = head if isinstance(head, LinearHead) and not recipe.epochs else None
-    return Problem.of(features, on_head, texts, data.targets, data.known, data.silent)
+def problem_of(data: Prepared, head: Head, history: History) -> Problem:
+    """Return the problem of a recipe's probe."""
+    vectors = head.project_photos(data.photos)
+    weights = balanced_weights(data.targets, data.known, data.silent)
+    features = probe_features(data.photos, vectors, history)
+    return Problem.of(features, vectors, head.project_texts(data.texts), data.targets, weights)
 
 
-def probe_features(data: Prepared, head: Head, recipe: Recipe) -> Float32Array:
-    """Return what a recipe's probe sees of photos: vectors of a trained head, or features."""
-    return head.project_photos(data.photos) if recipe.epochs else data.photos
+def probe_features(features: Float32Array, vectors: Float32Array, history: History) -> Float32Array:
+    """Return what a probe sees of photos: the vectors of a trained head, or the features."""
+    return vectors if history.epochs else features

@@ -64,8 +64,6 @@ class History:
         Mean loss of each epoch of the final training.
     probe : ProbeSettings or None
         Those of the probe, where the recipe has one.
-    word_share : float
-        How much words that are no labels get of what the probe learned.
     """
 
     epochs: int
@@ -73,7 +71,6 @@ class History:
     held_out_f1: tuple[tuple[float, ...], ...] = ()
     losses: tuple[float, ...] = ()
     probe: ProbeSettings | None = None
-    word_share: float = 0.0
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> History:
@@ -84,5 +81,4 @@ class History:
             held_out_f1=tuple(tuple(map(float, row)) for row in saved["held_out_f1"]),
             losses=tuple(map(float, saved["losses"])),
             probe=ProbeSettings(**probe) if (probe := saved.get("probe")) else None,
-            word_share=float(saved.get("word_share", 0.0)),
         )
