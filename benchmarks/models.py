@@ -1,4 +1,6 @@
-"""Models of real size beside the small starter: parameters, memory, photos a second. About ten minutes.
+"""Models of real size beside the small starter: parameters, memory, photos a second.
+
+About ten minutes.
 
     python benchmarks/models.py [--only NAME...]
 
@@ -70,9 +72,7 @@ def main() -> None:
     starter = load_encoder("starter-small")
     embed_photos(starter, photos[:2])
 
-    print(
-        "| model | million parameters | GB in float32 | photos/s | starter-small, same run | ratio |"
-    )
+    print("| model | million parameters | GB in float32 | photos/s | `starter-small` | ratio |")
     print("|---|---:|---:|---:|---:|---:|")
     for name in STARTERS:
         parameters = count(build_image_tower(NETWORKS[name])) + count(build_text_tower())

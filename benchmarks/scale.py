@@ -87,7 +87,7 @@ def large_photos(folder: Path, count: int) -> list[Path]:
 
 
 def draft(path: Path) -> Image.Image:
-    """Decode as the starter wants it."""
+    """Decode as the small starter wants it."""
     return decode(path, shortest_side=320)
 
 

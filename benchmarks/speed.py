@@ -3,10 +3,11 @@
     python benchmarks/speed.py
 
 (1) Embedding photos from files, with each starter: `embed_photos` against plain torch, one photo at
-a time, and the processor's time. (2) With the small starter, `evaluate` against the notebooks' way: the model loaded for each building, and every photo and label
-embedded again for each question. Each side is timed in turn, three times; the median of the ratios
-is what counts, as absolute figures vary from machine to machine and from minute to minute. (3) What
-bfloat16 would give the small starter, and cost.
+a time, and the processor's time. (2) With the small starter, `evaluate` against the notebooks' way:
+the model loaded for each building, and every photo and label embedded again for each question. Each
+side is timed in turn, three times; the median of the ratios is what counts, as absolute figures
+vary from machine to machine and from minute to minute. (3) What bfloat16 would give the small
+starter, and cost.
 """
 
 from __future__ import annotations

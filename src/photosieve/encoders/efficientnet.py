@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,7 +124,7 @@ def build_image_tower(networks: Networks) -> torch.nn.Module:
         def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
             return torch.cat(list(map(self.features, self.nets, inputs)), 1)
 
-        def features(self, net: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        def features(self, net: Any, inputs: torch.Tensor) -> torch.Tensor:
             planes = inputs.permute(0, 3, 1, 2).contiguous()  # (n, 3, side, side)
             maps = net.extract_features((planes.float() - 127.0) / 128.0)
             pooled: torch.Tensor = maps.mean((2, 3))  # of (n, 1280, side / 32, side / 32)
