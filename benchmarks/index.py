@@ -79,20 +79,22 @@ def main() -> None:
 
 def encoding() -> None:
     """Photos a second, for the built-in model and for one of the size of ViT-B/32."""
-    from photosieve.encoders.starter import build_image_tower
+    from photosieve.encoders.efficientnet import build_image_tower
+    from photosieve.encoders.starter import Starter
     from speed import torch_features
 
     photos = sorted((ROOT / "samples").rglob("*.jpg"))
     decoding = rate(photos, lambda: decode_all(photos))
     print(f"## (a) Encoding {len(photos)} photos of 480 x 360 from files, photos/s\n")
     print(f"decoding alone, 2 threads       {decoding:7.1f}")
-    tower = build_image_tower()
+    starter = Starter("starter-small")
+    tower = build_image_tower(starter.networks)
     compare(
-        "starter",
-        load_encoder("starter"),
+        starter.name,
+        starter,
         photos,
         decoding,
-        lambda path: torch_features(tower, path),
+        lambda path: torch_features(tower, starter.networks, path),
     )
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,10 +1,12 @@
-"""Models of real size beside the starter: parameters, memory, photos a second. About ten minutes.
+"""Models of real size beside the small starter: parameters, memory, photos a second.
+
+About ten minutes.
 
     python benchmarks/models.py [--only NAME...]
 
 Hubs cannot be reached from everywhere, and speed does not depend on what weights are worth: each
 model is made here, of its own published size, with random weights, saved, and loaded as one from
-the hub would be. Each is timed in turn with the starter, on the same photos.
+the hub would be. Each is timed in turn with the small starter, on the same photos.
 """
 
 from __future__ import annotations
@@ -20,9 +22,10 @@ import torch
 import transformers
 
 from index import rate
-from photosieve.encoders import load_encoder
+from photosieve.encoders import STARTERS, load_encoder
+from photosieve.encoders.efficientnet import build_image_tower
 from photosieve.encoders.embedding import embed_photos
-from photosieve.encoders.starter import build_image_tower, build_text_tower
+from photosieve.encoders.starter import NETWORKS, build_text_tower
 from training import END, ROOT, START, save_tokenizer
 
 PHOTOS, ROUNDS = 24, 3
@@ -66,13 +69,14 @@ def main() -> None:
     chosen = parser.parse_args().only
     cast(Any, transformers.utils.logging).disable_progress_bar()
     photos = sorted((ROOT / "samples").rglob("*.jpg"))[:PHOTOS]
-    starter = load_encoder("starter")
+    starter = load_encoder("starter-small")
     embed_photos(starter, photos[:2])
 
-    print("| model | million parameters | GB in float32 | photos/s | starter, same run | ratio |")
+    print("| model | million parameters | GB in float32 | photos/s | `starter-small` | ratio |")
     print("|---|---:|---:|---:|---:|---:|")
-    parameters = sum(map(count, (build_image_tower(), build_text_tower())))
-    print(f"| `starter` | {parameters / 1e6:.0f} | {parameters * 4 / 1e9:.2f} | | | 1 |")
+    for name in STARTERS:
+        parameters = count(build_image_tower(NETWORKS[name])) + count(build_text_tower())
+        print(f"| `{name}` | {parameters / 1e6:.0f} | {parameters * 4 / 1e9:.2f} | | | |")
     for name in chosen:
         with tempfile.TemporaryDirectory() as scratch:
             # What is converted goes with the model: gigabytes that nobody will ask for again.

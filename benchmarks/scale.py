@@ -43,7 +43,7 @@ def main() -> None:
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as scratch:
         files = large_photos(Path(scratch) / "photos", 40)
-        encoder = load_encoder("starter")
+        encoder = load_encoder("starter-small")
         embed_photos(encoder, files[:2])
         encoding = len(files) / timed(lambda: embed_photos(encoder, files)) / cores
         with ThreadPoolExecutor(cores) as pool:
@@ -58,7 +58,7 @@ def main() -> None:
         searched = sum(file.stat().st_size for file in index.snapshot.folder.iterdir()) / count
 
     days = photos / encoding / SECONDS_A_DAY
-    print(f"one core, photos of 12 megapixels: {encoding:.1f} encoded/s with the starter,")
+    print(f"one core, photos of 12 megapixels: {encoding:.1f} encoded/s with starter-small,")
     print(f"{half:.1f} decoded/s at reduced size, {whole:.1f} decoded/s in full")
     print(f"a row takes {row:,.0f} bytes, what a search reads of it {searched:,.0f}\n")
     print(f"| {photos:,} photos | |\n|---|---:|")
@@ -87,7 +87,7 @@ def large_photos(folder: Path, count: int) -> list[Path]:
 
 
 def draft(path: Path) -> Image.Image:
-    """Decode as the starter wants it."""
+    """Decode as the small starter wants it."""
     return decode(path, shortest_side=320)
 
 

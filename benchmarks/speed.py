@@ -1,12 +1,12 @@
-"""How fast it is, as ratios against a named alternative in the same run. About two minutes.
+"""How fast it is, as ratios against a named alternative in the same run. About three minutes.
 
     python benchmarks/speed.py
 
-(1) Embedding photos from files: `embed_photos` against plain torch, one photo at a time. (2)
-`evaluate` against the notebooks' way: the model loaded for each building, and every photo and label
-embedded again for each question. Each side is timed in turn, three times; the median of the ratios
-is what counts, as absolute figures vary from machine to machine and from minute to minute. (3) What
-bfloat16 would give and cost.
+(1) Embedding photos from files, with each starter: `embed_photos` against plain torch, one photo at
+a time. (2) With the small starter, `evaluate` against the notebooks' way: the model loaded for each
+building, and every photo and label embedded again for each question. Each side is timed in turn,
+three times; the median of the ratios is what counts, as absolute figures vary from machine to
+machine and from minute to minute. (3) What bfloat16 would give the small starter, and cost.
 """
 
 from __future__ import annotations
@@ -24,17 +24,11 @@ from PIL import Image
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.decision.cut import NOTEBOOK_CUT
-from photosieve.encoders import load_encoder
+from photosieve.encoders import STARTERS
+from photosieve.encoders.efficientnet import Networks, build_image_tower, image_tower, pixels
 from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.protocol import Float32Array
-from photosieve.encoders.starter import (
-    PHOTO_SIDE,
-    build_image_tower,
-    build_text_tower,
-    image_tower,
-    pixels,
-    tokenizer,
-)
+from photosieve.encoders.starter import Starter, build_text_tower, tokenizer
 from photosieve.sieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,26 +37,15 @@ ROUNDS = 3
 
 def main() -> None:
     """Print the three parts."""
-    encoder = load_encoder("starter")
     train = Dataset.load(ROOT / "samples" / "train")
     test = ROOT / "samples" / "test"
     photos = [*train.photos, *Dataset.load(test).photos]
-    embed_photos(encoder, photos[:2])  # converts the tower on a machine that has not yet
-
-    print(f"## Embedding {len(photos)} photos of 480 x 360 from files\n")
-    tower = build_image_tower()
-
-    def plain() -> None:
-        for path in photos:
-            torch_features(tower, path)
-
-    ours, theirs = alternate(lambda: embed_photos(encoder, photos), plain)
-    print(f"embed_photos           {len(photos) / median(ours):6.1f} photos/s")
-    print(f"torch, one at a time   {len(photos) / median(theirs):6.1f} photos/s")
-    print(f"ratio                  {ratio(ours, theirs):6.1f}\n")
+    for name in STARTERS:
+        print(f"## Embedding {len(photos)} photos of 480 x 360 from files with {name}\n")
+        print_embedding(Starter(name), photos)
 
     buildings = [test / "mill-lane-6", test / "rosewood-villa"]
-    sieve = Sieve.fit(train, encoder)
+    sieve = Sieve.fit(train, "starter-small")
     labels = tuple(sieve.labels)
     count = len(Dataset.load(*buildings))
     print(f"## Evaluating 2 buildings of {count} photos with {len(labels)} labels\n")
@@ -77,20 +60,35 @@ def main() -> None:
     print_bfloat16(photos)
 
 
-def torch_features(tower: torch.nn.Module, path: Path) -> Float32Array:
-    """Features of one photo the plain way, (1, 1280)."""
+def print_embedding(encoder: Starter, photos: list[Path]) -> None:
+    """Compare speed with plain torch."""
+    embed_photos(encoder, photos[:2])  # converts the tower on a machine that has not yet
+    tower = build_image_tower(encoder.networks)
+
+    def plain() -> None:
+        for path in photos:
+            torch_features(tower, encoder.networks, path)
+
+    ours, theirs = alternate(lambda: embed_photos(encoder, photos), plain)
+    print(f"embed_photos           {len(photos) / median(ours):6.1f} photos/s")
+    print(f"torch, one at a time   {len(photos) / median(theirs):6.1f} photos/s")
+    print(f"ratio                  {ratio(ours, theirs):6.1f}\n")
+
+
+def torch_features(tower: torch.nn.Module, networks: Networks, path: Path) -> Float32Array:
+    """Features of one photo the plain way, (1, p)."""
     with Image.open(path) as photo:
-        square = photo.convert("RGB").resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC)
+        squares = pixels(networks, photo.convert("RGB"))
     with torch.no_grad():
-        features: torch.Tensor = tower(torch.from_numpy(np.array(square)[None]))
+        features: torch.Tensor = tower(*map(torch.from_numpy, squares))
     return features.numpy()
 
 
 def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
     """Ask each label in each building as the notebooks do: load, embed all again, cut."""
-    head = load_encoder("starter").head
+    encoder = Starter("starter-small")
     for building in buildings:
-        images, texts = build_image_tower(), build_text_tower()
+        images, texts = build_image_tower(encoder.networks), build_text_tower()
         dataset = Dataset.load(building)
         for label in labels:
             encoded = tokenizer().encode_batch([label])[0]
@@ -98,21 +96,23 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
             for path in dataset.photos:
                 ids, mask = torch.tensor([encoded.ids]), torch.tensor([encoded.attention_mask])
                 with torch.no_grad():
-                    text = head.project_texts(texts(ids, mask).numpy())
-                photo = head.project_photos(torch_features(images, path))
+                    text = encoder.head.project_texts(texts(ids, mask).numpy())
+                features = torch_features(images, encoder.networks, path)
+                photo = encoder.head.project_photos(features)
                 scores.append(float(photo[0] @ text[0]))
             NOTEBOOK_CUT.keep(scores)
 
 
 def print_bfloat16(photos: list[Path]) -> None:
     """Compare speed and embeddings of the image tower in float32 and bfloat16."""
-    head = load_encoder("starter").head
-    inputs = [pixels(decode(path, shortest_side=PHOTO_SIDE)) for path in photos]
+    encoder = Starter("starter-small")
+    decoded = [decode(path, shortest_side=encoder.shortest_side) for path in photos]
+    inputs = [pixels(encoder.networks, photo) for photo in decoded]
     vectors: dict[str, Float32Array] = {}
 
     def run(precision: Literal["f32", "bf16"]) -> None:
-        features = np.concatenate(list(image_tower(precision)(inputs)))
-        vectors[precision] = head.project_photos(features)
+        features = np.concatenate(list(image_tower(encoder.networks, precision)(inputs)))
+        vectors[precision] = encoder.head.project_photos(features)
 
     half, full = alternate(lambda: run("bf16"), lambda: run("f32"))
     cosines = (vectors["f32"] * vectors["bf16"]).sum(1)

@@ -34,7 +34,7 @@ EncoderOption = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="starter, or a CLIP, ALIGN or SigLIP model: a folder, or an id on the hub.",
+        help="starter, starter-small, or a CLIP, ALIGN or SigLIP model: a folder or a hub id.",
     ),
 ]
 

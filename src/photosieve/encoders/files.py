@@ -1,12 +1,13 @@
 """A model's files: found in a folder or on the Hugging Face hub, and read without trusting them.
 
-A folder can be put on the hub, too.
+A folder can be put on the hub, too. The starters' files are in packages.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import json
 import pickle
 import re
@@ -195,6 +196,34 @@ def publish(folder: Path, name: str) -> str:
             "connect to the network"
         ) from error
     return str(address)
+
+
+def package_file(package: str, *parts: str) -> Path:
+    """Return the path of a file inside an installed package, without importing that package.
+
+    Raises
+    ------
+    EncoderError
+        If the package is missing.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise EncoderError(
+            f"the starter model's package {package.replace('_', '-')} is missing; "
+            "install photosieve again with its dependencies"
+        )
+    return Path(spec.origin).parent.joinpath(*parts)
+
+
+def hash_files(*paths: Path) -> str:
+    """Hash files that do not change while the program runs: each is read once."""
+    return hashlib.sha256(b"".join(map(_file_digest, paths))).hexdigest()
+
+
+@functools.cache
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def first_line(error: Exception) -> str:

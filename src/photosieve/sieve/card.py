@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from huggingface_hub import ModelCardData
 
-from photosieve.encoders import VECTORS, license_of
+from photosieve.encoders import STARTERS, VECTORS, license_of
 from photosieve.encoders.files import is_hub_id
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
@@ -170,8 +170,8 @@ _LIMITS = """## Limits
 
 
 def _license(name: str, license: str) -> str:
-    if name == "starter":
-        text = "Both parts of the pretrained model are under Apache-2.0."
+    if name in STARTERS:
+        text = "All parts of the pretrained model are under Apache-2.0."
     elif license:
         text = f"The pretrained model is under {_plain(license)}, as its own card says."
     else:
@@ -188,7 +188,9 @@ def _license(name: str, license: str) -> str:
 
 def _base(name: str) -> str:
     if name == "starter":
-        return "the starter of photosieve: EfficientNet-Lite2 and all-MiniLM-L6-v2"
+        return "the starter of photosieve: EfficientNet-Lite0, Lite1, Lite2 and all-MiniLM-L6-v2"
+    if name == "starter-small":
+        return "the small starter of photosieve: EfficientNet-Lite2 and all-MiniLM-L6-v2"
     if is_hub_id(name):
         return f"[{name}](https://huggingface.co/{name})"
     if name.startswith(VECTORS):

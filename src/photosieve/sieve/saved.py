@@ -174,7 +174,7 @@ def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> En
             "it in Python with their VectorEncoder: Sieve.load(folder, encoder)"
         )
     if pretrained is not None or "config.json" not in manifest["files"]:
-        return (pretrained or load_encoder(manifest["encoder"])).with_head(head)
+        return (pretrained or _load_pretrained(manifest)).with_head(head)
 
     def verify_weights() -> None:
         for name, digest in contents.weights.items():
@@ -193,3 +193,12 @@ def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> En
         key=hashlib.sha256("/".join(parts).encode()).hexdigest(),
         verify=verify_weights,
     )
+
+
+def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
+    """Load the encoder that a sieve names; "starter" of 0.1 is "starter-small" today."""
+    if manifest["encoder"] == "starter":
+        small = load_encoder("starter-small")
+        if manifest["trunk_fingerprint"] == small.trunk_fingerprint:
+            return small
+    return load_encoder(manifest["encoder"])

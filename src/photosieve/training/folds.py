@@ -21,8 +21,8 @@ from photosieve.training.probe import (
     PENALTIES,
     TEXT_WEIGHTS,
     Probe,
-    Problem,
     ProbeSettings,
+    Problem,
     balanced_weights,
 )
 from photosieve.training.run import History, Run

