@@ -50,9 +50,14 @@ class ProbeSettings:
     penalty: float = 0.01
 
 
-PENALTIES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
-TEXT_WEIGHTS = (2.0, 1.0)
-"""Values that are tried on held-out photos, those that stay closest to the text first."""
+SETTINGS = tuple(
+    ProbeSettings(text_weight, penalty)
+    for text_weight, penalty in (
+        (1.0, 1e-2), (1.0, 3e-3), (2.0, 3e-3), (1.0, 3e-2),
+        (1.0, 1e-3), (2.0, 1e-3), (1.0, 3e-4), (2.0, 3e-4),
+    )
+)  # fmt: skip
+"""Settings that are tried on held-out photos, the default first, and those farthest from it last."""
 
 
 @dataclass(frozen=True)
