@@ -35,7 +35,7 @@ PRIOR_PHOTOS = 10
 SHIFT_DEVIATION = 0.5
 """Prior standard deviation of a label's shift, in units of log odds."""
 
-FALSE_ANSWERS = 0.02
+FALSE_ANSWERS = 0.01
 """Fraction of the questions with a general word in a building that may get an answer."""
 
 LEAST_HIDDEN = 30

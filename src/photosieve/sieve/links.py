@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from photosieve.decision.calibration import Nearness
 from photosieve.encoders.protocol import Float32Array
 
-FAR, CLOSE = -1.0, 1.0
+FAR, CLOSE = -0.5, 1.0
 """Affinity from which a word is linked, and from which it is linked in full; see `Nearness`."""
 
 SPREAD = 0.35

@@ -111,8 +111,8 @@ def _by_probe(
     """Score photos by probes, with the settings that rank them best.
 
     Of the settings that are as good as the best, to half a standard error, the one nearest to the
-    default is taken: with few labels the best is a matter of chance. Where hardly any label is known
-    from another building, no choice can be made, and the default settings are taken.
+    default is taken: with few labels the best is a matter of chance. Where hardly any label is
+    known from another building, no choice can be made, and the default settings are taken.
     """
     stage, side_by_side = "choosing the probe", not run.recipe.trains_blocks
 

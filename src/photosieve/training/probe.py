@@ -57,7 +57,7 @@ SETTINGS = tuple(
         (1.0, 1e-3), (2.0, 1e-3), (1.0, 3e-4), (2.0, 3e-4),
     )
 )  # fmt: skip
-"""Settings that are tried on held-out photos, the default first, and those farthest from it last."""
+"""Settings that are tried on held-out photos: the default first, those farthest from it last."""
 
 
 @dataclass(frozen=True)
