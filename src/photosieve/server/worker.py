@@ -26,6 +26,7 @@ from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
 from photosieve.storage import draft_file
 from photosieve.training.features import Prepared, assemble, open_for, prepare
+from photosieve.training.prompting import prompted
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
 from photosieve.training.run import Run
@@ -59,6 +60,7 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
     before = view.sieve
     recipe = before.recipe if before.labels else get_recipe(DEFAULT)
     data, start = _prepared(library, view, dataset, recipe, progress)
+    start, data = prompted(start, data, recipe)
     run = Run(recipe, before.seed, progress=progress)
     after = Sieve.fit_prepared(start, data, run, objective=_objective(before))
     after.save(out)

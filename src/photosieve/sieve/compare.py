@@ -16,6 +16,7 @@ from photosieve.errors import EncoderError, Skipped
 from photosieve.progress import Progress, silent
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, open_for, prepare
+from photosieve.training.prompting import prompted
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, RECIPES, get_recipe
 from photosieve.training.run import Run
@@ -153,9 +154,10 @@ def compare_prepared(
     evaluations: dict[str, list[Evaluation]] = {}
     notes: dict[str, tuple[str, str]] = {}
     for number, recipe in enumerate(_recipes(recipes)):
+        own = prompted(encoder, train, recipe)
         for seed in range(seeds):
             run = Run(recipe, seed, progress=progress)
-            sieve = Sieve.fit_prepared(encoder, train, run, objective=objective, words=False)
+            sieve = Sieve.fit_prepared(*own, run, objective=objective, words=False)
             for name, note, cut in _rows_of(recipe):
                 notes[name] = note, recipe.caveat
                 evaluations.setdefault(name, []).append(sieve.evaluate_prepared(test, cut))

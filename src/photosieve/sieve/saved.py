@@ -6,7 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from photosieve.encoders import files as model_files
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
 from photosieve.encoders.model import WHOLE_TOWER_VERSION
+from photosieve.encoders.prompts import BARE, prompts_of, with_prompts
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.stored import StoredEncoder
 from photosieve.errors import EncoderError, SieveError, UsageError
@@ -60,12 +61,14 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
         )
     usual = record.evidence.usual
     versions = {name: version(name) for name in ("photosieve", "torch", "numpy")}
+    prompts = prompts_of(record.encoder)
     with sieve_folder.draft(folder) as draft:
-        encoder = export_encoder(record.encoder, draft)
+        encoder = export_encoder(with_prompts(record.encoder, BARE), draft)
         base = Path(encoder.name)
         manifest = {
             "encoder": base.name if public and base.is_dir() else encoder.name,
             "license": license_of(record.encoder),
+            "prompts": prompts,
             "fingerprint": encoder.fingerprint,
             "trunk_fingerprint": encoder.trunk_fingerprint,
             "labels": dict(record.labels),
@@ -146,6 +149,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
         )
         fingerprint = manifest["fingerprint"]
+        prompts = _prompts(manifest)
     except (
         KeyError, TypeError, ValueError, OverflowError, AttributeError, EncoderError
     ) as error:  # fmt: skip
@@ -157,7 +161,14 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             f"{folder}: the cut was tuned for other weights than those found here "
             "(another version of the encoder's packages?); train again"
         )
-    return record
+    return replace(record, encoder=with_prompts(record.encoder, prompts))
+
+
+def _prompts(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    prompts = tuple(manifest.get("prompts", BARE))
+    if not prompts or not all(isinstance(one, str) and "{}" in one for one in prompts):
+        raise ValueError("a prompt has no place for the text")
+    return prompts
 
 
 def _nearness(manifest: Mapping[str, Any]) -> Nearness:

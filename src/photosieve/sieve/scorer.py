@@ -22,6 +22,7 @@ from photosieve.decision.calibration import (
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import embed_texts
 from photosieve.encoders.head import unit
+from photosieve.encoders.prompts import BARE, prompts_of
 from photosieve.encoders.protocol import Float32Array
 from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.links import Links
@@ -52,6 +53,8 @@ class Reading:
         Its scores over the background photos.
     links : array (labels,)
         How far each label decides about it.
+    prompts : tuple of str
+        The sentences that it was embedded in.
     """
 
     term: Term
@@ -61,6 +64,7 @@ class Reading:
     affinity: float
     background: Background
     links: NDArray[np.float64] = field(compare=False)
+    prompts: tuple[str, ...] = BARE
 
     def describe(self) -> str:
         """Describe how the term is understood."""
@@ -72,6 +76,9 @@ class Reading:
             known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
         if self.links.any():
             known += f", which decides by {self.links.max():.0%}"
+        if self.prompts != BARE:
+            sentences = (f'"{p.replace("{}", self.term.phrasings[0])}"' for p in self.prompts)
+            known += f"; embedded as {', '.join(sentences)}"
         background = self.background
         return f"{known}; background score {background.mean:z.3f} +- {background.deviation:.3f}"
 
@@ -84,6 +91,7 @@ class Reading:
             "nearest": self.nearest,
             "affinity": self.affinity,
             "linked": float(self.links.sum()),
+            "prompts": list(self.prompts),
             "background": asdict(self.background),
         }
 
@@ -169,6 +177,7 @@ class Scorer:
             nearest="" if nearest is None else self.labels[nearest],
             affinity=0.0 if nearest is None else float(cosines[nearest]),
             background=background(self.record.background @ vector, self.record.average),
+            prompts=prompts_of(self.record.encoder),
             links=self._links.weights(vector) if self._links and not label else no_links,
         )
 

@@ -19,6 +19,7 @@ from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import photo_features
+from photosieve.encoders.prompts import prompts_of
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
@@ -29,6 +30,7 @@ from photosieve.sieve.links import verdicts
 from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
 from photosieve.training.features import Prepared, open_for, prepare
+from photosieve.training.prompting import prompted, with_given_prompts
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
 from photosieve.training.run import Run
@@ -118,7 +120,7 @@ class Sieve(Record):
         data = prepare(
             model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
         )
-        return cls.fit_prepared(model, data, run, objective=objective)
+        return cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
 
     @classmethod
     def fit_prepared(
@@ -216,6 +218,7 @@ class Sieve(Record):
                 start, dataset, labels=labels, more_views=self.recipe.more_views,
                 max_pixels=max_pixels, progress=progress,
             )  # fmt: skip
+            _, data = with_given_prompts(start, data, prompts_of(self.encoder))
             run = Run(self.recipe, self.seed, progress=progress)
             head = start.head.centered(data.words) if self.recipe.centers else start.head
             evidence, _ = Evidence.collect(data, head, run)

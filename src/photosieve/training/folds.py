@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.metrics import average_precision
+from photosieve.decision.metrics import average_precision, first_within_noise
 from photosieve.decision.tuning import LEAST_REPEATED, repeated
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.progress import Progress
@@ -147,26 +147,6 @@ def _by_probe(
         best = SETTINGS[first_within_noise(np.array([precisions(one) for one in SETTINGS]))]
     precisions(best)
     return found[best], replace(history, probe=best)
-
-
-def first_within_noise(values: NDArray[np.float64]) -> int:
-    """Return the first row whose mean over columns is the best, to half a standard error.
-
-    The error is that of the differences to the best row, column by column. Breiman et al. (1984),
-    "Classification and regression trees", section 3.4.3, take a whole one; on real photos that
-    costs .012 of mean average precision.
-
-    Parameters
-    ----------
-    values : array (options, columns)
-        The preferred option first; columns of nan do not count.
-    """
-    values = values[:, ~np.isnan(values).any(0)]
-    if not values.shape[1]:
-        return 0
-    lost = values[values.mean(1).argmax()] - values  # (options, columns)
-    error = lost.std(1) / np.sqrt(values.shape[1])
-    return int(np.flatnonzero(lost.mean(1) <= error / 2)[0])
 
 
 def probe_of(data: Prepared, head: Head, history: History) -> Probe | None:
