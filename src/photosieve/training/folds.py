@@ -17,7 +17,7 @@ from photosieve.training.features import Prepared
 from photosieve.training.fit import fit, fit_as
 from photosieve.training.held_out import HeldOut, best_f1, scores_by_mix
 from photosieve.training.parallel import run_all
-from photosieve.training.probe import SETTINGS, Probe, ProbeSettings, Problem, balanced_weights
+from photosieve.training.probe import SETTINGS, Probe, ProbeSettings, Problem
 from photosieve.training.run import History, Run
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -157,9 +157,9 @@ def probe_of(data: Prepared, head: Head, history: History) -> Probe | None:
 def problem_of(data: Prepared, head: Head, history: History) -> Problem:
     """Return the problem of a recipe's probe."""
     vectors = head.project_photos(data.photos)
-    weights = balanced_weights(data.targets, data.known, data.silent)
     features = probe_features(data.photos, vectors, history)
-    return Problem.of(features, vectors, head.project_texts(data.texts), data.targets, weights)
+    texts = head.project_texts(data.texts)
+    return Problem.of(features, vectors, texts, data.targets, data.known, data.silent)
 
 
 def probe_features(features: Float32Array, vectors: Float32Array, history: History) -> Float32Array:

@@ -18,7 +18,7 @@ arXiv:2312.12730), which mix or penalize towards text in the same spirit.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -26,9 +26,6 @@ from numpy.typing import NDArray
 
 from photosieve.encoders.head import fingerprint, unit
 from photosieve.encoders.protocol import Float32Array
-
-SILENCE = 0.3
-"""Weight of a pair that a partial list leaves out, as a negative, against a known negative."""
 
 ITERATIONS = 60
 """Of L-BFGS; more change nothing that can be measured."""
@@ -49,6 +46,9 @@ class ProbeSettings:
     text_weight: float = 1.0
     penalty: float = 0.01
 
+
+CAREFUL = ProbeSettings(1.0, 3e-2)
+"""Settings of the probe that judges what partial lists leave out."""
 
 SETTINGS = tuple(
     ProbeSettings(text_weight, penalty)
@@ -140,7 +140,8 @@ class Problem:
         vectors: Float32Array,
         texts: Float32Array,
         targets: NDArray[np.bool_],
-        pair_weights: NDArray[np.float64],
+        known: NDArray[np.bool_],
+        silent: NDArray[np.bool_],
     ) -> Problem:
         """Prepare the training photos.
 
@@ -151,24 +152,33 @@ class Problem:
             Unit vectors of the photos by the pretrained encoder.
         texts : array (labels, d)
             Unit vectors of the labels.
-        targets : array of bool (n, labels)
-        pair_weights : array (n, labels)
-            See `balanced_weights`.
+        targets, known : array of bool (n, labels)
+            Whether each photo has each label, and whether this is known.
+        silent : array of bool (n, labels)
+            Unknown pairs that a partial list leaves out. They count as negatives as far as a first,
+            careful probe finds them improbable: a person who names some labels leaves out few that
+            are obvious. Masking them instead leaves next to no negatives (Cole et al. 2021,
+            arXiv:2106.09708, compare such assumptions).
         """
         mean = features.mean(0)
         places, sizes, base = np.linalg.svd(
             unit(features - mean).astype(np.float64), full_matrices=False
         )
         rank = int((sizes > 1e-6 * sizes.max(initial=1e-12)).sum())
-        return cls(
+        problem = cls(
             texts=texts,
             cosines=np.asarray(vectors @ texts.T, np.float64),
             mean=np.asarray(mean, np.float32),
             base=base[:rank],
             places=places[:, :rank] * sizes[:rank],
             targets=targets,
-            pair_weights=pair_weights,
+            pair_weights=balanced_weights(targets & known, (~targets & known) | silent),
         )
+        if not silent.any():
+            return problem
+        doubt = _sigmoid(-problem.solve(CAREFUL).scores(features, vectors).astype(np.float64))
+        negatives = np.where(silent, doubt, ~targets & known)
+        return replace(problem, pair_weights=balanced_weights(targets & known, negatives))
 
     def solve(self, settings: ProbeSettings) -> Probe:
         """Find the probe with these settings."""
@@ -204,16 +214,14 @@ class Problem:
 
 
 def balanced_weights(
-    targets: NDArray[np.bool_], known: NDArray[np.bool_], silent: NDArray[np.bool_]
+    yes: NDArray[np.bool_], no: NDArray[np.bool_] | NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Weights of pairs, (n, labels): half for the positives of a label, half for its negatives.
 
     So a label on one photo in fifty is not drowned (King and Zeng 2001, "Logistic regression in
-    rare events data"). Unknown pairs weigh 0, or little where a list is silent about them. Labels
-    without positives or without negatives weigh 0: nothing can be learned of them.
+    rare events data"). Labels without positives or without negatives weigh 0: nothing can be
+    learned of them.
     """
-    yes = (targets & known).astype(np.float64)
-    no = (~targets & known) + SILENCE * silent
     weights = sum(half / np.maximum(2 * half.sum(0), 1e-12) for half in (yes, no))
     return np.asarray(weights * (yes.any(0) & no.any(0)))
 
