@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,8 @@ def print_skipped(
 
 def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
     """Describe a fitted sieve for JSON."""
+    from photosieve.encoders.prompts import prompts_of
+
     tuning = sieve.tuning.to_dict()
     return {
         "sieve": str(folder),
@@ -120,6 +123,9 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
         "guarantee": sieve.guarantee.to_dict() if sieve.guarantee else None,
         "epochs": sieve.history.epochs,
         "mix": sieve.history.mix,
+        "probe": asdict(sieve.history.probe) if sieve.history.probe else None,
+        "prompts": list(prompts_of(sieve.encoder)),
+        "doubtful": sieve.evidence.doubtful(tuple(sieve.labels)),
     }
 
 
@@ -136,6 +142,8 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
             f"best on held-out photos: epoch {sieve.history.epochs}, "
             f"{sieve.history.mix:.0%} of the way from the pretrained weights"
         )
+    for sentence in sieve.evidence.doubtful(tuple(sieve.labels)).values():
+        typer.echo(f"note: {sentence}")
     if address is not None:
         typer.echo(f"saved at {address}")
 

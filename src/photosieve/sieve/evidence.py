@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
-from photosieve.decision.calibration import Calibration, HiddenWords, average_background
+from photosieve.decision.calibration import Calibration, HiddenWords, average_background, modest
 from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
 from photosieve.encoders.protocol import Head
@@ -28,6 +28,10 @@ class HeldOutScores(NamedTuple):
     relevant: NDArray[np.bool_]
     groups: tuple[str, ...]
     known: NDArray[np.bool_]
+
+
+LEAST_PHOTOS, LEAST_BUILDINGS = 3, 2
+"""A label on fewer photos, or in fewer buildings, cannot be trusted."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +152,7 @@ class Evidence:
     def tune(self, labels: Sequence[str], objective: str) -> Tuning:
         """Learn calibration and cut; see `photosieve.decision.tuning.tune`."""
         scores, relevant, groups, known = self.held_out()
-        return tune(
+        tuning = tune(
             scores,
             relevant,
             groups,
@@ -158,6 +162,24 @@ class Evidence:
             usual=self.usual,
             hidden=self.hidden,
         )
+        positives = (self.relevant & self.known).sum(0)
+        return replace(tuning, calibration=modest(tuning.calibration, labels, positives))
+
+    def doubtful(self, labels: Sequence[str]) -> dict[str, str]:
+        """Return the labels whose answers cannot be trusted, each with the reason and a remedy."""
+        several = len(set(self.groups)) > 1
+        found = {}
+        for label, column in zip(labels, (self.relevant & self.known).T, strict=True):
+            photos = int(column.sum())
+            buildings = len({self.groups[row] for row in np.flatnonzero(column)})
+            if photos < LEAST_PHOTOS or (several and buildings < LEAST_BUILDINGS):
+                where = f" of {counted(buildings, 'building')}" if several else ""
+                found[label] = (
+                    f'"{label}" is on {counted(photos, "photo")}{where}, too few to trust its '
+                    f"answers; label it on {LEAST_PHOTOS} or more photos"
+                    + (f" of {LEAST_BUILDINGS} or more buildings" if several else "")
+                )
+        return found
 
     def tables(self) -> dict[str, Mapping[str, NDArray[Any]]]:
         """Return the arrays in two tables, for saving."""
@@ -211,3 +233,8 @@ def _names(dataset: Dataset) -> tuple[str, ...]:
     return tuple(
         f"{group}/{path.name}" for group, path in zip(dataset.groups, dataset.photos, strict=True)
     )
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
