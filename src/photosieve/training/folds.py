@@ -25,7 +25,7 @@ from photosieve.training.probe import (
     Problem,
     balanced_weights,
 )
-from photosieve.training.run import History, Run
+from photosieve.training.run import History, Run, probe_features
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the trained weights that are tried; the rest are the pretrained ones."""
@@ -191,8 +191,3 @@ def problem_of(data: Prepared, head: Head, history: History) -> Problem:
     weights = balanced_weights(data.targets, data.known, data.silent)
     features = probe_features(data.photos, vectors, history)
     return Problem.of(features, vectors, head.project_texts(data.texts), data.targets, weights)
-
-
-def probe_features(features: Float32Array, vectors: Float32Array, history: History) -> Float32Array:
-    """Return what a probe sees of photos: the vectors of a trained head, or the features."""
-    return vectors if history.epochs else features

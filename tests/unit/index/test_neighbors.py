@@ -19,13 +19,14 @@ def test_neighbors_are_measured_without_labels_too(
     index: Index, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("photosieve.sieve.untrained.load_encoder", lambda _: CountingEncoder())
-    untrained(sorted(folder.rglob("*.png"))).save(tmp_path / "untrained")
+    sieve = untrained(sorted(folder.rglob("*.png")))
+    sieve.save(tmp_path / "untrained")
     queries: list[Float32Array] = []
     monkeypatch.setattr(neighbors_module, "LEAST_PHOTOS", 20)
     monkeypatch.setattr(neighbors_module, "make", lambda _, __, asked, ___: queries.append(asked))
     index.update(tmp_path / "untrained", folder)
     words = general_words()[::20]
-    assert np.array_equal(queries[0], embed_texts(CountingEncoder(), words))
+    assert np.array_equal(queries[0], embed_texts(sieve.encoder, words))
 
 
 @pytest.mark.long
