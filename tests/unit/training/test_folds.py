@@ -273,7 +273,7 @@ def test_losses_are_noted_without_a_choice(prepared: Prepared, encoder: Encoder)
     assert history == History(4, losses=tuple(losses))
 
 
-# --- the safest of what is about as good as the best -----------------------------------------------
+# --- the safest of what is about as good as the best ----------------------------------------------
 
 
 def test_the_first_within_one_standard_error_is_taken() -> None:

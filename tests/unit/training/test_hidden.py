@@ -62,9 +62,7 @@ def test_hidden_labels_and_held_out_photos_are_not_trained_on(
 def test_general_words_close_to_a_label_are_not_asked_for(
     prepared: Prepared, encoder: Encoder
 ) -> None:
-    found = hidden_words(
-        prepared, encoder.head, Run(RECIPE), prepared.dataset.folds(), History(0)
-    )
+    found = hidden_words(prepared, encoder.head, Run(RECIPE), prepared.dataset.folds(), History(0))
     assert found.general.any()
     assert found.affinity[found.general].max() <= 0
     assert not found.relevant[found.general].any()
