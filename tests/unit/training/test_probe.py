@@ -261,9 +261,9 @@ def rotated(encoder: World) -> World:
     size = (FEATURES, FEATURES)
     rotation, _ = np.linalg.qr(np.random.default_rng(5).normal(size=size))
     given = encoder.head.arrays()
-    turned = {"photo_mean": given["photo_mean"] @ rotation, "photo": rotation.T @ given["photo"]}
-    head = encoder.head.with_arrays(given | {k: np.float32(v) for k, v in turned.items()})
-    return replace(encoder, head=head, rotation=np.asarray(rotation, np.float32))
+    turn = np.asarray(rotation, np.float32)
+    turned = {"photo_mean": given["photo_mean"] @ turn, "photo": turn.T @ given["photo"]}
+    return replace(encoder, head=encoder.head.with_arrays(given | turned), rotation=turn)
 
 
 def scaled(encoder: World) -> World:
