@@ -31,10 +31,10 @@ from photosieve.decision.pairs import Pairs, search
 from photosieve.decision.selection import MEMBERS, SHIFTED, choose
 from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
-from photosieve.training.folds import out_of_fold
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
 from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
@@ -90,15 +90,16 @@ def main() -> None:
         rules[name], figures[name] = {}, {}
         for split in splits:
             sieve = Sieve.fit_prepared(encoder, split.train, Run(seed=split.seed))
+            start = encoder.head.centered(split.train.words)
             for key, value in judge_rules(sieve, split).items():
                 rules[name].setdefault(key, []).append(value)
-            for key, value in judge_normalizations(encoder.head, split).items():
+            for key, value in judge_normalizations(start, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_template(encoder, split).items():
                 rules[name].setdefault(key, []).append(value)
             for key, value in judge_answers(sieve, split).items():
                 figures[name].setdefault(key, []).append(value)
-            for key, value in judge_anchors(encoder.head, split).items():
+            for key, value in judge_anchors(start, split).items():
                 figures[name].setdefault(key, []).append(value)
     print("## Macro F1 of labels, mean (lowest to highest)\n")
     print_table(rules)
@@ -156,7 +157,7 @@ def f1_of(kept: Mask, relevant: Mask) -> float:
 
 def judge_rules(sieve: Sieve, split: Split) -> dict[str, float]:
     """Macro F1 of each member of the rule on calibrated scores, and of rivals and oracles."""
-    scores = np.asarray(split.test.scores(sieve.encoder.head), np.float64)
+    scores = np.asarray(sieve.scorer.embed_photos(split.test.photos).labels, np.float64)
     relevant, groups = split.test.targets, split.test.dataset.groups
     held_out, labels = sieve.evidence, split.train.labels
     calibration = replace(sieve.tuning.calibration, shifts={})
@@ -251,8 +252,11 @@ NORMALISATIONS: Mapping[str, Normalization] = {
 
 
 def judge_normalizations(start: Head, split: Split) -> dict[str, float]:
-    """Macro F1 of one threshold, learned out of fold, after each normalization; and the oracles."""
-    train, test, recipe = split.train, split.test, get_recipe()
+    """Macro F1 of one threshold, learned out of fold, after each normalization; and the oracles.
+
+    Of a trained head: the probe's scores are no cosines.
+    """
+    train, test, recipe = split.train, split.test, get_recipe("balanced")
     folds = train.dataset.folds(seed=split.seed)
     everything = np.arange(len(train.photos))
     ways = {"none": plain, **NORMALISATIONS}
@@ -283,14 +287,13 @@ def judge_template(encoder: Encoder, split: Split) -> dict[str, float]:
     def prompted(data: Prepared) -> Prepared:
         return replace(data, texts=encoder.text_features([TEMPLATE.format(t) for t in data.labels]))
 
-    train, test, recipe = prompted(split.train), prompted(split.test), get_recipe()
-    folds = train.dataset.folds(seed=split.seed)
-    held_out, _ = out_of_fold(train, encoder.head, Run(recipe, split.seed), folds)
-    pairs = Pairs.of(held_out, train.targets, train.dataset.groups)
-    values = test.scores(fit(train, encoder.head, Run(recipe, split.seed))[0])
+    sieve = Sieve.fit_prepared(encoder, prompted(split.train), Run(seed=split.seed), words=False)
+    held_out = sieve.evidence
+    pairs = Pairs.of(held_out.scores, held_out.relevant, held_out.groups)
+    values = sieve.scorer.embed_photos(split.test.photos).labels
     return {
         f'one threshold, texts as "{TEMPLATE}"': f1_of(
-            values > search(pairs, "threshold", F1).floor, test.targets
+            values > search(pairs, "threshold", F1).floor, split.test.targets
         )
     }
 
@@ -335,36 +338,25 @@ def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
         "recall of labels": result.micro["recall"],
         'recall of labels with a gate at 95 % "none" for absent ones': recall_at_none(result, 0.95),
     }
-    photos = sieve.encoder.head.project_photos(split.test.photos)
+    photos = sieve.scorer.embed_photos(split.test.photos)
     groups = split.test.dataset.groups
     known = {word: label for word, label in split.words.items() if label in split.test.labels}
     relevant = split.test.targets[:, [split.test.labels.index(label) for label in known.values()]]
     words, far = ask(sieve, list(known), photos), ask(sieve, list(FAR_WORDS), photos)
     cut = Cut.threshold(sieve.tuning.calibration.word_threshold)
     kept = cut.keep_by_group(words, groups)
-    scores = np.stack([sieve.scorer.scores(sieve.scorer.read(w), photos) for w in known], axis=1)
-    oracle = best_per_column(np.asarray(scores, np.float64), relevant)
-    raw = raw_threshold(sieve)
-    far_scores = np.stack(
-        [sieve.scorer.scores(sieve.scorer.read(w), photos) for w in FAR_WORDS], axis=1
-    )
+    oracle = best_per_column(words, relevant)
     return found | {
-        "unlabeled words: macro F1, the labels' threshold on plain scores": f1_of(
-            scores > raw, relevant
-        ),
         "unlabeled words: macro F1": f1_of(kept, relevant),
         "unlabeled words: of the oracle per word": f1_of(kept, relevant) / oracle,
         "unlabeled words: calibration error": calibration_error(words, relevant),
-        'far words answered "none", the labels\' threshold on plain scores': none_rate(
-            far_scores > raw, groups
-        ),
         'far words answered "none"': none_rate(cut.keep_by_group(far, groups), groups),
     }
 
 
 def judge_anchors(start: Head, split: Split) -> dict[str, float]:
     """Mean average precision of unlabeled words by what the anchors hold."""
-    recipe = get_recipe()
+    recipe = get_recipe("balanced")
     known = [label for label in split.words.values() if label in split.test.labels]
     relevant = split.test.targets[:, [split.test.labels.index(label) for label in known]]
     texts = load_encoder("starter").text_features(
@@ -372,8 +364,8 @@ def judge_anchors(start: Head, split: Split) -> dict[str, float]:
     )
     ways = {
         "no anchors": replace(recipe, anchor_weight=0.0),
-        "anchors on all general words": replace(recipe, anchor_free_cosine=1.0),
-        "default: anchors on words remote from the labels": recipe,
+        "anchors on all general words": replace(recipe, anchor_quantile=1.0),
+        "anchors on words remote from the labels": recipe,
     }
     found = {}
     for name, way in ways.items():
@@ -400,18 +392,10 @@ def recall_at_none(result: Evaluation, wanted: float) -> float:
     return float(kept[result.relevant].mean())
 
 
-def ask(sieve: Sieve, words: list[str], photos: Float32Array) -> Values:
+def ask(sieve: Sieve, words: list[str], photos: Embedded) -> Values:
     """Probabilities of words, (photos, words)."""
     columns = [sieve.scorer.probabilities(sieve.scorer.read(word), photos) for word in words]
     return np.concatenate(columns, axis=1)
-
-
-def raw_threshold(sieve: Sieve) -> float:
-    """Learn one threshold on plain scores for all labels, and nothing else."""
-    held_out = sieve.evidence
-    return search(
-        Pairs.of(held_out.scores, held_out.relevant, held_out.groups), "threshold", F1
-    ).floor
 
 
 def none_rate(kept: Mask, groups: tuple[str, ...]) -> float:

@@ -9,8 +9,9 @@ from html import escape
 
 import numpy as np
 
-from cuts import raw_threshold
 from photosieve.data.dataset import Dataset
+from photosieve.decision.objective import Objective
+from photosieve.decision.pairs import Pairs, search
 from photosieve.encoders import load_encoder
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
@@ -34,15 +35,17 @@ WIDTH, ROW, LEFT, PANEL, GAP, TOP = 930, 34, 140, 350, 60, 64
 def main() -> None:
     """Train on the sample listings, ask the test buildings, and draw."""
     encoder = load_encoder("starter")
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
+    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"))
     test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
     sieve = Sieve.fit_prepared(encoder, train)
-    photos = sieve.encoder.head.project_photos(test.photos)
-    plain = raw_threshold(sieve)
+    photos = sieve.scorer.embed_photos(test.photos)
+    cosines = train.scores(sieve.encoder.head).astype(float)
+    pairs = Pairs.of(cosines, train.targets, train.dataset.groups)
+    plain = search(pairs, "threshold", Objective("f1")).floor
     marks = []
     for row, (query, label) in enumerate(QUERIES.items()):
         readings = sieve.scorer.read(query)
-        scores = sieve.scorer.scores(readings, photos)
+        scores = photos.vectors @ readings[0].vector
         values = sieve.scorer.probabilities(readings, photos)[:, 0]
         right = test.targets[:, test.labels.index(label)] if label else np.zeros(len(photos), bool)
         cut = sieve.scorer.cut(readings, sieve.cut).floor

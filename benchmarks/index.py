@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -28,8 +29,9 @@ from PIL import Image
 
 from photosieve.data.folders import walk
 from photosieve.data.photos import decode
-from photosieve.decision.calibration import Background, Calibration
+from photosieve.decision.calibration import Background, Calibration, Nearness
 from photosieve.decision.cut import Cut
+from photosieve.decision.tuning import Tuning
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.head import unit
@@ -43,8 +45,11 @@ from photosieve.index.sources import open_root
 from photosieve.index.store import Store
 from photosieve.index.update import Updater
 from photosieve.sieve.answer import answer
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.query import Term
+from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Reading, Scorer
+from photosieve.sieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = 512
@@ -212,13 +217,23 @@ def timed(call: Callable[[], object]) -> float:
 
 
 class Nothing:
-    """In place of a trained model where no photo is embedded."""
+    """In place of a sieve and its scorer where no model runs: features are the vectors."""
 
-    width = WIDTH
+    fingerprint, labels = "model", ()
 
-    def project_photos(self, features: Float32Array) -> Float32Array:
+    @property
+    def scorer(self) -> Nothing:
+        """Embed photos by this very object."""
+        return self
+
+    def embed_photos(self, features: Float32Array) -> Embedded:
         """Scale to length 1."""
-        return unit(features)
+        return without_labels(unit(features))
+
+
+def without_labels(vectors: Float32Array) -> Embedded:
+    """Photos of a sieve without labels."""
+    return Embedded(vectors, np.zeros((len(vectors), 0), np.float32))
 
 
 def unchanged(count: int) -> None:
@@ -230,7 +245,7 @@ def unchanged(count: int) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"photo")
         fill(store, open_root(str(folder)))
-        make_snapshot(store, "model", cast(Any, Nothing()), beside_table=True)
+        make_snapshot(store, cast(Sieve, Nothing()), beside_table=True)
 
         def again() -> None:
             snapshot = find_snapshot(Store(f"{scratch}/index"), "model")
@@ -291,13 +306,14 @@ def searches(count: int) -> None:
         vectors: Float32Array = np.load(path, mmap_mode="r")
         # A scope of 30 photos and everything; the cut lets in about thirty photos of each query.
         bounds = [float(np.partition(vectors @ query, -30)[-30]) for query in queries]
-        scorer = Scorer(
-            cast(Encoder, None),
-            ("label",),
-            Calibration(slope=20.0, intercept=0.0),
-            np.zeros((1, WIDTH), np.float32),
-            Background(0, 1),
+        # Of a word, as the score of a label is only looked up.
+        curve = Calibration(1.0, 0.0, word_slope=20.0, word_intercept=0.0, remoteness=0.0)
+        sieve = SimpleNamespace(
+            labels={},
+            nearness=Nearness(0.0, 1.0),
+            tuning=Tuning(curve, Cut.threshold(0.5), "f1", "", {}, {}),
         )
+        scorer, photos = Scorer(cast(Record, sieve)), without_labels(vectors)
         rng = np.random.default_rng(1)
         starts = rng.integers(0, count - 30, len(queries))
         flat = faiss.IndexFlatIP(WIDTH)
@@ -306,13 +322,15 @@ def searches(count: int) -> None:
 
         def ask(number: int, rows: slice, neighbors: ann.Neighbors | None = None) -> set[Path]:
             query, bound = queries[number], bounds[number]
-            reading = Reading(Term(("label",)), query, "label", "label", 1.0, Background(0, 1))
-            cut = Cut.threshold(float(scorer.probability(reading, np.array([bound]))[0]))
+            behind, no_links = Background(0, 1), np.zeros(0)
+            reading = Reading(Term(("word",)), query, None, "", 0.0, behind, no_links)
+            cut = Cut.threshold(float(curve.words(np.array([bound]), 0.0)[0]))
             found = candidates(
-                vectors, scorer, (reading,), cut, rows=rows, extra=20, neighbors=neighbors
+                photos, scorer, (reading,), cut, rows=rows, extra=20, neighbors=neighbors
             )
             paths = [Path(f"house-{row // 20}", f"{row}.jpg") for row in found.tolist()]
-            return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, vectors[found])}
+            best = photos.rows(found)
+            return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, best, rule=cut)}
 
         show(
             "numpy, everything, best 30",
@@ -418,11 +436,11 @@ def grow(scratch: Path, count: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(small(photo) + number.to_bytes(4))
     store.create("model", 1280)
-    snapshot = make_snapshot(store, "model", cast(Any, Nothing()), beside_table=True)
+    snapshot = make_snapshot(store, cast(Sieve, Nothing()), beside_table=True)
     changes = find_changes([open_root(str(folder))], snapshot, {})
     updater = Updater(store, snapshot, changes, shortest_side=None)
     updater.run(cast(Any, Random().stream))
-    make_snapshot(store, "model", cast(Any, Nothing()), beside_table=True)
+    make_snapshot(store, cast(Sieve, Nothing()), beside_table=True)
     # Of this process: what getrusage says includes the one that started it.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     print(int(status["VmHWM"].split()[0]) // 1024)

@@ -92,7 +92,7 @@ def variants() -> list[Recipe]:
                         RECIPES[name],
                         name=title,
                         anchor_weight=weight,
-                        anchor_free_cosine=anchors.anchor_free_cosine,
+                        anchor_quantile=anchors.anchor_quantile,
                         interpolates=between,
                     )
                 )

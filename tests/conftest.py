@@ -30,7 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 COLORS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
 GRAY = (128, 128, 128)
 
-QUICK = get_recipe("balanced", {"epochs": "30", "lr": "5e-3"})
+QUICK = get_recipe("balanced", {"epochs": "30", "lr": "0.1"})
 """What is enough for the colored photos below."""
 
 CELLS = 4

@@ -19,7 +19,8 @@ from photosieve.index.update import Embed, NotEmbedded
 from photosieve.sieve import saved
 from tests.conftest import COLORS, FakeEncoder
 
-QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|blue")
+QUERIES = ("red", "blue", "garden", "word 3", "red -blue", "red + blue", "red|blue", "red|red")
+"""The last is a word to a sieve, no label, and as near to one as can be."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 import openpyxl
 
 from photosieve.data.folders import find
-from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.embedding import photo_features
 from photosieve.sieve.sieve import Sieve
 from tests.e2e.conftest import SAMPLES, Run
 
@@ -125,13 +125,14 @@ def test_search_explains_itself(sieve: Path, run: Run) -> None:
 def test_words_from_far_away_get_no_answer(sieve: Path) -> None:
     """And words that nobody labeled get one where a label of the same photos says so."""
     loaded, folder = Sieve.load(sieve), SAMPLES / "test"
-    vectors = embed_photos(loaded.encoder, paths := find(folder, recursive=True)).features
+    paths = find(folder, recursive=True)
+    photos = loaded.scorer.embed_photos(photo_features(loaded.encoder, paths).features)
     groups = [path.parent.name for path in paths]
 
     def answered(word: str) -> set[str]:
         readings = loaded.scorer.read(word)
         kept = loaded.scorer.cut(readings, loaded.cut).keep_by_group(
-            loaded.scorer.probabilities(readings, vectors), groups
+            loaded.scorer.probabilities(readings, photos), groups
         )
         return {group for group, keep in zip(groups, kept[:, 0], strict=True) if keep}
 

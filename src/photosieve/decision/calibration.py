@@ -39,9 +39,9 @@ FALSE_ANSWERS = 0.01
 """Fraction of the questions with a general word in a building that may get an answer."""
 
 MODESTY = 0.5
-"""Log odds that a label on one photo is lowered by; with two photos by half of it, and so on. On real
-listings this lifts macro F1 and micro F1 by .007; on CLIP vectors it costs .02 of macro F1, and the
-precision of such labels rises from .56 to .62."""
+"""Log odds that a label on one photo is lowered by; with two photos by half of it, and so on. On
+real listings this lifts macro and micro F1 by .007; on CLIP vectors it costs .02 of macro F1, and
+the precision of such labels rises from .56 to .62."""
 
 ENOUGH_PHOTOS = 10
 """Labels with so many photos are not lowered."""

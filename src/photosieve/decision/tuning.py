@@ -137,7 +137,7 @@ def tune(
         Pairs whose relevance is known; the others count neither as right nor as wrong. By default
         all.
     usual : Calibration, optional
-        Used with a threshold of one half if the held-out scores say next to nothing: where nearly
+        Used with `USUAL_THRESHOLD` if the held-out scores say next to nothing: where nearly
         every label is in one building only, no model that was trained without that building knows
         it; and where next to no pair is known to be wrong, every cut looks right. Without a usual
         curve, all unknown pairs count as wrong then.

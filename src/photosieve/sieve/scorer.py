@@ -28,7 +28,7 @@ from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.links import Links
 from photosieve.sieve.query import Term, parse
 from photosieve.sieve.record import Record
-from photosieve.training.folds import probe_features
+from photosieve.training.run import probe_features
 
 Rows = NDArray[np.intp] | slice
 EVERY = slice(None)

@@ -296,11 +296,13 @@ class Sieve(Record):
         Parameters
         ----------
         data : Prepared
-            With the labels of this sieve.
+            With labels of this sieve, in any order.
         cut : Cut, optional
             A rule for plain scores, instead of calibration and cut.
         """
-        scores = self.scorer.embed_photos(data.photos).labels
+        own = list(self.labels)
+        columns = [own.index(label) for label in data.labels]
+        scores = self.scorer.embed_photos(data.photos).labels[:, columns]
         calibrated = self.tuning.calibration.labels(scores, data.labels)
         return evaluate(
             scores,

@@ -18,7 +18,7 @@ from photosieve.training.fit import fit, fit_as
 from photosieve.training.held_out import HeldOut, best_f1, scores_by_mix
 from photosieve.training.parallel import run_all
 from photosieve.training.probe import SETTINGS, Probe, ProbeSettings, Problem
-from photosieve.training.run import History, Run
+from photosieve.training.run import History, Run, probe_features
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Shares of the trained weights that are tried; the rest are the pretrained ones."""
@@ -160,8 +160,3 @@ def problem_of(data: Prepared, head: Head, history: History) -> Problem:
     features = probe_features(data.photos, vectors, history)
     texts = head.project_texts(data.texts)
     return Problem.of(features, vectors, texts, data.targets, data.known, data.silent)
-
-
-def probe_features(features: Float32Array, vectors: Float32Array, history: History) -> Float32Array:
-    """Return what a probe sees of photos: the vectors of a trained head, or the features."""
-    return vectors if history.epochs else features

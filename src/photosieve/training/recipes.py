@@ -39,7 +39,7 @@ _BLOCKS = replace(
 OURS = (
     Recipe(
         name="probe",
-        summary="a classifier on frozen features that starts from the text score",
+        summary="classifier on features that starts from text scores",
         epochs=0,
         probe=True,
         centers=True,
@@ -80,7 +80,7 @@ OURS = (
     replace(
         _BLOCKS,
         name="last-2",
-        summary="balanced on the last 2 blocks of the photo tower, and a probe on top",
+        summary="balanced on the last 2 photo blocks, then a probe",
         caveat=_UNTRIED,
         learning_rate=1e-5,
         blocks=2,
@@ -88,7 +88,7 @@ OURS = (
     replace(
         _BLOCKS,
         name="lora",
-        summary="balanced as low-rank changes to both towers, and a probe on top",
+        summary="balanced, low-rank, on both towers, then a probe",
         caveat=_UNTRIED,
         learning_rate=1e-4,
         trains_text=True,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from photosieve.encoders.protocol import Float32Array
 from photosieve.progress import Progress, silent
 from photosieve.training.probe import ProbeSettings
 from photosieve.training.recipe import Recipe
@@ -82,3 +83,8 @@ class History:
             losses=tuple(map(float, saved["losses"])),
             probe=ProbeSettings(**probe) if (probe := saved.get("probe")) else None,
         )
+
+
+def probe_features(features: Float32Array, vectors: Float32Array, history: History) -> Float32Array:
+    """Return what a probe sees of photos: the vectors of a trained head, or the features."""
+    return vectors if history.epochs else features

@@ -11,13 +11,14 @@ from numpy.testing import assert_allclose
 from sklearn.linear_model import LogisticRegression
 
 from photosieve.decision.calibration import (
-    AFFINITY,
     FALSE_ANSWERS,
     LEAST_HIDDEN,
+    NEAR_QUANTILE,
     SHIFT_DEVIATION,
     Background,
     Calibration,
     HiddenWords,
+    Nearness,
     average_background,
     background,
     fit_labels,
@@ -129,9 +130,7 @@ def hidden(seed: int = 0, positives: int = 200, general: int = 500) -> HiddenWor
     questions = np.arange(200 + general)
     return HiddenWords(
         normal=np.concatenate([rng.normal(2.5 * right), rng.normal(size=10 * general)]),
-        affinity=np.repeat(
-            np.concatenate([np.full(200, AFFINITY), rng.uniform(0, AFFINITY, general)]), 10
-        ),
+        affinity=np.repeat(np.concatenate([np.zeros(200), rng.uniform(-5, 0, general)]), 10),
         relevant=np.concatenate([right, np.zeros(10 * general, bool)]),
         general=np.repeat(questions >= 200, 10),
         question=np.repeat(questions, 10),
@@ -191,8 +190,41 @@ def test_questions_of_several_folds_stay_apart() -> None:
 
 
 def test_the_more_remote_the_less_likely() -> None:
-    found = Calibration(1.0, 0.0).words(np.full(4, 2.0), np.array([0.9, 0.5, 0.3, 0.0]))
+    found = Calibration(1.0, 0.0).words(np.full(4, 2.0), np.array([0.9, 0.0, -0.3, -1.0]))
     assert found[0] == found[1] > found[2] > found[3]
+
+
+@pytest.mark.parametrize("affinity", [0.5, -2.0])
+def test_the_score_of_a_word_is_the_one_with_these_log_odds(affinity: float) -> None:
+    curve = Calibration(1.0, 0.0)
+    score = curve.word_score(1.5, affinity)
+    assert curve.words(np.array([score]), affinity) == pytest.approx(sigmoid(1.5))
+
+
+# --- nearness -------------------------------------------------------------------------------------
+
+
+def test_few_general_words_are_as_near_to_a_label_as_close_words_are() -> None:
+    cosines = np.random.default_rng(0).normal(0.3, 0.1, 2000)
+    units = Nearness.of(cosines)
+    assert (units.affinity(cosines) > 0).mean() == pytest.approx(1 - NEAR_QUANTILE)
+    assert units.affinity(cosines).std() == pytest.approx(1.0)
+    assert_allclose(units.affinity([units.near, units.near + 2 * units.unit]), [0, 2], atol=1e-12)
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(0.2, 0.7), (3.0, -0.5)])
+def test_affinity_does_not_depend_on_how_alike_the_texts_of_a_model_are(
+    scale: float, shift: float
+) -> None:
+    cosines = np.random.default_rng(1).normal(0.1, 0.05, 500)
+    other = scale * cosines + shift
+    found, expected = Nearness.of(other).affinity(other), Nearness.of(cosines).affinity(cosines)
+    assert_allclose(found, expected, atol=1e-9)
+
+
+def test_without_general_words_or_between_equal_ones_affinity_is_defined() -> None:
+    assert Nearness.of(np.zeros(0)).affinity(0.4) == 0.4
+    assert np.isfinite(Nearness.of(np.full(9, 0.3)).affinity([0.2, 0.3, 0.4])).all()
 
 
 # --- saving ---------------------------------------------------------------------------------------

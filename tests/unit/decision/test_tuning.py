@@ -23,7 +23,7 @@ from photosieve.decision.cut import Cut
 from photosieve.decision.metrics import Counts
 from photosieve.decision.objective import Objective
 from photosieve.decision.selection import MEMBERS, SHIFTED
-from photosieve.decision.tuning import Tuning
+from photosieve.decision.tuning import USUAL_THRESHOLD, Tuning
 from tests.unit.decision.brute_force import (
     Mask,
     Scores,
@@ -288,7 +288,7 @@ def hidden() -> HiddenWords:
     rng = np.random.default_rng(0)
     return HiddenWords(
         normal=np.concatenate([rng.normal(RIGHT * 2.5), rng.normal(size=2000)]),
-        affinity=np.concatenate([np.full(1000, 0.6), rng.uniform(0, 0.4, 2000)]),
+        affinity=np.concatenate([np.full(1000, 0.1), rng.uniform(-5, -1, 2000)]),
         relevant=np.concatenate([RIGHT, np.zeros(2000, bool)]),
         general=GENERAL,
         question=np.arange(3000) // 10,
@@ -351,7 +351,7 @@ def test_where_held_out_scores_say_nothing_the_usual_curve_is_taken() -> None:
     groups = [f"house {row // 3}" for row in range(12)]
     tuning = tuning_module.tune(scores, relevant, groups, list("abcd"), usual=usual)
     assert tuning.calibration == usual
-    assert tuning.cut == Cut.threshold(0.5)
+    assert tuning.cut == Cut.threshold(USUAL_THRESHOLD)
     assert tuning.member == "usual threshold"
     bounded = tuning_module.tune(
         scores, relevant, groups, list("abcd"), Objective("recall>=0.9"), usual=usual

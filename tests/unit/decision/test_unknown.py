@@ -16,7 +16,7 @@ from photosieve.decision.metrics import Counts
 from photosieve.decision.objective import Objective
 from photosieve.decision.pairs import Pairs, search
 from photosieve.decision.selection import MEMBERS, SHIFTED
-from photosieve.decision.tuning import Tuning, tune, with_cut
+from photosieve.decision.tuning import USUAL_THRESHOLD, Tuning, tune, with_cut
 from tests.unit.decision.brute_force import Mask, Scores, listings
 
 USUAL = Calibration(5.0, -2.0)
@@ -123,7 +123,7 @@ def test_where_nothing_is_known_to_be_wrong_the_usual_threshold_is_taken() -> No
     """With positives only, keeping everything looks perfect."""
     scores, relevant, groups, _ = example()
     tuning = tuned(scores, relevant, groups, relevant)
-    assert (tuning.calibration, tuning.cut) == (USUAL, Cut.threshold(0.5))
+    assert (tuning.calibration, tuning.cut) == (USUAL, Cut.threshold(USUAL_THRESHOLD))
     assert tuned(scores, relevant, groups, None).calibration != USUAL
     labels = ["a", "b", "c"]
     without_usual = tune(scores, relevant, groups, labels, known=relevant)

@@ -8,16 +8,15 @@ from photosieve.index.index import Index
 from photosieve.sieve import saved
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
-from photosieve.training.run import Run
-from tests.conftest import QUICK, FakeEncoder
+from tests.conftest import FakeEncoder
 from tests.library import CountingEncoder, fake_by_name, photos
 
 
 @pytest.fixture(scope="session")
 def sieve(prepared: Prepared, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved sieve of the fake encoder."""
+    """A saved sieve of the fake encoder, by the default recipe."""
     folder = tmp_path_factory.mktemp("sieves") / "sieve"
-    Sieve.fit_prepared(FakeEncoder(), prepared, Run(QUICK)).save(folder)
+    Sieve.fit_prepared(FakeEncoder(), prepared).save(folder)
     return folder
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from photosieve.encoders.embedding import photo_features
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index.index import Index
 from photosieve.sieve import saved
+from photosieve.sieve.scorer import Scorer
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
 from photosieve.training.recipes import get_recipe
@@ -41,6 +43,38 @@ def test_it_answers_as_the_folders_do(
         assert found.left_out == len(expected.hidden)
         assert found.looked_at == expected.looked_at
         assert found.best_hidden == pytest.approx(expected.best_hidden, abs=1e-5)
+
+
+def test_scores_of_labels_are_those_of_the_sieve(index: Index, sieve: Path) -> None:
+    loaded, snapshot = Sieve.load(sieve), index.snapshot
+    paths = [Path(group.root, path) for group in snapshot.groups for path in snapshot.paths(group)]
+    expected = loaded.scorer.embed_photos(photo_features(loaded.encoder, paths).features)
+    np.testing.assert_allclose(snapshot.photos.labels, expected.labels, atol=1e-5)
+    np.testing.assert_allclose(snapshot.photos.vectors, expected.vectors, atol=1e-6)
+    assert snapshot.label_scores.shape == (3, 40)
+    assert not np.allclose(
+        expected.labels, expected.vectors @ loaded.scorer.embed(tuple(loaded.labels)).T, atol=0.1
+    )
+
+
+def test_a_word_linked_to_a_label_is_found_as_in_the_folders(
+    index: Index, folder: Path, sieve: Path
+) -> None:
+    loaded = Sieve.load(sieve)
+    (reading,) = loaded.scorer.read("red|red")
+    assert reading.label is None
+    assert reading.links[list(loaded.labels).index("red")] > 0.5
+    found, expected = index.search("red|red", hidden=40), loaded.search("red|red", folder)
+    for part, other in ((found.hits, expected.hits), (found.hidden, expected.hidden)):
+        assert [hit.path for hit in part] == [hit.path for hit in other]
+        np.testing.assert_allclose(
+            [hit.probability for hit in part], [hit.probability for hit in other], atol=1e-5
+        )
+    assert {hit.path for hit in found} == {hit.path for hit in index.search("red")}
+    unlinked = Scorer(replace(loaded, verdicts=None))
+    by_word = unlinked.probability(unlinked.read("red|red")[0], index.snapshot.photos)
+    by_label = loaded.scorer.probability(reading, index.snapshot.photos)
+    assert np.abs(by_word - by_label).max() > 0.01
 
 
 def test_something_is_found(index: Index) -> None:

@@ -119,7 +119,13 @@ def test_contact_sheet(evaluation: Evaluation, tmp_path: Path, found: int) -> No
         for n, path in enumerate(evaluation.photos)
     ]
     reading = Reading(
-        Term((SCRIPT,)), np.ones(2, np.float32), None, SCRIPT, 0.25, Background(0.1, 0.2)
+        Term((SCRIPT,)),
+        np.ones(2, np.float32),
+        None,
+        SCRIPT,
+        0.25,
+        Background(0.1, 0.2),
+        links=np.zeros(1),
     )
     result = SearchResult(
         SCRIPT, (reading,), tuple(ranked[:found]), tuple(ranked[found:]), Cut.threshold(0.35), 6

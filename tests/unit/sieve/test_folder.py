@@ -27,7 +27,7 @@ def saved(note: str = "first") -> Contents:
     head = {"photo": np.arange(6, dtype=np.float32).reshape(2, 3).T}
     return Contents(
         {"note": note},
-        {"head": head, "background": {}, "out_of_fold": ARRAYS, "hidden_words": {}},
+        {"head": head, "probe": {}, "background": {}, "out_of_fold": ARRAYS, "hidden_words": {}},
     )
 
 
@@ -64,6 +64,17 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     for name, array in ARRAYS.items():
         assert_array_equal(back.tables["out_of_fold"][name], array)
         assert back.tables["out_of_fold"][name].dtype == array.dtype
+
+
+def test_form_3_has_no_probe(sieve: Path) -> None:
+    (sieve / "probe.safetensors").unlink()
+    files = json.loads((sieve / MANIFEST).read_text("utf-8"))["files"]
+    del files["probe.safetensors"]
+    change_manifest(sieve, files=files)
+    with pytest.raises(SieveError, match="the list of files is damaged"):
+        read(sieve)
+    change_manifest(sieve, format=3)
+    assert read(sieve).tables["probe"] == {}
 
 
 def test_an_older_sieve_is_replaced(sieve: Path) -> None:
@@ -168,7 +179,7 @@ def with_matching_hash(path: Path, data: bytes) -> None:
         (lambda f: (f / MANIFEST).write_text("[" * 10**5), "sieve.json: the file is damaged"),
         (lambda f: (f / MANIFEST).write_text("[]"), "this is not the description of a sieve"),
         (lambda f: change_manifest(f, format="1"), "this is not the description of a sieve"),
-        (lambda f: change_manifest(f, format=4), "saved by a newer photosieve; update with"),
+        (lambda f: change_manifest(f, format=5), "saved by a newer photosieve; update with"),
         (lambda f: change_manifest(f, format=2), "saved by an older photosieve"),
         (lambda f: change_manifest(f, files={}), "sieve.json: the list of files is damaged"),
         (lambda f: change_manifest(f, files=[]), "sieve.json: the list of files is damaged"),

@@ -1,11 +1,13 @@
 """Sieves of earlier versions still load, and answer as they did."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.starter import Starter
+from photosieve.sieve.folder import MANIFEST
 from photosieve.sieve.sieve import Sieve
 from photosieve.sieve.untrained import untrained
 
@@ -47,9 +49,11 @@ def test_it_can_be_saved_in_the_form_of_today(encoder: Encoder, tmp_path: Path) 
 def test_the_starter_of_0_1_is_the_small_one(
     made_with: str, listings: Path, tmp_path: Path
 ) -> None:
-    encoder = Starter(made_with)
-    encoder.name = "starter"  # as 0.1 names the small one, too
-    untrained([listings / "test" / "house-8" / "red.png"], encoder).save(tmp_path / "sieve")
+    sieve = untrained([listings / "test" / "house-8" / "red.png"], Starter(made_with))
+    sieve.save(tmp_path / "sieve")
+    manifest = json.loads((tmp_path / "sieve" / MANIFEST).read_text("utf-8"))
+    manifest["encoder"] = "starter"  # as 0.1 names the small one, too
+    (tmp_path / "sieve" / MANIFEST).write_text(json.dumps(manifest), "utf-8")
     found = Sieve.load(tmp_path / "sieve").encoder
     assert found.name == made_with
-    assert found.fingerprint == encoder.fingerprint
+    assert found.fingerprint == sieve.encoder.fingerprint

@@ -12,6 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from photosieve.data.dataset import Dataset
+from photosieve.decision.calibration import log_odds
 from photosieve.decision.cut import Cut
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, TrainingError, UsageError
@@ -72,8 +73,9 @@ def test_the_seed_reaches_every_training(prepared: Prepared, encoder: Encoder) -
     sieve = Sieve.fit_prepared(encoder, prepared, Run(small, 3, folds=2))
     folds = prepared.dataset.folds(2, seed=3)
     assert not np.array_equal(folds[0], prepared.dataset.folds(2, seed=0)[0])
-    held_out, _ = out_of_fold(prepared, encoder.head, Run(small, 3), folds)
-    head, _ = fit(prepared, encoder.head, Run(small, 3))
+    start = encoder.head.centered(prepared.words)
+    held_out, _ = out_of_fold(prepared, start, Run(small, 3), folds)
+    head, _ = fit(prepared, start, Run(small, 3))
     assert sieve.seed == 3
     assert sieve.encoder.head.fingerprint() == head.fingerprint()
     assert_array_equal(sieve.evidence.scores, held_out)
@@ -218,6 +220,16 @@ def test_hits_and_hidden_are_all_photos_best_first(sieve: Sieve, listings: Path)
     found = [hit.path for hit in result.hits + result.hidden]
     assert sorted(found) == sorted((listings / "test").rglob("*.png"))
     assert all(-1 <= hit.score <= 1 for hit in result.hits + result.hidden)
+
+
+def test_the_score_of_several_terms_is_the_log_odds_of_a_match(
+    sieve: Sieve, listings: Path
+) -> None:
+    result = sieve.search("red -blue", listings / "test" / "house-8")
+    for hit in result.hits + result.hidden:
+        assert hit.score == pytest.approx(float(log_odds(hit.probability)))
+        assert hit.probability == min(hit.terms[0], 1 - hit.terms[1])
+    assert names(result) == {"red.png", "red-too.png"}
 
 
 def test_each_folder_is_cut_as_a_list_of_its_own(sieve: Sieve, listings: Path) -> None:

@@ -14,7 +14,7 @@ from photosieve.encoders.protocol import Encoder
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
-from photosieve.training.folds import hidden_words
+from photosieve.training.hidden import hidden_words
 from photosieve.training.run import History, Run
 from tests.conftest import QUICK
 from tests.unit.sieve.test_old_sieves import FOLDER
