@@ -29,7 +29,7 @@ from photosieve.sieve.evidence import Evidence
 from photosieve.sieve.links import verdicts
 from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
-from photosieve.training.features import Prepared, open_for, prepare
+from photosieve.training.features import Prepared, open_for, prepare, start_head
 from photosieve.training.prompting import prompted, with_given_prompts
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
@@ -152,7 +152,7 @@ class Sieve(Record):
 
         started = time.monotonic()
         run = run or Run()
-        start = encoder.head.centered(data.words) if run.recipe.centers else encoder.head
+        start = start_head(encoder, data, run.recipe)
         with nullcontext() if run.recipe.trains_blocks else one_thread_each():
             evidence, history = Evidence.collect(data, start, run, words=words)
             head, losses = fit_as(history, data, start, run)
@@ -220,8 +220,7 @@ class Sieve(Record):
             )  # fmt: skip
             _, data = with_given_prompts(start, data, prompts_of(self.encoder))
             run = Run(self.recipe, self.seed, progress=progress)
-            head = start.head.centered(data.words) if self.recipe.centers else start.head
-            evidence, _ = Evidence.collect(data, head, run)
+            evidence, _ = Evidence.collect(data, start_head(start, data, self.recipe), run)
         return replace(
             self, tuning=evidence.tune(labels, objective), evidence=evidence, guarantee=None
         )
@@ -300,8 +299,7 @@ class Sieve(Record):
         cut : Cut, optional
             A rule for plain scores, instead of calibration and cut.
         """
-        own = list(self.labels)
-        columns = [own.index(label) for label in data.labels]
+        columns = [list(self.labels).index(label) for label in data.labels]
         scores = self.scorer.embed_photos(data.photos).labels[:, columns]
         calibrated = self.tuning.calibration.labels(scores, data.labels)
         return evaluate(

@@ -182,3 +182,8 @@ def open_for(encoder: Encoder, recipe: Recipe) -> Encoder:
     from photosieve.encoders.blocks.opening import open_blocks  # it brings torch
 
     return open_blocks(encoder, recipe.blocks, recipe.lora_rank, trains_text=recipe.trains_text)
+
+
+def start_head(encoder: Encoder, data: Prepared, recipe: Recipe) -> Head:
+    """Return the pretrained head that a recipe starts from, with centered texts if it wants them."""
+    return encoder.head.centered(data.words) if recipe.centers else encoder.head

@@ -276,8 +276,8 @@ def test_losses_are_noted_without_a_choice(prepared: Prepared, encoder: Encoder)
 # --- the safest of what is about as good as the best ----------------------------------------------
 
 
-def test_the_first_within_one_standard_error_is_taken() -> None:
-    """What is lost against the best row: .01 +- .022, or .03 +- .0, over three columns."""
+def test_the_first_within_half_a_standard_error_is_taken() -> None:
+    """What is lost against the best row: .01 +- .022 (half of it: .011), or .03 +- .0, over three columns."""
     best = np.array([0.7, 0.5, 0.9])
     noisy, surely_worse = best - [0.0, -0.03, 0.06], best - [0.03, 0.03, 0.03]
     assert first_within_noise(np.array([noisy, surely_worse, best])) == 0

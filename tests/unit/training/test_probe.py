@@ -15,13 +15,7 @@ from photosieve.encoders.head import LinearHead, unit
 from photosieve.encoders.protocol import Float32Array
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
-from photosieve.training.probe import (
-    SILENCE,
-    Probe,
-    ProbeSettings,
-    Problem,
-    balanced_weights,
-)
+from photosieve.training.probe import Probe, ProbeSettings, Problem, balanced_weights
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
 from tests.conftest import FakeEncoder
@@ -155,8 +149,9 @@ def test_nothing_near_it_is_better(encoder: World, data: Prepared) -> None:
     """The formula of the module's docstring, written again; weights are penalized, offsets not."""
     head, settings = encoder.head.centered(data.words), ProbeSettings(2.0, 0.03)
     vectors, texts = head.project_photos(data.photos), head.project_texts(data.texts)
-    pair_weights = balanced_weights(data.targets, data.known, data.silent)
-    probe = Problem.of(data.photos, vectors, texts, data.targets, pair_weights).solve(settings)
+    problem = Problem.of(data.photos, vectors, texts, data.targets, data.known, data.silent)
+    probe, pair_weights = problem.solve(settings), problem.pair_weights
+    assert_allclose(pair_weights.sum(0), 1)
     assert_allclose(probe.mean, data.photos.mean(0), atol=1e-5)
     cosines = (vectors @ texts.T).astype(float)
     text_scores = settings.text_weight * (cosines - cosines.mean()) / cosines.std()
@@ -215,19 +210,28 @@ def test_positives_and_negatives_of_a_label_weigh_the_same() -> None:
     targets[:2, 0] = targets[:5, 1] = targets[:, 3] = True
     known = np.ones_like(targets)
     known[9] = False
-    found = balanced_weights(targets, known, np.zeros_like(targets))
+    found = balanced_weights(targets & known, ~targets & known)
     assert_allclose((found * targets).sum(0), [0.5, 0.5, 0, 0])
     assert_allclose(found.sum(0), [1, 1, 0, 0])
     assert_array_equal(found[9], np.zeros(4))
     assert_allclose(found[:9, 0], [1 / 4] * 2 + [1 / 14] * 7)
 
 
-def test_silence_weighs_little_beside_a_known_no() -> None:
-    targets = np.array([True] + [False] * 6)[:, None]
-    silent = np.array([False] * 3 + [True] * 4)[:, None]
-    found = balanced_weights(targets, ~silent, silent)[:, 0]
-    assert_allclose(found[3:], SILENCE * found[1])
-    assert found[1:].sum() == pytest.approx(0.5)
+def test_silence_is_a_no_as_far_as_it_is_improbable(encoder: World, data: Prepared) -> None:
+    """Half of the pairs are left out, among them some that are right."""
+    left_out = np.random.default_rng(1).random(data.targets.shape) < 0.5
+    head = encoder.head.centered(data.words)
+    vectors, texts = head.project_photos(data.photos), head.project_texts(data.texts)
+    problem = Problem.of(data.photos, vectors, texts, data.targets, ~left_out, left_out)
+    weights = problem.pair_weights
+    assert_allclose(weights.sum(0), 1)
+    for label in range(2):
+        right, wrong = (weights[left_out[:, label] & has, label] for has in (
+            data.targets[:, label], ~data.targets[:, label]
+        ))  # fmt: skip
+        known_no = weights[~left_out[:, label] & ~data.targets[:, label], label]
+        assert 0 < right.mean() < wrong.mean()
+        assert wrong.max() <= known_no.min() + 1e-9
 
 
 def test_lists_of_some_labels_teach_it_too(
