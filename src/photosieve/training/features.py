@@ -185,5 +185,5 @@ def open_for(encoder: Encoder, recipe: Recipe) -> Encoder:
 
 
 def start_head(encoder: Encoder, data: Prepared, recipe: Recipe) -> Head:
-    """Return the pretrained head that a recipe starts from, with centered texts if it wants them."""
+    """Return the pretrained head that a recipe starts from: with centered texts, if it wants."""
     return encoder.head.centered(data.words) if recipe.centers else encoder.head

@@ -16,7 +16,8 @@ from photosieve.sieve.sieve import Sieve
 from photosieve.training import held_out as held_out_module
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit, fit_as
-from photosieve.training.folds import MIXES, first_within_noise, out_of_fold
+from photosieve.decision.metrics import first_within_noise
+from photosieve.training.folds import MIXES, out_of_fold
 from photosieve.training.held_out import HeldOut, mixed
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History, Run
@@ -277,7 +278,7 @@ def test_losses_are_noted_without_a_choice(prepared: Prepared, encoder: Encoder)
 
 
 def test_the_first_within_half_a_standard_error_is_taken() -> None:
-    """What is lost against the best row: .01 +- .022 (half of it: .011), or .03 +- .0, over three columns."""
+    """What is lost against the best row: .01 +- .022 (half of it: .011), or .03 +- .0."""
     best = np.array([0.7, 0.5, 0.9])
     noisy, surely_worse = best - [0.0, -0.03, 0.06], best - [0.03, 0.03, 0.03]
     assert first_within_noise(np.array([noisy, surely_worse, best])) == 0
