@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.decision.metrics import first_within_noise
 from photosieve.encoders.protocol import Encoder, Head
 from photosieve.errors import GuaranteeError
 from photosieve.sieve.evidence import Evidence
@@ -16,7 +17,6 @@ from photosieve.sieve.sieve import Sieve
 from photosieve.training import held_out as held_out_module
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit, fit_as
-from photosieve.decision.metrics import first_within_noise
 from photosieve.training.folds import MIXES, out_of_fold
 from photosieve.training.held_out import HeldOut, mixed
 from photosieve.training.recipe import Recipe
