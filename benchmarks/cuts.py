@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("--houses", type=Path, default=HOUSES)
     options = parser.parse_args()
     torch.set_num_threads(1)  # these trainings are too small for more
-    encoder = load_encoder("starter")
+    encoder = load_encoder("starter-small")
     sets = {
         "listings, test buildings": sample_splits(encoder, options.seeds),
         "listings, other splits": other_splits(encoder, options.seeds),
@@ -359,7 +359,7 @@ def judge_anchors(start: Head, split: Split) -> dict[str, float]:
     recipe = get_recipe("balanced")
     known = [label for label in split.words.values() if label in split.test.labels]
     relevant = split.test.targets[:, [split.test.labels.index(label) for label in known]]
-    texts = load_encoder("starter").text_features(
+    texts = load_encoder("starter-small").text_features(
         [word for word, label in split.words.items() if label in split.test.labels]
     )
     ways = {

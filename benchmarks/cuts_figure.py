@@ -34,7 +34,7 @@ WIDTH, ROW, LEFT, PANEL, GAP, TOP = 930, 34, 140, 350, 60, 64
 
 def main() -> None:
     """Train on the sample listings, ask the test buildings, and draw."""
-    encoder = load_encoder("starter")
+    encoder = load_encoder("starter-small")
     train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"))
     test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
     sieve = Sieve.fit_prepared(encoder, train)

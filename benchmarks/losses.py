@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--houses", type=Path, default=HOUSES)
     options = parser.parse_args()
-    encoder = load_encoder("starter")
+    encoder = load_encoder("starter-small")
     tasks = [listings(encoder, options.seeds)]
     if options.houses.is_dir():
         tasks.append(houses(encoder, options.houses, options.seeds))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 from photosieve.report import plots, report_file
@@ -21,7 +21,10 @@ def write_training(history: History, folder: Path) -> None:
     text = json.dumps(asdict(history), indent=1, allow_nan=False) + "\n"
     with report_file(folder / "training.json") as file:
         file.write(text.encode())
-    held_out = [max(row) for row in history.held_out_f1]
-    picture = plots.training(history.losses, held_out, history.epochs)
+    if history.tried and history.probe and not history.losses:
+        picture = plots.probes(history.tried, astuple(history.probe))
+    else:
+        held_out = [max(row) for row in history.held_out_f1]
+        picture = plots.training(history.losses, held_out, history.epochs)
     with report_file(folder / "training.svg") as file:
         file.write(picture.encode())

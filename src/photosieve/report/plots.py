@@ -217,5 +217,44 @@ def training(losses: Sequence[float], held_out: Sequence[float], chosen: int) ->
     return Markup("").join([*parts, Markup("</svg>")])
 
 
+def probes(tried: Sequence[tuple[float, float, float]], chosen: tuple[float, float]) -> Markup:
+    """Draw the out-of-fold quality of each probe that was tried, as a picture of its own.
+
+    Parameters
+    ----------
+    tried : sequence of (float, float, float)
+        Text weight, penalty and mean average precision.
+    chosen : (float, float)
+        Text weight and penalty of the one that was taken.
+    """
+    left, width, step = 190, 340, 24
+    total = 50 + step * len(tried)
+    parts = [
+        Markup(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 600 {total}" '
+            'font-family="system-ui, sans-serif" font-size="12" fill="#57606a">'
+            '<title>Training: {count} probes tried</title><rect width="600" height="{total}" '
+            'fill="#fff"/><text x="16" y="24" font-weight="600" fill="#1c2128">'
+            "mean average precision on held-out photos</text>"
+        ).format(total=total, count=len(tried))
+    ]
+    for number, (weight, penalty, value) in enumerate(tried):
+        taken = (weight, penalty) == chosen
+        parts.append(
+            Markup(
+                '<text x="{end}" y="{line}" text-anchor="end" font-weight="{bold}">'
+                'text weight {weight:g}, penalty {penalty:g}</text><rect x="{left}" y="{top}" '
+                'width="{bar:.1f}" height="12" fill="{color}"/>'
+                '<text x="{after:.1f}" y="{line}">{value:.3f}{mark}</text>'
+            ).format(
+                end=left - 10, line=step * number + 52, bold=700 if taken else 400,
+                weight=weight, penalty=penalty, left=left, top=step * number + 42,
+                bar=width * value, color="#0f6b5c" if taken else "#b9c7c3",
+                after=left + width * value + 6, value=value, mark=", taken" if taken else "",
+            )
+        )  # fmt: skip
+    return Markup("").join([*parts, Markup("</svg>")])
+
+
 def _place(fraction: float) -> float:
     return MARGIN + fraction * CURVE_SIDE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,7 +144,11 @@ def _by_probe(
     best = SETTINGS[0]
     groups = [data.dataset.groups[row] for row in held]
     if repeated(data.targets[held], groups) >= LEAST_REPEATED:
-        best = SETTINGS[first_within_noise(np.array([precisions(one) for one in SETTINGS]))]
+        table = np.array([precisions(one) for one in SETTINGS])  # (settings, labels)
+        best = SETTINGS[first_within_noise(table)]
+        means = np.nanmean(table, axis=1).tolist()
+        tried = tuple((*astuple(one), mean) for one, mean in zip(SETTINGS, means, strict=True))
+        history = replace(history, tried=tried)
     precisions(best)
     return found[best], replace(history, probe=best)
 

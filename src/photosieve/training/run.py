@@ -65,6 +65,9 @@ class History:
         Mean loss of each epoch of the final training.
     probe : ProbeSettings or None
         Those of the probe, where the recipe has one.
+    tried : tuple of (float, float, float)
+        Text weight and penalty of each probe that was tried, and its out-of-fold mean average
+        precision. Empty where there was no choice.
     """
 
     epochs: int
@@ -72,6 +75,7 @@ class History:
     held_out_f1: tuple[tuple[float, ...], ...] = ()
     losses: tuple[float, ...] = ()
     probe: ProbeSettings | None = None
+    tried: tuple[tuple[float, float, float], ...] = ()
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any]) -> History:
@@ -81,6 +85,7 @@ class History:
             mix=float(saved["mix"]),
             held_out_f1=tuple(tuple(map(float, row)) for row in saved["held_out_f1"]),
             losses=tuple(map(float, saved["losses"])),
+            tried=tuple((float(a), float(b), float(c)) for a, b, c in saved.get("tried", ())),
             probe=ProbeSettings(**probe) if (probe := saved.get("probe")) else None,
         )
 
