@@ -116,10 +116,11 @@ class BlockHead:
                 else _filled(text_end, self.values)
             )
         ends = [end for end in (photo_end, text_end) if end]
-        center = 0.0 if self.text_center is None else torch.from_numpy(self.text_center)
+        center = torch.zeros(1) if self.text_center is None else torch.from_numpy(self.text_center)
 
         def texts(features: torch.Tensor) -> torch.Tensor:
-            return (self._vectors(text_end, features) if text_end else features) - center
+            vectors = self._vectors(text_end, features) if text_end else features
+            return vectors - center.to(vectors.device)
 
         def arrays() -> dict[str, Float32Array]:
             return self.arrays() | {k: v for end in ends for k, v in _trained(end).items()}
