@@ -2,10 +2,10 @@
 
     python benchmarks/proposals.py [--listings FOLDER] [--seeds 40]
 
-Somebody labels 120 photos of real listings, 12 at a time, as each strategy proposes them. After each
-step, probes learn from the photos labeled so far and rank photos of other listings, a third that is
-drawn anew for each seed. Takes two minutes for embedding and 40 seeds on one core; with many small
-products, OMP_NUM_THREADS=1 is the fastest.
+Somebody labels 120 photos of real listings, 12 at a time, as each strategy proposes them. After
+each step a probe learns from the photos labeled so far and ranks photos of other listings, a third
+that is drawn anew for each seed. Takes about four minutes; many small matrix products are fastest
+with OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -98,7 +98,9 @@ def strategies(photos: Photos) -> dict[str, Choose]:
         own = vectors[left], groups[left], vectors[labeled], groups[labeled]
         return left[propose(*own, STEP)]
 
-    def farthest(space: Callable[[Rows], Float32Array], groups: Rows, doubt: bool = False) -> Choose:
+    def farthest(
+        space: Callable[[Rows], Float32Array], groups: Rows, doubt: bool = False
+    ) -> Choose:
         def choose(left: Rows, labeled: Rows, probe: Probe | None, _: np.random.Generator) -> Rows:
             places = space(np.union1d(left, labeled))
             if doubt and probe is not None:  # the half that is closest to a cut

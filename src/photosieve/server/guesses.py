@@ -41,9 +41,12 @@ def guess(
     -------
     array of bool (n, labels)
     """
-    # Photos with one of the labels first: they are the rare ones.
-    some = np.argsort(~targets.any(1), kind="stable")[:MOST_EXAMPLES]
-    vectors, targets, known = labeled[some], targets[some], known[some]
     weights = balanced_weights(targets, known, np.zeros_like(known))
-    probe = Problem.of(vectors, vectors, texts, targets, weights).solve(ProbeSettings())
+    if len(labeled) > MOST_EXAMPLES:  # drawn by their weight, so that rare labels keep theirs
+        shares = weights.sum(1) + 1e-9
+        draw = np.random.default_rng(0).choice
+        some = draw(len(labeled), MOST_EXAMPLES, replace=False, p=shares / shares.sum())
+        labeled, targets, known = labeled[some], targets[some], known[some]
+        weights = balanced_weights(targets, known, np.zeros_like(known))
+    probe = Problem.of(labeled, labeled, texts, targets, weights).solve(ProbeSettings())
     return np.asarray(probe.scores(photos, photos) > 0)

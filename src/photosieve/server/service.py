@@ -118,9 +118,7 @@ class Service:
             for row in np.hstack([kept, guessed])
         ]
 
-    def _guessed(
-        self, view: View, photos: Embedded
-    ) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
         """Labels given since the sieve was trained, and whether each photo has them."""
         listed = [path for path in view.book.listed(test=False) if view.has(path)]
         dataset = view.book.dataset(test=False, groups=dict.fromkeys(listed, ""))
