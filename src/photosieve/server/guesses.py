@@ -21,8 +21,8 @@ def guess(
 ) -> NDArray[np.bool_]:
     """Guess labels by a small probe with the usual settings, in milliseconds.
 
-    From the first labeled photo on this is better than the words of the labels alone, and better
-    than the labels of the most similar photo; see `benchmarks/proposals.py`.
+    From the first labeled photo on this is better than the words of the labels alone, and from a
+    dozen on better than the labels of the most similar photo; see `benchmarks/proposals.py`.
 
     Parameters
     ----------
