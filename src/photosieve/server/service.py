@@ -130,10 +130,12 @@ class Service:
         rows = np.array(view.rows_of(dataset.photos), np.intp)
         labeled = np.asarray(view.snapshot.vectors[rows])
         key = (view.sieve.fingerprint, new)
-        if self._texts is None or self._texts[0] != key:
-            self._texts = key, view.sieve.scorer.embed(new)
-        texts = self._texts[1]
-        return new, guess(labeled, dataset.matrix(new), dataset.known(new), texts, photos.vectors)
+        texts = self._texts  # read once: another request may replace it
+        if texts is None or texts[0] != key:
+            texts = self._texts = key, view.sieve.scorer.embed(new)
+        return new, guess(
+            labeled, dataset.matrix(new), dataset.known(new), texts[1], photos.vectors
+        )
 
     def evaluation(self, view: View) -> Evaluation | None:
         """Evaluate the sieve on the photos that are kept for testing; None if there are none."""
