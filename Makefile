@@ -81,6 +81,7 @@ bench: .venv/developed
 	$(BIN)/python benchmarks/serve.py
 	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/starters.py
+	$(BIN)/python benchmarks/proposals.py
 
 # What is published: sdist and wheel; and of the wheel, installed where nothing else is, the bill of
 # materials and the licenses.

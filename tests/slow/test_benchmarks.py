@@ -85,3 +85,13 @@ def test_scale() -> None:
     assert done.returncode == 0, done.stderr
     assert "| 100,000,000 photos | |" in done.stdout
     assert "| the table, GB | " in done.stdout
+
+
+@pytest.mark.slow
+def test_proposals() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/proposals.py", "--listings", "none"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "nothing to measure: there is no folder none\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.index.neighbors import Neighbors
@@ -143,7 +143,11 @@ class Snapshot:
 
     def group(self, row: int) -> PhotoGroup:
         """Return the group of a row."""
-        return self.groups[int(np.searchsorted(self._stops, row, "right"))]
+        return self.groups[int(self.group_numbers(row))]
+
+    def group_numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
+        """Return the positions in `groups` of the groups of rows."""
+        return np.asarray(np.searchsorted(self._stops, rows, "right"))
 
     @functools.cached_property
     def by_hash(self) -> tuple[NDArray[np.intp], NDArray[np.void]]:

@@ -110,15 +110,24 @@ def _changed(view: View, paths: Sequence[Path]) -> ChangedLabels:
 
 @router.get("/proposals", tags=["labels"], summary="Propose photos to label")
 def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) -> list[Proposal]:
-    """Return the most informative photos without labels: near the cut, and unlike each other."""
+    """Return the most informative photos without labels, with guesses of their labels.
+
+    Photos of buildings with few labeled photos come first, and of these the ones most unlike all
+    labeled photos.
+    """
     service = get_service(request)
     view = service.library.view()
     with service.searching():
         rows = service.unlabeled(view)
         photos = view.snapshot.photos.rows(rows)
-        listed = view.rows_of(path for path in view.book.listed() if view.has(path))
-        labeled = np.asarray(view.snapshot.vectors[np.array(listed, np.intp)])
-        chosen = propose(photos.vectors, labeled, limit, service.doubt(view, photos))
+        listed = np.array(view.rows_of(p for p in view.book.listed() if view.has(p)), np.intp)
+        chosen = propose(
+            photos.vectors,
+            view.snapshot.group_numbers(rows),
+            np.asarray(view.snapshot.vectors[listed]),
+            view.snapshot.group_numbers(listed),
+            limit,
+        )
         guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)))
     return [
         Proposal(**photo_fields(view, view.photo(int(rows[one]))), suggested=guess)

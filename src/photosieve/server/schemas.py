@@ -152,7 +152,7 @@ class ChangeLabels(BaseModel):
 class Proposal(PhotoItem):
     """A photo to label."""
 
-    suggested: list[str] = Field(description="Labels that the sieve guesses.")
+    suggested: list[str] = Field(description="Labels that are guessed.")
 
 
 class ChangedLabels(BaseModel):

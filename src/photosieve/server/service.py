@@ -13,10 +13,12 @@ import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 
+from photosieve.data.label_files import label_key
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
+from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
 from photosieve.server.problems import ApiError
@@ -45,6 +47,8 @@ class Service:
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
         self._evaluating = threading.Lock()
+        self._texts: tuple[object, Float32Array] | None = None
+        """Vectors of the labels that the sieve does not know; see `_guessed`."""
 
     @contextmanager
     def searching(self) -> Iterator[None]:
@@ -104,22 +108,34 @@ class Service:
         return rows
 
     def suggested(self, view: View, photos: Embedded) -> list[list[str]]:
-        """Labels that the sieve finds on photos."""
+        """Labels of photos: those that the sieve finds, and guesses of labels it does not know."""
         sieve = view.sieve
         kept = _probabilities(sieve, photos) >= max(sieve.cut.floor, sieve.cut.gate)
+        new, guessed = self._guessed(view, photos)
+        labels = [*sieve.labels, *new]
         return [
-            [label for label, yes in zip(sieve.labels, row, strict=True) if yes] for row in kept
+            [label for label, yes in zip(labels, row, strict=True) if yes]
+            for row in np.hstack([kept, guessed])
         ]
 
-    def doubt(self, view: View, photos: Embedded) -> NDArray[np.float64] | None:
-        """Closeness of each photo to the cut of its closest label, (n,); None without labels."""
-        sieve = view.sieve
-        if not sieve.labels:
-            return None
-        cut = min(max(sieve.cut.floor, sieve.cut.gate, 1e-6), 1 - 1e-6)
-        probabilities = np.clip(_probabilities(sieve, photos), 1e-9, 1 - 1e-9)
-        margins = np.log(probabilities / (1 - probabilities)) - np.log(cut / (1 - cut))
-        return np.asarray(-np.abs(margins).min(1))
+    def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+        """Labels given since the sieve was trained, and whether each photo has them."""
+        listed = [path for path in view.book.listed(test=False) if view.has(path)]
+        dataset = view.book.dataset(test=False, groups=dict.fromkeys(listed, ""))
+        known = {label_key(label) for label in view.sieve.labels}
+        words = () if dataset is None else dataset.vocabulary
+        new = tuple(label for label in words if label_key(label) not in known)
+        if dataset is None or not new:
+            return (), np.zeros((len(photos), 0), bool)
+        rows = np.array(view.rows_of(dataset.photos), np.intp)
+        labeled = np.asarray(view.snapshot.vectors[rows])
+        key = (view.sieve.fingerprint, new)
+        texts = self._texts  # read once: another request may replace it
+        if texts is None or texts[0] != key:
+            texts = self._texts = key, view.sieve.scorer.embed(new)
+        return new, guess(
+            labeled, dataset.matrix(new), dataset.known(new), texts[1], photos.vectors
+        )
 
     def evaluation(self, view: View) -> Evaluation | None:
         """Evaluate the sieve on the photos that are kept for testing; None if there are none."""

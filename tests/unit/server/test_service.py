@@ -1,19 +1,35 @@
-"""The doubt of a sieve is greatest at its cut."""
+"""Labels that the sieve does not know yet are suggested as soon as one photo has them."""
 
 import numpy as np
 
-from photosieve.decision.calibration import log_odds
 from photosieve.server.library import Library
 from photosieve.server.service import Service
 
 
-def test_doubt_is_greatest_at_the_cut(shared: Library) -> None:
-    view = shared.view()
-    photos = view.snapshot.photos
-    doubt = Service(shared).doubt(view, photos)
-    assert doubt is not None
-    labels, cut = tuple(view.sieve.labels), view.sieve.cut.floor
-    probabilities = view.sieve.tuning.calibration.labels(photos.labels, labels)
-    away = np.abs(log_odds(probabilities) - log_odds(cut)).min(1)
-    assert doubt.argmax() == away.argmin()
-    assert doubt.argmin() == away.argmax()
+def test_new_labels_are_suggested_beside_those_of_the_sieve(library: Library) -> None:
+    view = library.view()
+    service = Service(library)
+    group = next(group for group in view.snapshot.groups if group.name == "house-3")
+    photos = {view.photo(row).path.name: view.photo(row) for row in range(group.start, group.stop)}
+    names = list(photos)
+
+    def suggested() -> dict[str, list[str]]:
+        rows = view.rows_of(photos[name].path for name in names)
+        found = service.suggested(view, view.snapshot.photos.rows(np.array(rows, np.intp)))
+        return dict(zip(names, found, strict=True))
+
+    before = suggested()
+    assert before["green.png"] == ["garden"]
+    view.book.change({photos["green.png"].path: ["garden", "hedge"]})
+    after = suggested()
+    assert after["green.png"] == ["garden", "hedge"]
+    assert "hedge" not in after["red.png"]
+    assert all([x for x in after[name] if x != "hedge"] == before[name] for name in names)
+
+
+def test_labels_of_test_photos_are_not_learned_for_guesses(library: Library) -> None:
+    view = library.view()
+    test = next(path for path in view.book.listed(test=True))
+    view.book.change({test: ["hedge"]})
+    found = Service(library).suggested(view, view.snapshot.photos)
+    assert not any("hedge" in labels for labels in found)

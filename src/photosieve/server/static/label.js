@@ -4,28 +4,34 @@ import { ask, byId, canChange, make } from "./api.js";
 import * as labels from "./labels.js";
 import { editor } from "./photos.js";
 
-let waiting = [];
+// Photos that were passed over in this session.
+const skipped = new Set();
+const MOST_PROPOSALS = 48;
 let done = 0;
 
 export async function begin() {
   done = 0;
-  waiting = [];
+  skipped.clear();
+  byId("labeling").replaceChildren(make("p", { class: "soft" }, "Choosing the most informative photos…"));
   await next();
 }
 
+// Asks anew for each photo, so that guesses come from all photos labeled before it.
 async function next() {
   const place = byId("labeling");
-  if (!waiting.length) {
-    place.replaceChildren(make("p", { class: "soft" }, "Choosing the most informative photos…"));
-    try {
-      waiting = await ask("/proposals?limit=12");
-    } catch (error) {
-      place.replaceChildren(make("div", { class: "empty" }, make("h1", {}, "No photos could be proposed"), make("p", {}, error.message),
-        make("button", { type: "button", onclick: next }, "Try again")));
-      return;
-    }
+  let found;
+  try {
+    found = await ask(`/proposals?limit=${Math.min(skipped.size + 1, MOST_PROPOSALS)}`);
+  } catch (error) {
+    place.replaceChildren(make("div", { class: "empty" }, make("h1", {}, "No photos could be proposed"), make("p", {}, error.message),
+      make("button", { type: "button", onclick: next }, "Try again")));
+    return;
   }
-  const photo = waiting.shift();
+  let photo = found.find((one) => !skipped.has(one.id));
+  if (!photo) {  // all were passed over, and come again
+    skipped.clear();
+    [photo] = found;
+  }
   if (!photo) {
     place.replaceChildren(make("div", { class: "empty" }, make("h1", {}, "Every photo has labels"),
       make("p", {}, "Press Learn to use them. Photos that are kept for testing are not proposed.")));
@@ -40,7 +46,7 @@ async function next() {
     editor(photo, photo.suggested, async (own) => {
       if (await labels.set(photo.id, own)) { done += 1; await next(); }
     }, "Save, and next"),
-    make("div", { class: "buttons" }, make("button", { type: "button", onclick: next }, "Skip")));
+    make("div", { class: "buttons" }, make("button", { type: "button", onclick: async () => { skipped.add(photo.id); await next(); } }, "Skip")));
   place.replaceChildren(make("div", { class: "two" }, image, side));
   // Not on a phone: its keyboard would hide the photo.
   if (canChange() && matchMedia("(pointer: fine)").matches) place.querySelector("form input").focus({ preventScroll: true });

@@ -1,0 +1,36 @@
+"""Labels that the sieve does not know are guessed from the photos labeled so far."""
+
+import numpy as np
+import pytest
+
+from photosieve.encoders.head import unit
+from photosieve.server.guesses import MOST_EXAMPLES, guess
+
+
+@pytest.mark.parametrize("each", [1, 4, MOST_EXAMPLES])
+def test_photos_like_labeled_ones_get_their_labels(each: int) -> None:
+    rng = np.random.default_rng(0)
+    kinds = np.eye(3, 8, dtype=np.float32)
+    rows = np.arange(3).repeat(each)
+    vectors = unit(kinds[rows] + rng.normal(0, 0.05, (len(rows), 8)).astype(np.float32))
+    targets = rows[:, None] == np.arange(2)  # the third kind has no label
+    texts = unit(rng.normal(size=(2, 8)).astype(np.float32))
+    found = guess(vectors, targets, np.ones_like(targets), texts, kinds)
+    assert found.tolist() == [[True, False], [False, True], [False, False]]
+
+
+def test_the_first_labeled_photo_leaves_the_words_of_the_labels() -> None:
+    photos = np.eye(3, dtype=np.float32)
+    yes = np.ones((1, 2), bool)
+    found = guess(photos[:1], yes, yes, photos[1:], photos[1:])
+    assert found.tolist() == [[True, False], [False, True]]
+
+
+def test_unknown_pairs_teach_nothing() -> None:
+    photos = np.eye(3, dtype=np.float32)
+    targets = np.array([[True], [False], [False]])
+    texts = photos[:1] * 0
+    every = guess(photos, targets, np.ones_like(targets), texts, photos)
+    some = guess(photos, targets, np.array([[True], [True], [False]]), texts, photos)
+    assert every[:, 0].tolist() == [True, False, False]
+    assert some[:2, 0].tolist() == [True, False]
