@@ -21,7 +21,17 @@ import quality_sets
 from few_shot import few_shot
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
-from quality_figures import BY_HAND, Answers, Figure, figures, measure, none_right
+from quality_figures import (
+    BY_HAND,
+    NOTEBOOK,
+    PROBE,
+    ZERO_SHOT,
+    Answers,
+    Figure,
+    figures,
+    measure,
+    none_right,
+)
 from quality_sets import DATA, Flickr, PhotoSet
 
 SETS = ("samples", "listings", "houses", "clip")
@@ -36,6 +46,7 @@ LABEL_COLUMNS = {
     "calibration_error": "calibration error",
     "best_f1": "best F1",
 }
+QUICK_METHODS = (ZERO_SHOT, NOTEBOOK, PROBE)
 WORD_COLUMNS = ("mean_average_precision", "macro_f1", "empty_right", "calibration_error")
 
 
@@ -59,7 +70,8 @@ def main() -> None:
             print(f"\n{name} left out: there is no folder {folder}")
             continue
         for photos in sets(name, folder, seeds, quick=options.quick):
-            print_set(photos, measure(photos))
+            quickly = measure(photos, QUICK_METHODS, head_folds=3) if options.quick else None
+            print_set(photos, quickly or measure(photos))
         if name == "clip":
             print("few-shot", file=sys.stderr)
             print_few_shot(quality_sets.flickr(folder), seeds)
@@ -68,8 +80,8 @@ def main() -> None:
 def sets(name: str, folder: Path, seeds: int, *, quick: bool) -> Iterator[PhotoSet]:
     """Yield the sets of photos under a name."""
     if name == "clip":
-        sizes = (50,) if quick else (25, 50, 100, 200)
-        yield from quality_sets.clip(quality_sets.flickr(folder), seeds, sizes)
+        trained_on = [50] if quick else [25, 50, 100, 200]
+        yield from quality_sets.clip(quality_sets.flickr(folder), seeds, trained_on)
         return
     encoder = load_encoder("starter-small" if quick else "starter")
     print(f"embedding {name}", file=sys.stderr)
@@ -80,9 +92,9 @@ def sets(name: str, folder: Path, seeds: int, *, quick: bool) -> Iterator[PhotoS
         folds = 1 if quick else quality_sets.FOLDS
         yield quality_sets.listings(encoder, dataset, seeds, more_views=not quick, folds=folds)
     else:
-        dataset = quality_sets.test_houses(folder, 20 if quick else None)
-        sizes = (4,) if quick else (1, 4, 8)
-        yield from quality_sets.houses(encoder, dataset, seeds, sizes, more_views=not quick)
+        dataset = quality_sets.houses_to_test(folder, 12 if quick else None)
+        trained_on = [4] if quick else [1, 4, 8]
+        yield from quality_sets.houses(encoder, dataset, seeds, trained_on, more_views=not quick)
 
 
 def print_set(photos: PhotoSet, methods: dict[str, Answers]) -> None:
@@ -119,9 +131,9 @@ def print_few_shot(photos: Flickr, draws: int) -> None:
     shown = ", ".join(f"{label} {count}" for label, count in counts.items())
     shots = sorted({number for _, number in found})
     print(
-        f"\n## Few-shot accuracy on CLIP vectors\n\nPhotos with one label: {shown}. Top-1 accuracy, "
-        f"and in brackets the mean of the labels' own; mean and standard deviation over {draws} "
-        "draws.\n"
+        f"\n## Few-shot accuracy on CLIP vectors\n\nPhotos with one label: {shown}. Top-1 "
+        "accuracy, and in brackets the mean of the labels' own; mean and standard deviation over "
+        f"{draws} draws.\n"
     )
     print(f"| method | {' | '.join(f'shots: {number}' for number in shots)} |")
     print(f"|---|{'---:|' * len(shots)}")

@@ -32,7 +32,7 @@ RECIPES = {ZERO_SHOT: "zero-shot", NOTEBOOK: "notebook", BEFORE: "balanced", PRO
 """Methods by recipe. `BY_HAND` is the recipe of `NOTEBOOK`, too."""
 
 HEAD_FOLDS = 5
-"""Parts that are held out in turn for the cut, where a head is trained; 10 take twice as long."""
+"""Where a head is trained. 10, as for the default, take twice as long."""
 
 HIDDEN_PARTS = 3
 DRAWS = 500
@@ -68,7 +68,11 @@ Figures = Mapping[str, Figure]
 
 
 def measure(
-    photos: PhotoSet, methods: Sequence[str] = tuple(RECIPES), *, words: bool = True
+    photos: PhotoSet,
+    methods: Sequence[str] = tuple(RECIPES),
+    *,
+    words: bool = True,
+    head_folds: int = HEAD_FOLDS,
 ) -> dict[str, Answers]:
     """Train each method on each split and ask about the photos that it was not trained on.
 
@@ -79,6 +83,8 @@ def measure(
         Of `RECIPES`.
     words : bool
         Whether to ask for other words than labels, too; it takes as long again.
+    head_folds : int
+        Parts that are held out in turn for the cut, where a head is trained.
     """
     found: dict[str, Answers] = {}
     for method in methods:
@@ -87,7 +93,9 @@ def measure(
         parts: dict[str, dict[int, list[tuple[Evaluation, ...]]]] = {name: {} for name in cuts}
         for split in photos.splits:
             print(f"{photos.title}: {method}, seed {split.seed}", file=sys.stderr)
-            for name, answers in _answers(photos, split, method, cuts, words).items():
+            recipe = get_recipe(RECIPES[method])
+            run = Run(recipe, split.seed, head_folds if recipe.epochs else None)
+            for name, answers in _answers(photos, split, run, cuts, words).items():
                 parts[name].setdefault(split.seed, []).append(answers)
         for name, by_seed in parts.items():
             seeds = [[pooled(kind) for kind in zip(*own, strict=True)] for own in by_seed.values()]
@@ -97,11 +105,10 @@ def measure(
 
 
 def _answers(
-    photos: PhotoSet, split: Split, method: str, cuts: Mapping[str, Cut | None], words: bool
+    photos: PhotoSet, split: Split, run: Run, cuts: Mapping[str, Cut | None], words: bool
 ) -> dict[str, tuple[Evaluation, ...]]:
     """Answers to labels, words and far words, for each cut."""
-    recipe, test = get_recipe(RECIPES[method]), split.test
-    run = Run(recipe, split.seed, HEAD_FOLDS if recipe.epochs else None)
+    test = split.test
 
     def fitted(labels: NDArray[np.intp]) -> Sieve:
         train = split.train.columns(labels)

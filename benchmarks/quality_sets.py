@@ -195,7 +195,7 @@ def houses(
     return found
 
 
-def test_houses(folder: Path, most: int | None = None) -> Dataset:
+def houses_to_test(folder: Path, most: int | None = None) -> Dataset:
     """The houses that no choice was made on, or the first of these."""
     dataset = Dataset.load(folder)
     names = sorted(dataset.group_names)[DEVELOPMENT_HOUSES:][:most]
