@@ -104,8 +104,8 @@ def print_set(photos: PhotoSet, methods: dict[str, Answers]) -> None:
     print(f"| method | {' | '.join(LABEL_COLUMNS.values())} | sd |")
     print(f"|---|{'---:|' * (len(LABEL_COLUMNS) + 1)}")
     for method, answers in methods.items():
-        found = figures(answers.labels)
-        cells = [cell(method, name, found[name]) for name in LABEL_COLUMNS]
+        found = figures(answers.labels, calibrated=method != BY_HAND)
+        cells = [cell(found[name]) for name in LABEL_COLUMNS]
         spread = (found[name].deviation for name in ("mean_average_precision", "macro_f1"))
         print(f"| {method} | {' | '.join(cells)} | {' / '.join(f'{sd:.3f}' for sd in spread)} |")
     asked = f"{len(photos.words)} synonyms" if photos.words else "a third of the labels, hidden"
@@ -113,15 +113,15 @@ def print_set(photos: PhotoSet, methods: dict[str, Answers]) -> None:
     print(f"| method | {' | '.join(LABEL_COLUMNS[name] for name in WORD_COLUMNS)} | far: none |")
     print(f"|---|{'---:|' * (len(WORD_COLUMNS) + 1)}")
     for method, answers in methods.items():
-        found = figures(answers.words)
-        cells = [cell(method, name, found[name]) for name in WORD_COLUMNS]
+        found = figures(answers.words, calibrated=method != BY_HAND)
+        cells = [cell(found[name]) for name in WORD_COLUMNS]
         print(f"| {method} | {' | '.join(cells)} | {none_right(answers.far):.3f} |", flush=True)
 
 
-def cell(method: str, name: str, figure: Figure) -> str:
+def cell(figure: Figure) -> str:
     """Return a figure as text, with its interval if it has one."""
-    if np.isnan(figure.value) or (method == BY_HAND and name == "calibration_error"):
-        return "-"  # a cut by hand is of cosines, not of probabilities
+    if np.isnan(figure.value):
+        return "-"
     return f"{figure.value:.3f}" if np.isnan(figure.interval.low) else str(figure.interval)
 
 

@@ -188,8 +188,11 @@ def ask(
 def pooled(folds: Sequence[Evaluation]) -> Evaluation:
     """Put the answers about different photos together.
 
-    A label that a fold was not trained on is unknown there.
+    A label that a fold was not trained on is unknown there. Scores of different models have
+    different units, so that photos are ranked by probability.
     """
+    if len(folds) == 1:
+        return folds[0]
     labels = tuple(dict.fromkeys(label for fold in folds for label in fold.labels))
 
     def wide(fold: Evaluation, name: str) -> NDArray[Any]:
@@ -201,6 +204,7 @@ def pooled(folds: Sequence[Evaluation]) -> Evaluation:
     tables = {name: np.concatenate([wide(fold, name) for fold in folds]) for name in TABLES}
     photos = tuple(photo for fold in folds for photo in fold.photos)
     groups = tuple(group for fold in folds for group in fold.groups)
+    tables["scores"] = tables["probabilities"]
     changed: dict[str, Any] = {**tables, "labels": labels, "photos": photos, "groups": groups}
     return replace(folds[0], **changed)
 
@@ -214,8 +218,10 @@ def beside(parts: Sequence[Evaluation]) -> Evaluation:
     return replace(parts[0], **changed)
 
 
-def figures(seeds: Sequence[Evaluation]) -> Figures:
+def figures(seeds: Sequence[Evaluation], *, calibrated: bool = True) -> Figures:
     """Return all figures of answers, by name.
+
+    Without calibration, there are no probabilities that could have an error.
 
     The intervals are by the bootstrap over the buildings of all seeds: a building that is drawn
     twice counts twice in each seed that was tested on it.
@@ -229,7 +235,9 @@ def figures(seeds: Sequence[Evaluation]) -> Figures:
         values = [own.totals[name] for own in seeds]
         draws = metrics.mean([own[name] for own in drawn], 0)
         found[name] = _figure(values, draws)
-    found["calibration_error"] = _figure([own.calibration_error for own in seeds])
+    found["calibration_error"] = _figure(
+        [own.calibration_error if calibrated else np.nan for own in seeds]
+    )
     found["best_f1"] = _figure([best_f1(own) for own in seeds])
     return found
 
