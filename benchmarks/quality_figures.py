@@ -168,31 +168,27 @@ def ask(
     scorer, groups = sieve.scorer, test.dataset.groups
     photos = scorer.embed_photos(test.photos)
     readings = tuple(scorer.read_word(word) for word in words)
-    scores = np.stack([scorer.scores(reading, photos) for reading in readings], 1)
-    if cut is None:
-        probabilities = scorer.probabilities(readings, photos)
+    if cut is None:  # as in use, photos are ranked by probability: labels decide about some words
+        values = scorer.probabilities(readings, photos)
         rules = [scorer.cut((reading,), sieve.cut) for reading in readings]
     else:
-        probabilities, rules = scores.astype(float), [cut] * len(words)
+        values = np.stack([scorer.scores(reading, photos) for reading in readings], 1).astype(float)
+        rules = [cut] * len(words)
     kept = np.zeros_like(relevant)
     for rule in dict.fromkeys(rules):
         own = [number for number, other in enumerate(rules) if other == rule]
-        kept[:, own] = rule.keep_by_group(probabilities[:, own], groups)
+        kept[:, own] = rule.keep_by_group(values[:, own], groups)
     return evaluate(
-        scores, relevant, probabilities=probabilities, cut=cut or sieve.cut,
-        photos=test.dataset.photos, groups=groups, labels=words, trained=sieve.labels,
-        kept=kept, known=known,
+        values, relevant, cut=cut or sieve.cut, photos=test.dataset.photos, groups=groups,
+        labels=words, trained=sieve.labels, kept=kept, known=known,
     )  # fmt: skip
 
 
 def pooled(folds: Sequence[Evaluation]) -> Evaluation:
     """Put the answers about different photos together.
 
-    A label that a fold was not trained on is unknown there. Scores of different models have
-    different units, so that photos are ranked by probability.
+    A label that a fold was not trained on is unknown there.
     """
-    if len(folds) == 1:
-        return folds[0]
     labels = tuple(dict.fromkeys(label for fold in folds for label in fold.labels))
 
     def wide(fold: Evaluation, name: str) -> NDArray[Any]:
@@ -204,7 +200,6 @@ def pooled(folds: Sequence[Evaluation]) -> Evaluation:
     tables = {name: np.concatenate([wide(fold, name) for fold in folds]) for name in TABLES}
     photos = tuple(photo for fold in folds for photo in fold.photos)
     groups = tuple(group for fold in folds for group in fold.groups)
-    tables["scores"] = tables["probabilities"]
     changed: dict[str, Any] = {**tables, "labels": labels, "photos": photos, "groups": groups}
     return replace(folds[0], **changed)
 
