@@ -37,7 +37,7 @@ from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
-from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
+from quality_sets import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 FAR_WORDS = (
     "submarine", "giraffe", "violin", "glacier", "locomotive", "octopus", "rocket", "tiger",

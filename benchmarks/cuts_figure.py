@@ -15,7 +15,7 @@ from photosieve.decision.pairs import Pairs, search
 from photosieve.encoders import load_encoder
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
-from quality import ROOT
+from quality_sets import ROOT
 
 QUERIES = {
     "sofa": "sofa",

@@ -27,7 +27,7 @@ from photosieve.training.features import Prepared, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
 from photosieve.training.run import Run
-from quality import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
+from quality_sets import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
 
 LOSSES = ("balanced", "multi-positive", "notebook")
 HOUSES_TO_TRAIN = 4

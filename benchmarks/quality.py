@@ -1,190 +1,151 @@
-"""How good the answers are: the tables of the README. Takes about three minutes on two cores.
+"""How good the answers are: the tables of the README. Takes a quarter of an hour on two cores.
 
-    python benchmarks/quality.py [--seeds 5] [--houses FOLDER]
+    python benchmarks/quality.py [--sets samples listings houses clip] [--seeds 5] [--quick]
 
-Prints (1) the leaderboard on the sample listings, trained on 6 buildings and tested on 8 others;
-(2) the same on real houses, trained on 1, 4 and 8 of them; (3) average precision for words that no
-label mentions, before and after training.
-
-The houses are those of Ahmed and Moustafa (2016), doi:10.5220/0006040700620068, a folder each with
-a labels file; that part is left out where the folder is absent. Choices (recipes, the starter's
-input size) were made on the samples' training buildings and on the first 40 houses; nothing here
-touches those: houses to train and test on are drawn from the others.
+Prints a table of labels, and one of other words, for each set of photos (see `quality_sets`; sets
+that are absent are left out), and few-shot accuracy on the vectors of CLIP. ``--quick`` takes the
+small starter and a part of each set, to see whether all is well, in less than a minute. Nothing is
+random but by the seeds 0, 1, ...
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+import quality_sets
+from few_shot import few_shot
 from photosieve.data.dataset import Dataset
-from photosieve.decision import metrics
-from photosieve.decision.leaderboard import ComparisonRow
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder
-from photosieve.sieve.compare import compare_prepared
-from photosieve.training.features import Prepared, prepare
-from photosieve.training.fit import fit
-from photosieve.training.recipes import get_recipe
-from photosieve.training.run import Run
+from quality_figures import (
+    BY_HAND,
+    NOTEBOOK,
+    PROBE,
+    ZERO_SHOT,
+    Answers,
+    Figure,
+    figures,
+    measure,
+    none_right,
+)
+from quality_sets import DATA, Flickr, PhotoSet
 
-ROOT = Path(__file__).resolve().parents[1]
-HOUSES = ROOT.parent / "shared" / "data" / "houses"
-DEVELOPMENT_HOUSES = 40
+SETS = ("samples", "listings", "houses", "clip")
 
-SAMPLE_WORDS = {
-    "couch": "sofa",
-    "easy chair": "armchair",
-    "TV": "television",
-    "drapes": "curtain",
-    "cooker": "stove",
-    "hob": "stove",
-    "fridge": "refrigerator",
-    "potted plant": "plant",
-    "picture on the wall": "painting",
-    "carpet": "rug",
-    "looking glass": "mirror",
-    "bookshelf": "bookcase",
-    "washroom": "bathroom",
-    "lounge": "living room",
-    "facade": "exterior",
-    "lawn": "garden",
-    "pool": "swimming pool",
-    "table lamp": "lamp",
-    "closet": "wardrobe",
-    "corridor": "hallway",
-    "running machine": "treadmill",
-    "stationary bicycle": "exercise bike",
-    "fitness room": "gym",
-    "terrace": "balcony",
-    "washbasin": "sink",
-    "bath": "bathtub",
+LABEL_COLUMNS = {
+    "mean_average_precision": "mAP",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "macro_precision": "precision",
+    "macro_recall": "recall",
+    "empty_right": '"none" right',
+    "calibration_error": "calibration error",
+    "best_f1": "best F1",
 }
-"""Words that no label mentions, and the label that is true of the same photos."""
-
-HOUSE_WORDS = {
-    "toilet": "bathroom",
-    "bathtub": "bathroom",
-    "washroom": "bathroom",
-    "stove": "kitchen",
-    "refrigerator": "kitchen",
-    "fridge": "kitchen",
-    "cooking": "kitchen",
-    "garage": "exterior",
-    "facade": "exterior",
-    "lawn": "exterior",
-    "house front": "exterior",
-    "pillow": "bedroom",
-    "bed": "bedroom",
-    "sleeping": "bedroom",
-}
-"""The same for houses: nearly every photo of that label shows it, and hardly any other does."""
+QUICK_METHODS = (ZERO_SHOT, NOTEBOOK, PROBE)
+WORD_COLUMNS = ("mean_average_precision", "macro_f1", "empty_right", "calibration_error")
 
 
 def main() -> None:
-    """Print the three tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--houses", type=Path, default=HOUSES)
+    parser.add_argument("--data", type=Path, default=DATA, help="where listings, ... are")
+    parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
+    seeds = 1 if options.quick else options.seeds
+    print(
+        "Means over seeds, with 95 % intervals over test buildings. `sd`: standard deviation over "
+        "seeds, of mAP and of macro F1. `best F1`: macro F1 with the threshold that is best on the "
+        "test photos themselves."
+    )
+    for name in options.sets:
+        folder = options.data / name
+        if name != "samples" and not folder.is_dir():
+            print(f"\n{name} left out: there is no folder {folder}")
+            continue
+        for photos in sets(name, folder, seeds, quick=options.quick):
+            quickly = measure(photos, QUICK_METHODS, head_folds=3) if options.quick else None
+            print_set(photos, quickly or measure(photos))
+        if name == "clip":
+            print("few-shot", file=sys.stderr)
+            print_few_shot(quality_sets.flickr(folder), seeds)
 
-    encoder = load_encoder("starter")
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
-    test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
-    found = compare_prepared(encoder, train, test, seeds=options.seeds)
-    print(f"## Sample listings, {options.seeds} seeds, intervals over the 8 test buildings\n")
-    print_rows(found.rows)
 
-    print("\n## Words that no label mentions: mean average precision, before and after training\n")
-    print("| photos | trained on | words | zero-shot | balanced | words it lowers | notebook |")
-    print("|---|---|---:|---:|---:|---|---:|")
-    print_words(encoder, "sample listings", "6 buildings", [(train, test)], SAMPLE_WORDS)
-
-    if not options.houses.is_dir():
-        print(f"\nhouses left out: there is no folder {options.houses}")
+def sets(name: str, folder: Path, seeds: int, *, quick: bool) -> Iterator[PhotoSet]:
+    """Yield the sets of photos under a name."""
+    if name == "clip":
+        trained_on = [50] if quick else [25, 50, 100, 200]
+        yield from quality_sets.clip(quality_sets.flickr(folder), seeds, trained_on)
         return
-    everything = prepare(encoder, Dataset.load(options.houses), more_views=True)
-    names = sorted(everything.dataset.group_names)[DEVELOPMENT_HOUSES:]
-    groups = np.array(everything.dataset.groups)
-    tables = {}
-    for size in (1, 4, 8):
-        splits = []
-        for seed in range(options.seeds):
-            chosen = np.random.default_rng(seed).choice(names, size, replace=False)
-            rest = np.setdiff1d(names, chosen)
-            train_rows, test_rows = (
-                np.flatnonzero(np.isin(groups, part)) for part in (chosen, rest)
-            )
-            splits.append((everything.rows(train_rows), everything.rows(test_rows)))
-        print_words(encoder, "houses", str(size), splits, HOUSE_WORDS)
-        tables[size] = [compare_prepared(encoder, *split, seeds=1).rows for split in splits]
-    for size, runs in tables.items():
-        print(
-            f"\n## Houses: trained on {size}, tested on {len(names) - size} others, mean and "
-            f"range over {options.seeds} draws of the training houses\n"
-        )
-        print_draws(runs)
+    encoder = load_encoder("starter-small" if quick else "starter")
+    print(f"embedding {name}", file=sys.stderr)
+    if name == "samples":
+        yield quality_sets.samples(encoder, seeds, more_views=not quick)
+    elif name == "listings":
+        dataset = Dataset.load(folder)
+        folds = 1 if quick else quality_sets.FOLDS
+        yield quality_sets.listings(encoder, dataset, seeds, more_views=not quick, folds=folds)
+    else:
+        dataset = quality_sets.houses_to_test(folder, 12 if quick else None)
+        trained_on = [4] if quick else [1, 4, 8]
+        yield from quality_sets.houses(encoder, dataset, seeds, trained_on, more_views=not quick)
 
 
-def print_rows(rows: tuple[ComparisonRow, ...]) -> None:
-    """Print a leaderboard as Markdown."""
-    print('| method | macro F1 | sd over seeds | mAP | accuracy with TN | "none" right |')
-    print("|---|---:|---:|---:|---:|---:|")
-    for row in rows:
-        print(
-            f"| {row.name} | {row.macro_f1} | {row.seed_deviation:.3f} "
-            f"| {row.mean_average_precision} | {row.accuracy} | {row.empty_right} |"
-        )
+def print_set(photos: PhotoSet, methods: dict[str, Answers]) -> None:
+    """Print the tables of a set as Markdown."""
+    seeds = len({split.seed for split in photos.splits})
+    print(f"\n## {photos.title}\n\nLabels, {seeds} seed{'s' * (seeds > 1)}:\n")
+    print(f"| method | {' | '.join(LABEL_COLUMNS.values())} | sd |")
+    print(f"|---|{'---:|' * (len(LABEL_COLUMNS) + 1)}")
+    for method, answers in methods.items():
+        found = figures(answers.labels, calibrated=method != BY_HAND)
+        cells = [cell(found[name]) for name in LABEL_COLUMNS]
+        spread = (found[name].deviation for name in ("mean_average_precision", "macro_f1"))
+        print(f"| {method} | {' | '.join(cells)} | {' / '.join(f'{sd:.3f}' for sd in spread)} |")
+    asked = f"{len(photos.words)} synonyms" if photos.words else "a third of the labels, hidden"
+    print(f"\nOther words ({asked}), and {len(photos.far)} far words:\n")
+    print(f"| method | {' | '.join(LABEL_COLUMNS[name] for name in WORD_COLUMNS)} | far: none |")
+    print(f"|---|{'---:|' * (len(WORD_COLUMNS) + 1)}")
+    for method, answers in methods.items():
+        found = figures(answers.words, calibrated=method != BY_HAND)
+        cells = [cell(found[name]) for name in WORD_COLUMNS]
+        print(f"| {method} | {' | '.join(cells)} | {none_right(answers.far):.3f} |", flush=True)
 
 
-def print_draws(runs: list[tuple[ComparisonRow, ...]]) -> None:
-    """Print the mean and range over training sets as Markdown."""
-    # Every house has a photo for every label, so "none" is never the right answer here.
-    print("| method | macro F1 | mAP | accuracy with TN |")
-    print("|---|---:|---:|---:|")
-    for method in sorted(row.name for row in runs[0]):
-        rows = [row for run in runs for row in run if row.name == method]  # best first in each run
-        cells = []
-        for name in ("macro_f1", "mean_average_precision", "accuracy"):
-            values = [getattr(row, name).value for row in rows]
-            cells.append(f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
+def cell(figure: Figure) -> str:
+    """Return a figure as text, with its interval if it has one."""
+    if np.isnan(figure.value):
+        return "-"
+    return f"{figure.value:.3f}" if np.isnan(figure.interval.low) else str(figure.interval)
+
+
+def print_few_shot(photos: Flickr, draws: int) -> None:
+    """Print few-shot accuracy as Markdown."""
+    counts, found = few_shot(photos, draws)
+    shown = ", ".join(f"{label} {count}" for label, count in counts.items())
+    shots = sorted({number for _, number in found})
+    print(
+        f"\n## Few-shot accuracy on CLIP vectors\n\nPhotos with one label: {shown}. Top-1 "
+        "accuracy, and in brackets the mean of the labels' own; mean and standard deviation over "
+        f"{draws} draws.\n"
+    )
+    print(f"| method | {' | '.join(f'shots: {number}' for number in shots)} |")
+    print(f"|---|{'---:|' * len(shots)}")
+    for method in dict.fromkeys(name for name, _ in found):
+        cells = [accuracy(found[method, number]) for number in shots]
         print(f"| {method} | {' | '.join(cells)} |")
 
 
-def print_words(
-    encoder: Encoder,
-    photos: str,
-    trained_on: str,
-    splits: Sequence[tuple[Prepared, Prepared]],
-    words: Mapping[str, str],
-) -> None:
-    """Print mean average precision of unlabeled words, by recipe, as a Markdown row."""
-    texts = encoder.text_features(list(words))
-
-    def quality(recipe: str) -> metrics.Float64Array:
-        """Average precision of each word, (words,), mean over the splits."""
-        found = []
-        for train, test in splits:
-            relevant = test.targets[:, [test.labels.index(label) for label in words.values()]]
-            head, _ = fit(train, encoder.head, Run(get_recipe(recipe)))
-            scores = head.project_photos(test.photos) @ head.project_texts(texts).T
-            columns = zip(scores.T, relevant.T, strict=True)
-            found.append([metrics.average_precision(*column) for column in columns])
-        return np.asarray(np.mean(np.array(found, np.float64), axis=0))
-
-    before, balanced, notebook = map(quality, ("zero-shot", "balanced", "notebook"))
-    lowered = [
-        f"{word} {a:.2f} to {b:.2f}"
-        for word, a, b in zip(words, before, balanced, strict=True)
-        if b < a - 0.005
-    ]
-    print(
-        f"| {photos} | {trained_on} | {len(words)} | {before.mean():.3f} | {balanced.mean():.3f} "
-        f"| {', '.join(lowered) or 'none'} | {notebook.mean():.3f} |"
-    )
+def accuracy(draws: Sequence[tuple[float, float]]) -> str:
+    """Return mean and deviation of accuracies."""
+    (top, own), (deviation, _) = np.mean(draws, 0), np.std(draws, 0)
+    return f"{top:.3f} +- {deviation:.3f} ({own:.3f})"
 
 
 if __name__ == "__main__":
