@@ -27,7 +27,7 @@ from photosieve.server.guesses import guess
 from photosieve.server.proposals import propose
 from photosieve.sieve.untrained import untrained
 from photosieve.training.features import prepare
-from photosieve.training.probe import Probe, ProbeSettings, Problem, balanced_weights
+from photosieve.training.probe import Probe, ProbeSettings, Problem
 
 ROOT = Path(__file__).resolve().parents[1]
 LISTINGS = ROOT.parent / "shared" / "data" / "listings"
@@ -72,9 +72,10 @@ class Photos:
     def learn(self, rows: Rows) -> Probe:
         """Fit the probe of the default recipe, with fixed settings."""
         targets = self.targets[rows]
-        weights = balanced_weights(targets, np.ones_like(targets), np.zeros_like(targets))
         own = self.features[rows], self.vectors[rows]
-        return Problem.of(*own, self.texts, targets, weights).solve(SETTINGS)
+        return Problem.of(
+            *own, self.texts, targets, np.ones_like(targets), np.zeros_like(targets)
+        ).solve(SETTINGS)
 
     def quality(self, probe: Probe, rows: Rows) -> float:
         """Mean average precision over the labels of some photos."""
