@@ -1,4 +1,8 @@
-"""The default recipe is no worse than no training, and no worse than the notebooks' loss."""
+"""The default recipe is no worse than no training, and no worse than the notebooks' loss.
+
+To one standard error of the difference, over draws of buildings: on few real photos, chance moves a
+figure by .02.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,8 +44,9 @@ def test_the_default_is_no_worse(photos: Callable[[Path], PhotoSet]) -> None:
         pytest.skip(f"there is no folder {folder}")
     found = measure(photos(folder), (ZERO_SHOT, NOTEBOOK, PROBE), words=False, head_folds=2)
     for figure in ("mean_average_precision", "macro_f1"):
-        values = {
-            method: np.mean([seed.totals[figure] for seed in answers.labels])
-            for method, answers in found.items()
-        }
-        assert values[PROBE] >= max(values[ZERO_SHOT], values[NOTEBOOK]), (figure, values)
+        for other in (ZERO_SHOT, NOTEBOOK):
+            both = list(zip(found[PROBE].labels, found[other].labels, strict=True))
+            gained = np.mean([ours.totals[figure] - its.totals[figure] for ours, its in both])
+            # Both are drawn with the same buildings.
+            draws = np.mean([ours.draws[figure] - its.draws[figure] for ours, its in both], axis=0)
+            assert gained >= -draws.std(), (figure, other, gained, draws.std())
