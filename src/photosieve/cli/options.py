@@ -136,5 +136,5 @@ def read_recipes(text: str) -> list[str] | None:
     if "all" in names:
         return None
     if not names:
-        raise UsageError("name at least one recipe, such as: --recipes balanced")
+        raise UsageError("name at least one recipe, such as: --recipes probe")
     return [get_recipe(name).name for name in names]

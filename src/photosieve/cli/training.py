@@ -50,7 +50,7 @@ def train(
     train: TrainArgument,
     out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder for the sieve.")],
     encoder: EncoderOption = "starter",
-    recipe: RecipeOption = "balanced",
+    recipe: RecipeOption = "probe",
     objective: ObjectiveOption = "f1",
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
@@ -215,7 +215,7 @@ def compare(
     encoder: EncoderOption = "starter",
     recipes: Annotated[
         str, typer.Option(metavar="NAMES", help="Recipes, separated by commas, or all.")
-    ] = "zero-shot,notebook,balanced",
+    ] = "zero-shot,notebook,probe",
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Trainings of each recipe.")] = 5,
     objective: ObjectiveOption = "f1",
     html: Annotated[
