@@ -296,7 +296,7 @@ def test_compare_all_leaves_out_what_the_starter_cannot_run(run: Run, tmp_path: 
         "right",
     ]
     assert "notebook, cut by hand" in done.out
-    assert len(rows) == 11
+    assert len(rows) == 12
     assert max(len(row.rstrip()) for row in rows) <= 80
 
 

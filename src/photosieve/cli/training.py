@@ -41,6 +41,7 @@ from photosieve.cli.output import (
     training_dict,
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.training.recipes import DEFAULT
 
 if TYPE_CHECKING:
     from photosieve.sieve.sieve import Sieve
@@ -50,7 +51,7 @@ def train(
     train: TrainArgument,
     out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder for the sieve.")],
     encoder: EncoderOption = "starter",
-    recipe: RecipeOption = "probe",
+    recipe: RecipeOption = DEFAULT,
     objective: ObjectiveOption = "f1",
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
@@ -215,7 +216,7 @@ def compare(
     encoder: EncoderOption = "starter",
     recipes: Annotated[
         str, typer.Option(metavar="NAMES", help="Recipes, separated by commas, or all.")
-    ] = "zero-shot,notebook,probe",
+    ] = f"zero-shot,notebook,{DEFAULT}",
     seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Trainings of each recipe.")] = 5,
     objective: ObjectiveOption = "f1",
     html: Annotated[

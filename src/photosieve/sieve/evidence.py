@@ -174,10 +174,10 @@ class Evidence:
             buildings = len({self.groups[row] for row in np.flatnonzero(column)})
             if photos < LEAST_PHOTOS or (several and buildings < LEAST_BUILDINGS):
                 where = f" of {counted(buildings, 'building')}" if several else ""
+                more = f", in {LEAST_BUILDINGS} or more buildings" if several else ""
                 found[label] = (
                     f'"{label}" is on {counted(photos, "photo")}{where}, too few to trust its '
-                    f"answers; label it on {LEAST_PHOTOS} or more photos"
-                    + (f" of {LEAST_BUILDINGS} or more buildings" if several else "")
+                    f"answers: label it on {LEAST_PHOTOS} or more{more}"
                 )
         return found
 

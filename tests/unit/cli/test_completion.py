@@ -71,7 +71,7 @@ def test_other_shells_say_what_a_recipe_does(shell: str, environment: dict[str, 
         **environment,
     )
     assert "lora" in offered
-    assert "low-rank changes" in offered
+    assert "low-rank" in offered
     assert "last-2" not in offered
 
 

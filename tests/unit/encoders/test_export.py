@@ -17,6 +17,7 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 from safetensors.torch import load_file, save_file
 
 from photosieve.data.dataset import Dataset
@@ -25,6 +26,7 @@ from photosieve.encoders.blocks.opening import open_blocks
 from photosieve.encoders.embedding import embed_photos, embed_texts
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.hub import HubEncoder, load_hub
+from photosieve.encoders.prompts import BARE, with_prompts
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.errors import SieveError, UsageError
 from photosieve.sieve.sieve import Sieve
@@ -336,7 +338,10 @@ def test_a_sieve_is_put_on_the_hub(fitted: Sieve, tmp_path: Path, fake_hub: Fake
     assert "3 labels" in (folder / "README.md").read_text("utf-8")
     for name, content in fake_hub.files["someone/listing-sieve"].items():
         assert str(Path(fitted.encoder.name).parent).encode() not in content, name
-    assert load_hub(str(folder)).fingerprint == again.encoder.fingerprint
+    hub, own = load_hub(str(folder)), with_prompts(again.encoder, BARE)
+    for name in ("photo", "text"):
+        assert_array_equal(hub.head.arrays()[name], own.head.arrays()[name])
+    assert hub.with_head(own.head).fingerprint == own.fingerprint  # the sieve knows the center
 
 
 @pytest.mark.parametrize(
