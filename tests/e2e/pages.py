@@ -34,6 +34,7 @@ def without_digits(text: str) -> str:
 
 def assert_printed(printed: str, shown: str, where: str) -> None:
     """Compare but for digits; where a page leaves something out, it says so with three dots."""
+    shown = shown.rstrip("\n") + "\n"
     if "\n...\n" not in f"\n{shown}":
         assert without_digits(printed) == without_digits(shown), where
     for line in shown.replace("...\n", "").splitlines():
