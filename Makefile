@@ -71,6 +71,7 @@ browser:
 # Every speed and quality claim, as a script that prints it.
 bench: .venv/developed
 	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/choices.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/cuts.py
 	$(BIN)/python benchmarks/cuts_figure.py
