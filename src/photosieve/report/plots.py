@@ -227,7 +227,7 @@ def probes(tried: Sequence[tuple[float, float, float]], chosen: tuple[float, flo
     chosen : (float, float)
         Text weight and penalty of the one that was taken.
     """
-    left, width, step = 190, 340, 24
+    left, width, step = 220, 280, 24
     total = 50 + step * len(tried)
     parts = [
         Markup(
