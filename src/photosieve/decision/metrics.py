@@ -154,10 +154,10 @@ def average_precision(
     return np.asarray(area)
 
 
-def mean_average_precision(
-    scores: Float64Array, relevant: NDArray[np.bool_], known: NDArray[np.bool_]
-) -> float:
-    """Mean over labels of `average_precision`; labels that no photo has do not count.
+def average_precisions(
+    scores: NDArray[np.floating[Any]], relevant: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> Float64Array:
+    """`average_precision` of each label, (labels,); nan for labels that no photo has.
 
     Parameters
     ----------
@@ -165,7 +165,14 @@ def mean_average_precision(
     relevant, known : array of bool (photos, labels)
     """
     columns = zip(scores.T, relevant.T, known.T, strict=True)
-    return float(mean([float(average_precision(*column)) for column in columns]))
+    return np.array([float(average_precision(*column)) for column in columns])
+
+
+def mean_average_precision(
+    scores: Float64Array, relevant: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> float:
+    """Mean of `average_precisions`; labels that no photo has do not count."""
+    return float(mean(average_precisions(scores, relevant, known)))
 
 
 def first_within_noise(values: NDArray[np.float64]) -> int:

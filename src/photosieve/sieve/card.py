@@ -13,6 +13,7 @@ from huggingface_hub import ModelCardData
 
 from photosieve.encoders import STARTERS, VECTORS, license_of
 from photosieve.encoders.files import is_hub_id
+from photosieve.sieve.evidence import counted
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
@@ -48,7 +49,7 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
     )
     parts = [
         f"---\n{head.to_yaml()}\n---",
-        f"# Photo search with {_count(len(labels), 'label')}" if labels else "# Photo search",
+        f"# Photo search with {counted(len(labels), 'label')}" if labels else "# Photo search",
         "Ask for photos in words; get the photos that match, all of them and no others. This is a "
         "pretrained model of photos and text, and the rule that decides what matches"
         f"{', both learned from labeled photos' if labels else ''}.",
@@ -99,16 +100,16 @@ def _training(record: Record, versions: Mapping[str, str]) -> str:
     evidence, labels = record.evidence, record.labels
     buildings, _ = evidence.buildings
     text = (
-        f"{_count(len(evidence.names), 'photo')} of {_count(buildings, 'building')}, with "
-        f"{_count(len(labels), 'label')}; a building is a folder of photos that belong together."
+        f"{counted(len(evidence.names), 'photo')} of {counted(buildings, 'building')}, with "
+        f"{counted(len(labels), 'label')}; a building is a folder of photos that belong together."
         if labels
         else "Nothing: it is the pretrained model as it was, and the rule is a guess."
     )
     if evidence.unknown:
-        pairs = f"{evidence.unknown} of {_count(evidence.known.size, 'pair')} of photo and label"
+        pairs = f"{evidence.unknown} of {counted(evidence.known.size, 'pair')} of photo and label"
         text += f" Unknown, and left out of training and figures: {pairs}."
     if record.skipped:
-        text += f" Left out as unreadable: {_count(len(record.skipped), 'photo')}."
+        text += f" Left out as unreadable: {counted(len(record.skipped), 'photo')}."
     rows = {
         "pretrained model": _base(record.encoder.name),
         "recipe": _recipe(record.recipe),
@@ -196,10 +197,6 @@ def _base(name: str) -> str:
     if name.startswith(VECTORS):
         return f"vectors of the maker, named {_plain(name.removeprefix(VECTORS))}"
     return "a folder of the maker"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _plain(text: str) -> str:

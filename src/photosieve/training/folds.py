@@ -9,7 +9,7 @@ from dataclasses import astuple, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.metrics import average_precision, first_within_noise
+from photosieve.decision.metrics import average_precisions, first_within_noise
 from photosieve.decision.tuning import LEAST_REPEATED, repeated
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.progress import Progress
@@ -128,29 +128,28 @@ def _by_probe(
     jobs = [functools.partial(pose, number) for number in range(len(folds))]
     posed = run_all(jobs, stage, run.progress, side_by_side=side_by_side)
     held = np.sort(np.concatenate(folds))
-    found: dict[ProbeSettings, NDArray[np.float64]] = {}
 
-    def precisions(settings: ProbeSettings) -> NDArray[np.float64]:
-        """Average precision of each label, (labels,)."""
-        if settings not in found:
-            scores = found[settings] = np.full(data.targets.shape, np.nan)
-            for rows, (problem, *held_out) in zip(folds, posed, strict=True):
-                scores[rows] = problem.solve(settings).scores(*held_out)
-            run.progress(stage, len(found), len(SETTINGS))
-        columns = found[settings][held].T, data.targets[held].T, data.known[held].T
-        own = [average_precision(*column) for column in zip(*columns, strict=True)]
-        return np.array([float(value) for value in own])
+    def scores_with(settings: ProbeSettings) -> NDArray[np.float64]:
+        """Scores of all held-out photos, (n, labels)."""
+        scores = np.full(data.targets.shape, np.nan)
+        for rows, (problem, *held_out) in zip(folds, posed, strict=True):
+            scores[rows] = problem.solve(settings).scores(*held_out)
+        return scores
 
-    best = SETTINGS[0]
     groups = [data.dataset.groups[row] for row in held]
-    if repeated(data.targets[held], groups) >= LEAST_REPEATED:
-        table = np.array([precisions(one) for one in SETTINGS])  # (settings, labels)
-        best = SETTINGS[first_within_noise(table)]
-        means = np.nanmean(table, axis=1).tolist()
-        tried = tuple((*astuple(one), mean) for one, mean in zip(SETTINGS, means, strict=True))
-        history = replace(history, tried=tried)
-    precisions(best)
-    return found[best], replace(history, probe=best)
+    if repeated(data.targets[held], groups) < LEAST_REPEATED:
+        return scores_with(SETTINGS[0]), replace(history, probe=SETTINGS[0])
+    found = []
+    for number, settings in enumerate(SETTINGS, start=1):
+        found.append(scores_with(settings))
+        run.progress(stage, number, len(SETTINGS))
+    table = np.array(  # (settings, labels)
+        [average_precisions(scores[held], data.targets[held], data.known[held]) for scores in found]
+    )
+    best = first_within_noise(table)
+    means = np.nanmean(table, axis=1).tolist()
+    tried = tuple((*astuple(one), mean) for one, mean in zip(SETTINGS, means, strict=True))
+    return found[best], replace(history, probe=SETTINGS[best], tried=tried)
 
 
 def probe_of(data: Prepared, head: Head, history: History) -> Probe | None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.metrics import average_precision, first_within_noise
+from photosieve.decision.metrics import average_precisions, first_within_noise
 from photosieve.encoders.prompts import BARE, PROMPTS, prompts_of, with_prompts
 from photosieve.encoders.protocol import Encoder, OwnWords
 from photosieve.encoders.words import general_words, word_features
@@ -58,5 +58,4 @@ def _precisions(encoder: Encoder, data: Prepared) -> NDArray[np.float64]:
     scores = (
         head.project_photos(data.photos) @ head.project_texts(encoder.text_features(data.labels)).T
     )
-    columns = zip(scores.T, data.targets.T, data.known.T, strict=True)
-    return np.array([float(average_precision(*column)) for column in columns])
+    return average_precisions(scores, data.targets, data.known)
