@@ -24,6 +24,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.decision.calibration import probability
 from photosieve.encoders.head import fingerprint, unit
 from photosieve.encoders.protocol import Float32Array
 
@@ -176,7 +177,7 @@ class Problem:
         )
         if not silent.any():
             return problem
-        doubt = _sigmoid(-problem.solve(CAREFUL).scores(features, vectors).astype(np.float64))
+        doubt = probability(-problem.solve(CAREFUL).scores(features, vectors).astype(np.float64))
         negatives = np.where(silent, doubt, ~targets & known)
         return replace(problem, pair_weights=balanced_weights(targets & known, negatives))
 
@@ -195,7 +196,7 @@ class Problem:
             inner = values.reshape(rank + 1, labels)
             w, b = inner[:rank], inner[rank]
             margins = sign * (offset + places @ w + b)  # (n, labels)
-            slope = -weights * sign * _sigmoid(-margins)
+            slope = -weights * sign * probability(-margins)
             total = float((weights * np.logaddexp(0, -margins)).sum())
             total += settings.penalty / 2 * float((w * w).sum())
             gradient = np.vstack([places.T @ slope + settings.penalty * w, slope.sum(0)])
@@ -224,7 +225,3 @@ def balanced_weights(
     """
     weights = sum(half / np.maximum(2 * half.sum(0), 1e-12) for half in (yes, no))
     return np.asarray(weights * (yes.any(0) & no.any(0)))
-
-
-def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(0.5 * (1 + np.tanh(odds / 2)))
