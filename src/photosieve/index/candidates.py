@@ -64,7 +64,7 @@ def candidates(
         # Probability grows with the score, so comparing scores is enough, and faster.
         reading = readings[0]
         bound = scorer.least_score(reading, lowest) - SLACK
-        if neighbors is not None and reading.label is None:
+        if neighbors is not None and reading.label is None and reading.inherited is None:
             near = neighbors.above(reading.vector, bound, extra)
             if near is not None:
                 return np.sort(near)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,9 @@ class Record:
     background : array (n, d)
         Embeddings of the training photos by the trained encoder, which scores of words are
         normalized against.
+    background_labels : array (n, labels) or None
+        Scores of the labels for the same photos by the probe. Without them no word inherits from a
+        label.
     verdicts : array of int (n, labels) or None
         What is known of these photos: 1 for yes, 0 for no, -1 for unknown. Without it no word is
         linked to a label.
@@ -71,6 +75,7 @@ class Record:
     average: Background
     seconds: float
     history: History
+    background_labels: Float32Array | None = field(default=None, repr=False)
     verdicts: NDArray[np.int8] | None = field(default=None, repr=False)
     nearness: Nearness = LABELS_ARE_NEAR
     probe: Probe | None = field(default=None, repr=False)
@@ -83,3 +88,6 @@ class Record:
         probe = self.probe.fingerprint() if self.probe else ""
         parts = (self.encoder.fingerprint, probe, *self.labels)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+Kind = TypeVar("Kind", bound=Record)

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
@@ -27,15 +30,13 @@ from photosieve.sieve import folder as sieve_folder
 from photosieve.sieve.card import card
 from photosieve.sieve.evidence import Evidence
 from photosieve.sieve.folder import MANIFEST, Contents, verify
-from photosieve.sieve.record import LABELS_ARE_NEAR, Record
+from photosieve.sieve.record import LABELS_ARE_NEAR, Kind, Record
 from photosieve.training.probe import Probe
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History
 
 CONVERTERS = ("photosieve", "transformers", "tokenizers", "openvino")
 """Packages that decide how a text tower is converted."""
-
-Kind = TypeVar("Kind", bound=Record)
 
 
 def write(record: Record, folder: Path, *, public: bool = False) -> None:
@@ -89,12 +90,19 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
         }
         tables: dict[str, sieve_folder.Arrays] = {
             "head": encoder.head.arrays(),
-            "background": {"photos": record.background}
-            | ({} if record.verdicts is None else {"verdicts": record.verdicts}),
+            "background": _present(
+                photos=record.background,
+                labels=record.background_labels,
+                verdicts=record.verdicts,
+            ),
             "probe": record.probe.arrays() if record.probe else {},
             **record.evidence.tables(),
         }
         sieve_folder.write(draft, Contents(manifest, tables, card(record, versions)))
+
+
+def _present(**arrays: NDArray[np.generic] | None) -> sieve_folder.Arrays:
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def publish(record: Record, name: str) -> str:
@@ -140,6 +148,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             tuning=Tuning.from_dict(manifest["tuning"]),
             evidence=Evidence.from_tables(contents.tables, recipe, **manifest["evidence"]),
             background=contents.tables["background"]["photos"],
+            background_labels=contents.tables["background"].get("labels"),
             verdicts=contents.tables["background"].get("verdicts"),
             average=Background(**background),
             nearness=_nearness(manifest),

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.label_files import label_key
+from photosieve.decision.agreement import Agreement
 from photosieve.decision.calibration import (
     Background,
     Calibration,
@@ -28,7 +29,8 @@ from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.links import Links
 from photosieve.sieve.query import Term, parse
 from photosieve.sieve.record import Record
-from photosieve.training.run import probe_features
+from photosieve.training.probe import Inherited
+from photosieve.training.run import probe_scores
 
 Rows = NDArray[np.intp] | slice
 EVERY = slice(None)
@@ -55,6 +57,8 @@ class Reading:
         How far each label decides about it.
     prompts : tuple of str
         The sentences that it was embedded in.
+    inherited : Inherited or None
+        Its score, where it takes over what labels learned.
     """
 
     term: Term
@@ -65,6 +69,7 @@ class Reading:
     background: Background
     links: NDArray[np.float64] = field(compare=False)
     prompts: tuple[str, ...] = BARE
+    inherited: Inherited | None = field(default=None, compare=False)
 
     def describe(self) -> str:
         """Describe how the term is understood."""
@@ -121,21 +126,19 @@ class Scorer:
         """Embed photos by their features, (n, p)."""
         record = self.record
         vectors = record.encoder.head.project_photos(features)
-        if record.probe is None:
-            return Embedded(vectors, vectors @ self._label_vectors.T)
-        given = probe_features(features, vectors, record.history)
-        return Embedded(vectors, record.probe.scores(given, vectors))
+        scores = probe_scores(record.probe, features, vectors, record.history)
+        return Embedded(vectors, vectors @ self._label_vectors.T if scores is None else scores)
 
     @functools.cached_property
     def _label_vectors(self) -> Float32Array:
         return embed_texts(self.record.encoder, self.labels)
 
     @functools.cached_property
-    def _links(self) -> Links | None:
+    def _agreement(self) -> Agreement | None:
         record = self.record
         if record.verdicts is None:
             return None
-        return Links.of(self._label_vectors, record.nearness, record.background, record.verdicts)
+        return Agreement.of(self._label_vectors, record.background, record.verdicts)
 
     def read(self, query: str) -> tuple[Reading, ...]:
         """Understand a query: a label as it is written, or a query as in `photosieve.sieve.query`.
@@ -169,25 +172,44 @@ class Scorer:
         cosines = self._label_vectors @ vector  # (labels,)
         nearest = int(cosines.argmax()) if self.labels else None
         label = known.get(label_key(texts[0])) if len(texts) == 1 else None
-        no_links = np.zeros(len(self.labels))
+        inherited, links = None, np.zeros(len(self.labels))
+        if self._agreement and label is None:
+            links = Links(self.record.nearness, self._agreement).weights(vector)
+            inherited = self._inherited(vector, self._agreement)
         return Reading(
             term=term,
             vector=vector,
             label=label,
             nearest="" if nearest is None else self.labels[nearest],
             affinity=0.0 if nearest is None else float(cosines[nearest]),
-            background=background(self.record.background @ vector, self.record.average),
+            background=self._background(vector, inherited),
             prompts=prompts_of(self.record.encoder),
-            links=self._links.weights(vector) if self._links and not label else no_links,
+            inherited=inherited,
+            links=links,
         )
+
+    def _inherited(self, vector: Float32Array, agreement: Agreement) -> Inherited | None:
+        record = self.record
+        if record.probe is None or record.background_labels is None:
+            return None
+        return record.probe.inherited(vector, agreement.with_word(vector))
+
+    def _background(self, vector: Float32Array, inherited: Inherited | None) -> Background:
+        record = self.record
+        scores = record.background @ vector
+        if inherited is not None and record.background_labels is not None:
+            scores = inherited.scores(record.background, record.background_labels)
+        return background(scores, record.average)
 
     def scores(self, reading: Reading, photos: Embedded, rows: Rows = EVERY) -> Float32Array:
         """Scores of photos for a term as far as it is positive, (n,).
 
-        Of a label its own score, of another word the cosine.
+        Of a label its own score, of another word the cosine with what it inherits from labels.
         """
         if reading.label is not None:
             return photos.labels[rows, self._columns[reading.label]]
+        if reading.inherited is not None:
+            return reading.inherited.scores(photos.vectors[rows], photos.labels[rows])
         return np.asarray(photos.vectors[rows] @ reading.vector, np.float32)
 
     def probabilities(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import time
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,6 @@ from typing import TYPE_CHECKING
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
-from photosieve.decision.calibration import Nearness, average_background
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.guarantee import guarantee
@@ -23,10 +20,9 @@ from photosieve.encoders.prompts import prompts_of
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
-from photosieve.sieve import saved
+from photosieve.sieve import fitting, saved
 from photosieve.sieve.answer import SearchResult, answer
 from photosieve.sieve.evidence import Evidence
-from photosieve.sieve.links import verdicts
 from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
 from photosieve.training.features import Prepared, open_for, prepare, start_head
@@ -145,35 +141,7 @@ class Sieve(Record):
         words : bool
             Whether to calibrate words that are not labels, which takes as long as all the rest.
         """
-        from photosieve.training.fit import fit_as
-        from photosieve.training.folds import probe_of
-        from photosieve.training.hidden import nearest
-        from photosieve.training.parallel import one_thread_each
-
-        started = time.monotonic()
-        run = run or Run()
-        start = start_head(encoder, data, run.recipe)
-        with nullcontext() if run.recipe.trains_blocks else one_thread_each():
-            evidence, history = Evidence.collect(data, start, run, words=words)
-            head, losses = fit_as(history, data, start, run)
-            probe = probe_of(data, head, history)
-        background, general = head.project_photos(data.photos), head.project_texts(data.words)
-        return cls(
-            encoder=encoder.with_head(head),
-            labels=dict(zip(data.labels, data.targets.sum(0).tolist(), strict=True)),
-            recipe=run.recipe,
-            seed=run.seed,
-            tuning=evidence.tune(data.labels, objective),
-            evidence=evidence,
-            background=background,
-            verdicts=verdicts(data.targets, data.known),
-            average=average_background(background, general),
-            nearness=Nearness.of(nearest(general, head.project_texts(data.texts))),
-            probe=probe,
-            seconds=time.monotonic() - started,
-            history=replace(history, losses=tuple(losses)),
-            skipped=data.skipped,
-        )
+        return fitting.fitted(cls, encoder, data, run or Run(), objective, words=words)
 
     def retune(
         self,

@@ -81,6 +81,11 @@ class Prepared:
         """Unknown pairs that a partial list leaves out, (n, labels); see `Dataset.silent`."""
         return self.dataset.silent(self.labels)
 
+    @property
+    def verdicts(self) -> NDArray[np.int8]:
+        """What is known of each pair, (n, labels): 1 for yes, 0 for no, -1 for unknown."""
+        return np.where(self.known, self.targets, -1).astype(np.int8)
+
     def scores(self, head: Head) -> Float32Array:
         """Cosine of each photo and each label, (n, labels)."""
         return head.project_photos(self.photos) @ head.project_texts(self.texts).T

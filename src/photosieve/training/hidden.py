@@ -8,13 +8,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.decision.agreement import Agreement
 from photosieve.decision.calibration import HiddenWords, Nearness, average_background, background
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.progress import Progress
 from photosieve.training.features import Prepared
 from photosieve.training.fit import fit_as
+from photosieve.training.folds import probe_of
 from photosieve.training.parallel import run_all
-from photosieve.training.run import History, Run
+from photosieve.training.probe import Probe
+from photosieve.training.run import History, Run, probe_scores
 
 PARTS = 3
 """Parts that labels are split into, one of which each fold hides."""
@@ -53,7 +56,8 @@ def hidden_words(
         part = seen.columns(np.setdiff1d(order, hidden))
         name = f"hidden-{number + 1}"
         head, _ = fit_as(history, part, start, run.reporting(progress), name=name)
-        return _ask(head, part, held_out, np.random.default_rng((run.seed, number)))
+        probe = probe_of(part, head, history)
+        return _ask(head, probe, part, held_out, history, np.random.default_rng((run.seed, number)))
 
     jobs = [functools.partial(ask, number) for number in range(len(folds))]
     side_by_side = not run.recipe.trains_blocks
@@ -64,8 +68,10 @@ def hidden_words(
 
 def _ask(
     head: Head,
+    probe: Probe | None,
     seen: Prepared,
     held_out: Prepared,
+    history: History,
     generator: np.random.Generator,
 ) -> HiddenWords:
     """Ask for hidden labels and for general words on held-out photos.
@@ -73,11 +79,14 @@ def _ask(
     Parameters
     ----------
     head : Head
-        Of words.
+    probe : Probe or None
+        What words inherit from.
     seen : Prepared
         What the model was trained on.
     held_out : Prepared
         Other photos, with the hidden labels.
+    history : History
+        How the model was trained.
     generator : Generator
         Draws the general words.
     """
@@ -89,9 +98,19 @@ def _ask(
     asked = np.concatenate([head.project_texts(held_out.texts), words[remote]])  # (k, d)
     photos, seen_photos = head.project_photos(held_out.photos), head.project_photos(seen.photos)
     average = average_background(seen_photos, words)
-    normal = np.array(
-        [background(seen_photos @ text, average).normalize(photos @ text) for text in asked]
-    )  # (k, m)
+    agreement = Agreement.of(labels, seen_photos, seen.verdicts)
+    seen_scores = probe_scores(probe, seen.photos, seen_photos, history)
+    scores = probe_scores(probe, held_out.photos, photos, history)
+
+    def normalized(text: Float32Array) -> NDArray[np.float64]:
+        """Scores of held-out photos as `photosieve.sieve.scorer` gives them, (m,)."""
+        inherited = probe and probe.inherited(text, agreement.with_word(text))
+        if inherited is None or seen_scores is None or scores is None:
+            return background(seen_photos @ text, average).normalize(photos @ text)
+        own = inherited.scores(seen_photos, seen_scores)
+        return background(own, average).normalize(inherited.scores(photos, scores))
+
+    normal = np.array([normalized(text) for text in asked])  # (k, m)
     general = np.arange(len(asked)) >= len(held_out.labels)
     right, known = np.zeros(normal.shape, bool), np.ones(normal.shape, bool)
     right[~general], known[~general] = held_out.targets.T, held_out.known.T

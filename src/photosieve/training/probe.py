@@ -61,6 +61,39 @@ SETTINGS = tuple(
 """Settings that are tried on held-out photos: the default first, those farthest from it last."""
 
 
+RIDGE = 0.1
+"""Of the regression by which words inherit from labels, whose texts have length 1."""
+
+LEAST_TRUST = 0.5
+"""Agreement with a word from which a label passes on what it learned; at 1 in full."""
+
+
+@dataclass(frozen=True)
+class Inherited:
+    """The score of a word that takes over what labels learned, as a sum of known scores.
+
+    Parameters
+    ----------
+    vector : array (d,)
+        To be compared with photos.
+    columns : array of int (k,)
+        The labels that it inherits from.
+    weights : array (k,)
+        Of their scores.
+    constant : float
+    """
+
+    vector: Float32Array
+    columns: NDArray[np.intp]
+    weights: Float32Array
+    constant: float
+
+    def scores(self, vectors: Float32Array, labels: Float32Array) -> Float32Array:
+        """Return the scores of photos, (n,), by their vectors, (n, d), and label scores."""
+        own = vectors @ self.vector + labels[:, self.columns] @ self.weights
+        return np.asarray(own + self.constant, np.float32)
+
+
 @dataclass(frozen=True)
 class Probe:
     """A fitted probe.
@@ -91,6 +124,37 @@ class Probe:
         """
         own = unit(features - self.mean) @ self.weights
         return np.asarray(vectors @ self.texts.T + own + self.bias, np.float32)
+
+    def inherited(self, word: Float32Array, agreement: NDArray[np.float64]) -> Inherited | None:
+        """Return the score of a word that is no label, or None where no label passes anything on.
+
+        What the probe adds to the text score of a label, it adds to that of a word as far as their
+        texts are alike: a ridge regression from the texts of labels to their corrections, applied
+        to the word. The corrections are known, as the scores of labels less their text scores, so
+        that no weights are needed.
+
+        Parameters
+        ----------
+        word : array (d,)
+            A unit vector.
+        agreement : array (labels,)
+            Of the word with each label about the training photos; see `Agreement`.
+        """
+        trust = np.clip((agreement - LEAST_TRUST) / (1 - LEAST_TRUST), 0.0, 1.0)
+        columns = np.flatnonzero(trust)
+        if not len(columns):
+            return None
+        share, texts = np.sqrt(trust[columns]), self.texts[columns].astype(np.float64)
+        per_cosine = float(np.linalg.norm(texts[0]))
+        texts = texts / per_cosine  # unit vectors
+        gram = (texts * share[:, None]) @ (texts.T * share) + RIDGE * np.eye(len(columns))
+        weights = share * np.linalg.solve(gram, share * (texts @ word))
+        return Inherited(
+            vector=np.asarray(word - weights @ texts, np.float32),
+            columns=columns,
+            weights=np.asarray(weights / per_cosine, np.float32),
+            constant=-float(weights @ self.bias[columns]) / per_cosine,
+        )
 
     def arrays(self) -> dict[str, Float32Array]:
         """Return all arrays by name."""

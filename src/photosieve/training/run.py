@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.progress import Progress, silent
-from photosieve.training.probe import ProbeSettings
+from photosieve.training.probe import Probe, ProbeSettings
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import get_recipe
 
@@ -93,3 +93,12 @@ class History:
 def probe_features(features: Float32Array, vectors: Float32Array, history: History) -> Float32Array:
     """Return what a probe sees of photos: the vectors of a trained head, or the features."""
     return vectors if history.epochs else features
+
+
+def probe_scores(
+    probe: Probe | None, features: Float32Array, vectors: Float32Array, history: History
+) -> Float32Array | None:
+    """Return the scores of labels by a probe, (n, labels); None where the recipe has none."""
+    if probe is None:
+        return None
+    return probe.scores(probe_features(features, vectors, history), vectors)

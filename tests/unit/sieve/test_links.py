@@ -8,10 +8,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
+from photosieve.decision.agreement import Agreement
 from photosieve.decision.calibration import Nearness
 from photosieve.encoders.head import unit
 from photosieve.encoders.protocol import Float32Array
-from photosieve.sieve.links import Links, verdicts
+from photosieve.sieve.links import Links
 
 WIDTH, PHOTOS = 32, 120
 NEARNESS = Nearness(near=0.4, unit=0.15)
@@ -26,6 +27,10 @@ LABELS = np.stack([label(number) for number in range(3)])
 SHOWN = np.arange(PHOTOS)[:, None] % 4 == np.arange(3)  # a fourth of the photos show no label
 
 
+def links_of(labels: Float32Array, photos: Float32Array, known: NDArray[np.int8]) -> Links:
+    return Links(NEARNESS, Agreement.of(labels, photos, known))
+
+
 @pytest.fixture
 def photos() -> Float32Array:
     """Photos in the direction of what they show, and of its looks, which no text tells."""
@@ -35,7 +40,7 @@ def photos() -> Float32Array:
 
 @pytest.fixture
 def links(photos: Float32Array) -> Links:
-    return Links.of(LABELS, NEARNESS, photos, verdicts(SHOWN, np.ones_like(SHOWN)))
+    return links_of(LABELS, photos, SHOWN.astype(np.int8))
 
 
 def near(text: Float32Array, other: NDArray[Any], cosine: float) -> Float32Array:
@@ -103,7 +108,7 @@ def test_without_verdicts_for_and_against_no_word_is_linked(
         "no negatives": SHOWN,
         "no positives": ~SHOWN,
     }[known]
-    links = Links.of(LABELS, NEARNESS, photos, verdicts(SHOWN, pairs))
+    links = links_of(LABELS, photos, np.where(pairs, SHOWN, -1))
     assert_array_equal(links.weights(LABELS[0]), np.zeros(3))
 
 
@@ -111,19 +116,13 @@ def test_unknown_pairs_say_nothing(photos: Float32Array) -> None:
     known = np.ones_like(SHOWN)
     known[:60, 0] = False
     word = near(LABELS[0], np.eye(WIDTH)[20], 0.6)
-    found = Links.of(LABELS, NEARNESS, photos, verdicts(SHOWN ^ ~known, known))
+    found = links_of(LABELS, photos, np.where(known, SHOWN ^ ~known, -1))
     assert found.weights(word)[0] > 0.6
-    taken_for_known = Links.of(LABELS, NEARNESS, photos, verdicts(SHOWN ^ ~known, known | True))
+    taken_for_known = links_of(LABELS, photos, (SHOWN ^ ~known).astype(np.int8))
     assert taken_for_known.weights(word)[0] == 0
 
 
 def test_without_labels_nothing_is_linked(photos: Float32Array) -> None:
     nothing = np.zeros((PHOTOS, 0), np.int8)
-    links = Links.of(LABELS[:0], NEARNESS, photos, nothing)
+    links = links_of(LABELS[:0], photos, nothing)
     assert links.weights(LABELS[0]).shape == (0,)
-
-
-def test_verdicts_are_yes_no_and_unknown() -> None:
-    found = verdicts(np.array([[True, False, False]]), np.array([[True, True, False]]))
-    assert_array_equal(found, [[1, 0, -1]])
-    assert found.dtype == np.int8

@@ -11,11 +11,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.decision.metrics import average_precisions
 from photosieve.encoders.head import LinearHead, unit
 from photosieve.encoders.protocol import Float32Array
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
-from photosieve.training.probe import Probe, ProbeSettings, Problem, balanced_weights
+from photosieve.training.probe import RIDGE, Probe, ProbeSettings, Problem, balanced_weights
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
 from tests.conftest import FakeEncoder
@@ -323,6 +324,48 @@ def test_a_trained_head_is_as_good_in_other_units(
     found = sieve.evaluate_prepared(prepared(other, photos=120, seed=2)).totals
     for figure in ("macro_f1", "mean_average_precision"):
         assert found[figure] == pytest.approx(balanced[figure], abs=0.03), figure
+
+
+# --- words that inherit ---------------------------------------------------------------------------
+
+
+def test_a_word_inherits_what_a_label_learned(test_data: Prepared, expected: Sieve) -> None:
+    """ "Couch" means nearly what "sofa" means: it ranks photos better than its text does alone."""
+    photos = expected.scorer.embed_photos(test_data.photos)
+    (reading,) = expected.scorer.read("couch")
+    assert reading.inherited is not None
+    scores = np.stack([photos.vectors @ reading.vector, expected.scorer.scores(reading, photos)], 1)
+    shown = np.repeat(test_data.targets[:, [list(test_data.labels).index("sofa")]], 2, axis=1)
+    alone, inherited = average_precisions(scores.astype(float), shown, np.ones_like(shown))
+    assert inherited > alone + 0.02
+
+
+def test_the_score_is_that_of_corrected_weights(
+    encoder: World, data: Prepared, test_data: Prepared
+) -> None:
+    """A sum of label scores equals the text score with corrections spread over all of text space:
+    W (T T' + ridge)^-1 T, in units of cosines."""
+    probe = probe_of(encoder, data)
+    per_cosine = np.linalg.norm(probe.texts, axis=1)
+    texts = probe.texts.astype(float) / per_cosine[:, None]
+    word = encoder.texts["couch"]
+    spread = probe.weights @ np.linalg.solve(texts @ texts.T + RIDGE * np.eye(len(texts)), texts)
+    vectors = encoder.head.project_photos(test_data.photos)
+    phi = unit(test_data.photos - probe.mean)
+    wanted = vectors @ word + phi @ spread @ word / per_cosine[0]
+    inherited = probe.inherited(word, np.ones(len(texts)))
+    assert inherited is not None
+    found = inherited.scores(vectors, probe.scores(test_data.photos, vectors))
+    assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_labels_that_disagree_with_a_word_pass_nothing_on(encoder: World, data: Prepared) -> None:
+    probe = probe_of(encoder, data)
+    agreement = np.array([1.0, 0.5, 0.0, -1.0, 0.4])
+    inherited = probe.inherited(encoder.texts["couch"], agreement)
+    assert inherited is not None
+    assert inherited.columns.tolist() == [0]
+    assert probe.inherited(encoder.texts["couch"], np.full(5, 0.5)) is None
 
 
 # --- small and odd data ---------------------------------------------------------------------------
