@@ -6,27 +6,32 @@ Mean average precision of labels on photos of other buildings, with the default 
 probe: (1) partial lists: 0, 30 and 60 % of the labels of the training photos are hidden, and what a
 list leaves out is taken for "no", is masked, or counts as far as a careful probe finds it
 improbable (the default); (2) more looks at a photo: its score alone, the mean of the scores of six
-views, and the log-sum-exp of the scores of photo and four corners.
+views, and the log-sum-exp of the scores of photo and four corners; (3) words that are no label,
+by their text alone, with what they inherit from all labels, and from those that agree with them
+(the default): synonyms of labels, and labels of which a third is left out of training in turn.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
-from photosieve.decision.metrics import mean_average_precision
+from photosieve.decision.agreement import Agreement
+from photosieve.decision.metrics import average_precisions, mean_average_precision
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder, Float32Array
-from photosieve.training.features import Prepared, prepare
+from photosieve.encoders.protocol import Encoder, Float32Array, Head
+from photosieve.training.features import Prepared, prepare, start_head
 from photosieve.training.parallel import one_thread_each
 from photosieve.training.probe import Probe, ProbeSettings, Problem
-from quality_sets import DATA, ROOT
+from photosieve.training.recipes import get_recipe
+from quality_sets import DATA, LISTING_WORDS, ROOT, SAMPLE_WORDS
 
 SETTINGS = ProbeSettings(1.0, 1e-3)
 """Those that are chosen out of fold on both sets, or nearly."""
@@ -41,6 +46,11 @@ class Split:
     train: Prepared
     test: Prepared
 
+    @functools.cached_property
+    def head(self) -> Head:
+        """The pretrained head, with texts centered."""
+        return start_head(self.encoder, self.train, get_recipe())
+
     def fit(
         self,
         targets: NDArray[np.bool_],
@@ -48,13 +58,13 @@ class Split:
         silent: NDArray[np.bool_],
     ) -> Probe:
         """Fit a probe with other labels than those of the training photos."""
-        head, data = self.encoder.head, self.train
+        head, data = self.head, self.train
         vectors, texts = head.project_photos(data.photos), head.project_texts(data.texts)
         return Problem.of(data.photos, vectors, texts, targets, known, silent).solve(SETTINGS)
 
     def scores(self, probe: Probe, photos: Float32Array) -> NDArray[np.float64]:
         """Scores of features of photos, (n, labels)."""
-        return probe.scores(photos, self.encoder.head.project_photos(photos)).astype(np.float64)
+        return probe.scores(photos, self.head.project_photos(photos)).astype(np.float64)
 
     def quality(self, scores: NDArray[np.float64]) -> float:
         """Mean average precision of scores of the test photos."""
@@ -113,13 +123,62 @@ def looks(split: Split) -> dict[str, float]:
     }
 
 
+def words(split: Split) -> dict[tuple[str, str], float]:
+    """Rank photos for synonyms of labels, and for labels that are left out of training."""
+    synonyms = SAMPLE_WORDS if split.name == "samples" else LISTING_WORDS
+    known = {word: label for word, label in synonyms.items() if label in split.train.labels}
+    columns = np.array([split.train.labels.index(label) for label in known.values()])
+    texts = split.head.project_texts(split.encoder.text_features(list(known)))
+    every = np.arange(len(split.train.labels))
+    asked = {"synonyms": [(every, texts, columns)], "hidden labels": []}
+    texts = split.head.project_texts(split.train.texts)
+    for part in range(3):
+        hidden = np.random.default_rng(0).permutation(every)[part::3]
+        asked["hidden labels"].append((np.setdiff1d(every, hidden), texts[hidden], hidden))
+    found = {}
+    for kind, questions in asked.items():
+        parts = [_ranked(split, *question) for question in questions]
+        for name in parts[0]:
+            found[kind, name] = float(np.nanmean(np.concatenate([part[name] for part in parts])))
+    return found
+
+
+def _ranked(
+    split: Split, seen: NDArray[np.intp], texts: Float32Array, columns: NDArray[np.intp]
+) -> dict[str, NDArray[np.float64]]:
+    """Average precision of words, (k, d), that are true of the photos of labels, (k,)."""
+    part, head = replace(split, train=split.train.columns(seen)), split.head
+    train = part.train
+    probe = part.fit(train.targets, train.known, ~train.known)
+    vectors, own = head.project_photos(split.test.photos), head.project_photos(train.photos)
+    labels = part.scores(probe, split.test.photos).astype(np.float32)
+    agreement = Agreement.of(head.project_texts(train.texts), own, train.verdicts)
+
+    def ranked(trust: Callable[[Float32Array], NDArray[np.float64]]) -> NDArray[np.float64]:
+        scores = []
+        for text in texts:
+            inherited = probe.inherited(text, trust(text))
+            scores.append(inherited.scores(vectors, labels) if inherited else vectors @ text)
+        shown, known = split.test.targets[:, columns], split.test.known[:, columns]
+        return average_precisions(np.stack(scores, 1).astype(np.float64), shown, known)
+
+    none, full = np.zeros(len(seen)), np.ones(len(seen))
+    return {
+        "text alone": ranked(lambda _: none),
+        "inherited from all labels": ranked(lambda _: full),
+        "inherited from labels that agree (the default)": ranked(agreement.with_word),
+    }
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    found: dict[str, dict[tuple[str, str], list[float]]] = {"partial lists": {}, "looks": {}}
+    found: dict[str, dict[tuple[str, str], list[float]]] = {
+        "partial lists": {}, "looks": {}, "words": {}
+    }  # fmt: skip
     with one_thread_each():
         for split in splits(options.data, options.seeds):
             for hidden in (0.0, 0.3, 0.6):
@@ -128,6 +187,8 @@ def main() -> None:
                     found["partial lists"].setdefault(key, []).append(value)
             for name, value in looks(split).items():
                 found["looks"].setdefault((split.name, name), []).append(value)
+            for (kind, name), value in words(split).items():
+                found["words"].setdefault((f"{split.name}, {kind}", name), []).append(value)
     for title, table in found.items():
         print(f"\n## {title}\n\n| photos | method | mAP |\n|---|---|---:|")
         for (photos, method), values in table.items():
