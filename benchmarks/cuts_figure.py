@@ -34,7 +34,7 @@ WIDTH, ROW, LEFT, PANEL, GAP, TOP = 930, 34, 140, 350, 60, 64
 
 def main() -> None:
     """Train on the sample listings, ask the test buildings, and draw."""
-    encoder = load_encoder("starter-small")
+    encoder = load_encoder("starter")
     train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"))
     test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
     sieve = Sieve.fit_prepared(encoder, train)
@@ -51,7 +51,7 @@ def main() -> None:
         cut = sieve.scorer.cut(readings, sieve.cut).floor
         y = TOP + row * ROW
         marks.append(text(LEFT - 12, y + 5, query, "end", "query"))
-        marks += strip(LEFT, y, scores, right, (-0.3, 0.4), plain)
+        marks += strip(LEFT, y, scores, right, (-0.3, 0.6), plain)
         marks += strip(LEFT + PANEL + GAP, y, values, right, (0.0, 1.0), cut)
     height = TOP + len(QUERIES) * ROW + 28
     heads = [
