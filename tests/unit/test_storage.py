@@ -27,7 +27,7 @@ BETWEEN = """
 import os, signal, sys
 from pathlib import Path
 from photosieve import storage
-storage._exchanged = lambda one, other: False
+storage._exchanged = lambda *_: False
 rename = Path.rename
 def killed(self, target):
     result = rename(self, target)
@@ -92,7 +92,7 @@ def test_a_reader_always_finds_a_folder_that_is_replaced(
 ) -> None:
     """Without the exchange, a reader waits for the second rename."""
     if not atomic:
-        monkeypatch.setattr(storage, "_exchanged", lambda one, other: False)
+        monkeypatch.setattr(storage, "_exchanged", lambda *_: False)
     folder, missing, done = tmp_path / "sieve", 0, threading.Event()
     replaced(folder, "0")
 
