@@ -17,6 +17,7 @@ from typing import Any, Literal
 from photosieve.errors import TrainingError
 from photosieve.server.library import Library
 from photosieve.sieve import folder
+from photosieve.storage import remove_drafts
 
 State = Literal["running", "done", "failed", "cancelled", "kept", "dropped"]
 
@@ -140,6 +141,7 @@ class Jobs:
         except (OSError, ValueError):
             log.exception("the training's output cannot be read")
         status = process.wait()
+        remove_drafts(self._folder)  # a training that was killed while it saved leaves one
         reader.join(5)
         with self._lock:
             if job.state != "running":  # cancelled

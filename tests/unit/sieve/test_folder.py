@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from photosieve import storage
 from photosieve.errors import SieveError, UsageError
 from photosieve.sieve import folder as sieve_folder
 from photosieve.sieve.folder import ARRAY_TABLES, MANIFEST, Contents, check_target, read
@@ -78,11 +79,29 @@ def test_form_3_has_no_probe(sieve: Path) -> None:
 
 
 def test_an_older_sieve_is_replaced(sieve: Path) -> None:
-    (sieve / "left over").touch()
+    (sieve / "of-its-model.safetensors").touch()
     write(sieve, saved("second"))
     assert read(sieve).manifest["note"] == "second"
-    assert not (sieve / "left over").exists()
+    assert not (sieve / "of-its-model.safetensors").exists()
     assert [path.name for path in sieve.parent.iterdir()] == ["sieve"]
+
+
+def test_files_of_the_user_stay_when_a_sieve_is_saved_again(sieve: Path) -> None:
+    (sieve / "notes.txt").write_text("precious")
+    (sieve / ".git").mkdir()
+    (sieve / ".git" / "HEAD").write_text("ref")
+    (sieve / "training.json").write_text("how it went")
+    change_manifest(sieve, training=1)
+    again = saved("tuned")
+    write(sieve, Contents({**again.manifest, "training": 1}, again.tables))
+    assert (sieve / "training.json").read_text() == "how it went"
+    write(sieve, saved("trained again"))
+    assert not (sieve / "training.json").exists()  # it tells of another training
+    assert (sieve / "notes.txt").read_text() == "precious"
+    assert (sieve / ".git" / "HEAD").read_text() == "ref"
+    assert set(json.loads((sieve / MANIFEST).read_text("utf-8"))["files"]) == {
+        f"{name}.safetensors" for name in ARRAY_TABLES
+    }
 
 
 def test_an_empty_folder_may_become_a_sieve(tmp_path: Path) -> None:
@@ -143,6 +162,7 @@ def test_a_save_that_fails_leaves_the_old_sieve_and_no_litter(
         case "description":
             new = Contents({"note": float("nan")}, new.tables)
         case "exchange":
+            monkeypatch.setattr(storage, "_exchanged", lambda *_: False)
             monkeypatch.setattr(Path, "rename", second_rename_fails(Path.rename))
     expected = {"interrupted": KeyboardInterrupt, "description": ValueError}
     with pytest.raises(expected.get(moment, UsageError)):
