@@ -77,6 +77,7 @@ class Jobs:
         self._library = library
         self._jobs: dict[str, Job] = {}
         self._process: subprocess.Popen[str] | None = None
+        self._follower: threading.Thread | None = None
         self._lock = threading.RLock()
         self._folder = library.state / "new-sieve"
 
@@ -116,7 +117,10 @@ class Jobs:
                 text=True,
                 encoding="utf-8",
             )
-            threading.Thread(target=self._follow, args=(job, process), daemon=True).start()
+            self._follower = threading.Thread(
+                target=self._follow, args=(job, process), daemon=True
+            )
+            self._follower.start()
             return job
 
     def _follow(self, job: Job, process: subprocess.Popen[str]) -> None:
@@ -196,8 +200,9 @@ class Jobs:
         """Stop a running job, and wait for its process."""
         if (newest := self.newest) is not None:
             self.cancel(newest)
-        if self._process is not None:
+        if self._process is not None and self._follower is not None:
             self._process.wait()
+            self._follower.join(5)
 
 
 def _read_errors(process: subprocess.Popen[str], errors: list[str]) -> None:
