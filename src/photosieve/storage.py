@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all, and the cache folder.
+"""Files and folders that are written whole or not at all, their locks, and the cache folder.
 
 A draft is written beside its target, flushed to the disk and renamed into place. A reader sees the
 old content or the new one, and a killed writer harms neither. A folder that replaces another is
@@ -35,6 +35,9 @@ _TOKEN = "[0-9a-f]" * 2 * _TOKEN_BYTES
 _OLD = ".old"
 """Ending of the hidden name of a folder that is being replaced."""
 
+LOCK_SECONDS = 30.0
+"""A lock that is held for so long is taken for stuck."""
+
 _RENAME_SECONDS = 1.0
 """A living writer takes far less between two renames."""
 
@@ -46,6 +49,29 @@ def cache_folder() -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("photosieve")
+
+
+@contextmanager
+def locked_file(path: Path) -> Iterator[None]:
+    """Hold a file against all who lock it too, in this process and in others.
+
+    The lock is a hidden file beside it, and is gone afterwards. The file itself need not exist.
+
+    Raises
+    ------
+    OSError
+        If its folder is missing or cannot be written, or somebody holds the file for too long.
+    """
+    from filelock import FileLock
+
+    path = Path(os.path.realpath(path))
+    path.parent.stat()  # a folder that is gone is not made again
+    lock = path.with_name(f".{path.name}.lock")
+    with FileLock(lock, LOCK_SECONDS):
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # who waits for it sees that, and makes a new one
 
 
 @contextmanager
@@ -66,7 +92,7 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     OSError
         If it cannot be written; the old file is still there.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_drafts(path)
     while True:
@@ -103,7 +129,7 @@ def draft_folder(folder: Path) -> Iterator[Path]:
     OSError
         If it cannot be written; the old folder is still there.
     """
-    folder = folder.resolve()  # a link to a folder stays a link
+    folder = Path(os.path.realpath(folder))  # a link to a folder stays a link
     folder.parent.mkdir(parents=True, exist_ok=True)
     recover_folder(folder)
     remove_drafts(folder)
@@ -153,7 +179,7 @@ def remove_drafts(path: Path) -> None:
 
 def recover_folder(folder: Path) -> None:
     """Put back a folder whose writer was killed after it had moved the old one aside."""
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
     if folder.exists():
         return
     deadline = time.monotonic() + _RENAME_SECONDS

@@ -117,9 +117,7 @@ class Jobs:
                 text=True,
                 encoding="utf-8",
             )
-            self._follower = threading.Thread(
-                target=self._follow, args=(job, process), daemon=True
-            )
+            self._follower = threading.Thread(target=self._follow, args=(job, process), daemon=True)
             self._follower.start()
             return job
 

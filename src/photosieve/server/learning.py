@@ -79,15 +79,20 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
     photos = [find_photo(view, one) for one in dict.fromkeys(change.photos)]
     rows = np.array([photo.row for photo in photos], np.intp)
     guesses = service.suggested(view, view.snapshot.photos.rows(rows))
+    guessed = dict(zip([photo.path for photo in photos], guesses, strict=True))
     removed = {label_key(label.strip()) for label in change.remove}
-    labels: dict[Path, list[str]] = {}
-    for photo, guess in zip(photos, guesses, strict=True):
-        own = view.book.labels(photo.path)
-        kept = [x for x in (guess if own is None else own) if label_key(x) not in removed]
+
+    def revised(path: Path, own: Verdicts | None) -> list[str]:
+        kept = [
+            label
+            for label in (guessed[path] if own is None else own.yes)
+            if label_key(label) not in removed
+        ]
         known = {label_key(label) for label in kept}
-        labels[photo.path] = kept + [x for x in change.add if label_key(x.strip()) not in known]
-    view.book.change(labels)
-    return _changed(view, list(labels))
+        return kept + [label for label in change.add if label_key(label.strip()) not in known]
+
+    view.book.revise(guessed, revised)
+    return _changed(view, list(guessed))
 
 
 @router.post("/labels/undo", tags=["labels"], summary="Undo the last change")
