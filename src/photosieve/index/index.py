@@ -16,12 +16,11 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
-from photosieve.encoders.embedding import photo_features
-from photosieve.encoders.protocol import ByPath, Encoder
+from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import word_features
 from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
@@ -98,25 +97,25 @@ class Index:
         stamp = self.store.stamp()
         if self._snapshot is None or self._snapshot[0] != stamp:
             self.store.refresh()  # conditions are asked of the table, which must be as new
-            self._snapshot = stamp, self._open_snapshot()
+            self._snapshot = stamp, self._open_snapshot(self.store)
         return self._snapshot[1]
 
     def _open_snapshot(
-        self, progress: Progress = silent, *, beside_table: bool = False
+        self, store: Store, progress: Progress = silent, *, beside_table: bool = False
     ) -> Snapshot:
-        snapshot = find_snapshot(self.store, self.sieve.fingerprint, beside_table=beside_table)
+        snapshot = find_snapshot(store, self.sieve.fingerprint, beside_table=beside_table)
         if snapshot is None:
             from photosieve.index.projection import make_snapshot
 
-            self._check_model(self.sieve.encoder)
+            self._check_model(store, self.sieve.encoder)
             with index_errors(self.address):
                 snapshot = make_snapshot(
-                    self.store, self.sieve, beside_table=beside_table, progress=progress
+                    store, self.sieve, beside_table=beside_table, progress=progress
                 )
         return snapshot
 
-    def _check_model(self, encoder: Encoder) -> None:
-        if self.store.fingerprint != encoder.trunk_fingerprint:
+    def _check_model(self, store: Store, encoder: Encoder) -> None:
+        if store.fingerprint != encoder.trunk_fingerprint:
             raise PhotoIndexError(
                 f"{self.address}: this index was made with another model than this sieve's; to "
                 "replace it run: photosieve index PHOTOS --sieve SIEVE "
@@ -229,7 +228,8 @@ class Index:
         prune : bool
             Take out the photos of folders that are gone or empty.
         reencode : bool
-            Replace an index that was made with another model.
+            Replace an index that was made with another model, when all of its photos are embedded
+            again: those of `folders`, and those of all other folders in it.
         max_pixels : int
             Larger photos are skipped.
         embed : callable, optional
@@ -243,10 +243,11 @@ class Index:
             If something cannot be used; the photos embedded so far are kept.
         """
         # Imported here, so that a search does not wait for them.
+        from photosieve.index import rebuild
         from photosieve.index.changes import find_changes
         from photosieve.index.columns import Metadata
         from photosieve.index.lock import writing
-        from photosieve.index.update import Updater, by_path
+        from photosieve.index.update import Updater, stream_of
 
         started = time.monotonic()
         table = Metadata.load(Path(metadata)) if metadata is not None else None
@@ -254,20 +255,18 @@ class Index:
             self._sieve_folder = Path(sieve).resolve()
             self.__dict__.pop("sieve", None)
         folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
-        roots = self._roots(folders)
+        roots, encoder = self._roots(folders, everything=reencode), self.sieve.encoder
+        if reencode or not self.store.exists():
+            roots = rebuild.check_photos(roots, self.store, follow_links=follow_links, prune=prune)
         with writing(self.address):
-            store, encoder = self.store, self.sieve.encoder
-            if reencode or not store.exists():
-                # Runs the encoder on nothing: a damaged model is found before a table is replaced.
-                width = photo_features(encoder, ()).features.shape[1]
-                store.create(encoder.trunk_fingerprint, width)
-            snapshot = self._open_snapshot(progress, beside_table=True)
-            if snapshot.notes.get("sieve") != str(folder):
-                store.write_manifest({"sieve": str(folder)})
+            store = rebuild.target(self.store, encoder, reencode=reencode)
+            snapshot = self._open_snapshot(store, progress, beside_table=True)
             unusable = {(skip["root"], skip["path"]): skip for skip in snapshot.notes["skipped"]}
             changes = find_changes(
                 roots, snapshot, unusable, follow_links=follow_links, prune=prune
             )
+            if snapshot.notes.get("sieve") != str(folder):
+                store.write_manifest({"sieve": str(folder)})
             updater = Updater(
                 store,
                 snapshot,
@@ -276,31 +275,34 @@ class Index:
                 max_pixels=max_pixels,
                 progress=progress,
             )
-            if embed:
-                stream = embed(folder, max_pixels)
-            elif isinstance(encoder, ByPath):
-                stream = by_path(encoder)
-            else:
-                stream = cast("Embed", encoder.stream)
+            stream = embed(folder, max_pixels) if embed else stream_of(encoder)
             update = updater.run(stream)
             if changes.unusable != unusable:
                 store.write_skipped(list(changes.unusable.values()))
             if table is not None:
                 table.write(store)
-            if store.stamp() != snapshot.stamp:
+            if store is not self.store:
+                # A disk that went away in the meantime leaves the old table as it was.
+                rebuild.check_photos(roots, self.store, follow_links=follow_links, prune=prune)
+                rebuild.finish(self.store, store)
+            elif store.stamp() != snapshot.stamp:
                 store.compact(after=MOST_FILES)
             self._renew(progress)
         update.photos = len(self.snapshot)
         update.seconds = time.monotonic() - started
         return update
 
-    def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
-        """Open the folders to look through; a folder inside another one is a part of that."""
+    def _roots(self, folders: Sequence[str | Path], *, everything: bool) -> list[Root]:
+        """Open the folders to look through; a folder inside another one is a part of that.
+
+        With `everything`, all folders of the index are among them.
+        """
         known: set[str] = set()
         if self.store.exists():
             snapshot = find_snapshot(self.store)
             known = {group.root for group in snapshot.groups} if snapshot else self.store.roots()
-        asked = [open_root(str(folder)) for folder in folders or sorted(known)]
+        named = [*map(str, folders), *(sorted(known) if everything or not folders else ())]
+        asked = [open_root(folder) for folder in named]
         if not asked:
             raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
         outer = known | {root.address for root in asked}
@@ -313,7 +315,7 @@ class Index:
 
     def _renew(self, progress: Progress) -> None:
         """Make the snapshot and the lists of neighbors, if the table has changed."""
-        snapshot = self._open_snapshot(progress, beside_table=True)
+        snapshot = self._open_snapshot(self.store, progress, beside_table=True)
         if len(snapshot) >= neighbors.LEAST_PHOTOS and snapshot.neighbors is None:
             sieve = self.sieve
             queries = (

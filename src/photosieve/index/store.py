@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoIndexError, UsageError, one_line
+from photosieve.index.schema import TABLE_VERSION, photos_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,9 +34,6 @@ TABLES = (PHOTOS_TABLE, SKIPPED_TABLE, MANIFEST_TABLE)
 
 VERSIONS_KEPT = timedelta(hours=1)
 """Old versions stay so long for processes that are reading them."""
-
-TABLE_VERSION = 1
-"""Version of the columns; a table with a newer one is refused."""
 
 KEY_COLUMNS = ("root", "path")
 PHOTO_COLUMNS = (*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
@@ -112,8 +109,34 @@ class Store:
         """
         with index_errors(self.address):
             self._database.create_table(
-                PHOTOS_TABLE, schema=_schema(fingerprint, width), mode="overwrite"
+                PHOTOS_TABLE, schema=photos_schema(fingerprint, width), mode="overwrite"
             )
+        self.refresh()
+
+    def replace(self, new: Store) -> None:
+        """Replace all rows and columns by those of another table, in one commit.
+
+        Raises
+        ------
+        PhotoIndexError
+            If the table here is not an index, or something cannot be read or written.
+        """
+        self._about(self.photos)
+        with index_errors(self.address):
+            self._database.create_table(
+                PHOTOS_TABLE,
+                new.photos.search().to_batches(),
+                schema=new.photos.schema,
+                mode="overwrite",
+            )
+        self.refresh()
+
+    def drop(self) -> None:
+        """Delete all tables."""
+        with index_errors(self.address):
+            for name in TABLES:
+                if self._open(name) is not None:
+                    self._database.drop_table(name)
         self.refresh()
 
     @functools.cached_property
@@ -338,27 +361,6 @@ class Store:
         with index_errors(self.address):
             table = self._database.create_table(name, rows, mode="overwrite")
             table.optimize(cleanup_older_than=VERSIONS_KEPT)
-
-
-def _schema(fingerprint: str, width: int) -> pa.Schema:
-    import pyarrow as pa
-
-    about = {"format": TABLE_VERSION, "fingerprint": fingerprint, "version": version("photosieve")}
-    return pa.schema(
-        [
-            ("root", pa.string()),
-            ("path", pa.string()),
-            ("group", pa.string()),
-            ("size", pa.int64()),
-            ("mtime_ns", pa.int64()),
-            ("sha256", pa.string()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("encoded", pa.timestamp("us", "UTC")),
-            ("features", pa.list_(pa.float32(), width)),
-        ],
-        metadata={"photosieve": json.dumps(about)},
-    )
 
 
 def _quoted(text: str) -> str:

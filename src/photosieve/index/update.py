@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, Bytes, decode
-from photosieve.encoders.protocol import ByPath, Float32Array
+from photosieve.encoders.protocol import ByPath, Encoder, Float32Array
 from photosieve.errors import PhotoError, PhotoIndexError, Skipped
 from photosieve.index.changes import Changes, Key, PendingPhoto
 from photosieve.index.snapshot import Snapshot
@@ -306,7 +306,12 @@ class Updater:
         self.update.skipped = sorted(self.changes.skipped.values(), key=lambda skip: skip.path)
 
 
-def by_path(encoder: ByPath) -> Embed:
+def stream_of(encoder: Encoder) -> Embed:
+    """Return the function that embeds photos on this machine."""
+    return _by_path(encoder) if isinstance(encoder, ByPath) else cast("Embed", encoder.stream)
+
+
+def _by_path(encoder: ByPath) -> Embed:
     """Return a function that embeds photos by their paths; they are still read for their hash."""
 
     def embed(

@@ -1,0 +1,104 @@
+"""A new table beside an old one, which it replaces when it is complete.
+
+Until then searches use the old table, and a run that was interrupted goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from photosieve.encoders.embedding import photo_features
+from photosieve.encoders.protocol import Encoder
+from photosieve.errors import Skipped, UsageError
+from photosieve.index.sources import Root
+from photosieve.index.store import KEY_COLUMNS, Store, is_remote
+
+PLACE = "rebuild"
+"""Name of the folder, inside that of the index."""
+
+
+def check_photos(
+    roots: Iterable[Root], store: Store, *, follow_links: bool, prune: bool
+) -> list[Root]:
+    """Look at folders before anything is changed, and return those to index.
+
+    Parameters
+    ----------
+    roots : iterable of Root
+    store : Store
+        The old table, if there is one.
+    follow_links : bool
+    prune : bool
+        Leave out folders that are gone, instead of raising an error.
+
+    Raises
+    ------
+    UsageError
+        If a folder is gone, or has no photo where the table has some.
+    """
+    known = store.roots() if store.exists() else set()
+    there = []
+    for root in roots:
+        if root.address not in known:
+            next(root.walk(follow_links=follow_links), None)  # raises if there is no such folder
+        elif root.gone or all(
+            isinstance(photo, Skipped) for photo in root.walk(follow_links=follow_links)
+        ):
+            if prune:
+                continue
+            raise UsageError(
+                f"{root.address} has no photo any more, where the index has some: is a disk "
+                "missing? If they are gone for good, run again with --prune"
+            )
+        there.append(root)
+    return there
+
+
+def target(store: Store, encoder: Encoder, *, reencode: bool) -> Store:
+    """Return the table to write to, which is made if there is none.
+
+    Parameters
+    ----------
+    store : Store
+    encoder : Encoder
+    reencode : bool
+        Whether to leave an old table as it is, and take one beside it: that of an interrupted run,
+        or a new one.
+    """
+    old = store.exists()
+    if old and not reencode:
+        return store
+    # Runs the encoder on nothing: a damaged model is found before a table is made.
+    model = encoder.trunk_fingerprint, photo_features(encoder, ()).features.shape[1]
+    new = _beside(store) if old else store
+    if not new.exists() or (new.fingerprint, new.width) != model:
+        new.create(*model)
+    return new
+
+
+def finish(store: Store, new: Store) -> None:
+    """Replace a table by the one beside it, with the user's columns, in one commit."""
+    columns = [name for name in store.columns if name not in new.columns]
+    if columns:
+        rows = store.rows().select([*KEY_COLUMNS, *columns])
+        new.add_columns([rows.schema.field(name) for name in columns])
+        new.upsert(rows)
+    store.replace(new)
+    store.write_skipped(new.read_skipped())
+    store.write_manifest(new.read_manifest())
+    remove(store)
+
+
+def remove(store: Store) -> None:
+    """Remove the table beside another one, if there is one."""
+    new = _beside(store)
+    if is_remote(new.address):
+        new.drop()
+    else:
+        shutil.rmtree(Path(new.address), ignore_errors=True)
+
+
+def _beside(store: Store) -> Store:
+    return Store(f"{store.address.rstrip('/')}/{PLACE}")
