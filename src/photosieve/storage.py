@@ -52,10 +52,16 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def locked_file(path: Path) -> Iterator[None]:
+def locked_file(path: Path, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
     """Hold a file against all who lock it too, in this process and in others.
 
     The lock is a hidden file beside it, and is gone afterwards. The file itself need not exist.
+
+    Parameters
+    ----------
+    path : Path
+    seconds : float
+        How long to wait for another holder; -1 for ever.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def locked_file(path: Path) -> Iterator[None]:
     path = Path(os.path.realpath(path))
     path.parent.stat()  # a folder that is gone is not made again
     lock = path.with_name(f".{path.name}.lock")
-    with FileLock(lock, LOCK_SECONDS):
+    with FileLock(lock, seconds):
         try:
             yield
         finally:

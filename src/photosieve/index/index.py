@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,11 @@ from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import word_features
 from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
+from photosieve.index.arrays import DamagedSnapshotError
 from photosieve.index.candidates import candidates
+from photosieve.index.projection import newest_snapshot
 from photosieve.index.scope import rows_in_scope
-from photosieve.index.snapshot import Snapshot, find_snapshot
+from photosieve.index.snapshot import NOTES_FILE, Snapshot, find_snapshot
 from photosieve.index.sources import Root, open_root, place
 from photosieve.index.store import Store, index_errors
 from photosieve.progress import Progress, silent
@@ -67,6 +70,7 @@ class Index:
         self._sieve_folder = None if sieve is None else Path(sieve).resolve()
         self._encoder = encoder
         self._snapshot: tuple[str, Snapshot] | None = None
+        self._damaged: set[Path] = set()
 
     @functools.cached_property
     def sieve(self) -> Sieve:
@@ -103,24 +107,23 @@ class Index:
     def _open_snapshot(
         self, store: Store, progress: Progress = silent, *, beside_table: bool = False
     ) -> Snapshot:
-        snapshot = find_snapshot(store, self.sieve.fingerprint, beside_table=beside_table)
-        if snapshot is None:
-            from photosieve.index.projection import make_snapshot
+        return newest_snapshot(
+            store, self.sieve, self._damaged, beside_table=beside_table, progress=progress
+        )
 
-            self._check_model(store, self.sieve.encoder)
-            with index_errors(self.address):
-                snapshot = make_snapshot(
-                    store, self.sieve, beside_table=beside_table, progress=progress
-                )
+    def verified(self) -> Snapshot:
+        """Return the snapshot with all of it verified; a damaged one is made again first."""
+        snapshot = self.snapshot
+        try:
+            snapshot.verify()
+        except DamagedSnapshotError:
+            self._snapshot = None
+            self._damaged.add(snapshot.folder)
+            with suppress(OSError):  # where it cannot be removed, another one is made elsewhere
+                (snapshot.folder / NOTES_FILE).unlink()
+            snapshot = self.snapshot
+            snapshot.verify()
         return snapshot
-
-    def _check_model(self, store: Store, encoder: Encoder) -> None:
-        if store.fingerprint != encoder.trunk_fingerprint:
-            raise PhotoIndexError(
-                f"{self.address}: this index was made with another model than this sieve's; to "
-                "replace it run: photosieve index PHOTOS --sieve SIEVE "
-                f"--index {self.address} --reencode"
-            )
 
     def _notes(self) -> Mapping[str, Any]:
         """Return the notes of the last run, from a snapshot if there is one, which is faster."""
@@ -170,7 +173,23 @@ class Index:
         """
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        scorer, snapshot = self.sieve.scorer, snapshot or self.snapshot
+        asked = query, within, where, top, cut, hidden
+        try:
+            return self._search(snapshot or self.snapshot, *asked)
+        except DamagedSnapshotError:
+            return self._search(self.verified(), *asked)
+
+    def _search(
+        self,
+        snapshot: Snapshot,
+        query: str,
+        within: Sequence[str],
+        where: str | None,
+        top: int | None,
+        cut: Cut | None,
+        hidden: int,
+    ) -> SearchResult:
+        scorer = self.sieve.scorer
         readings = scorer.read(query)
         rows = rows_in_scope(snapshot, self.store, within, where)
         everything = isinstance(rows, slice)
@@ -354,7 +373,7 @@ class Index:
         """
         from photosieve.index.verification import find_differences
 
-        return find_differences(self.snapshot, max_pixels, progress)
+        return find_differences(self.verified(), max_pixels, progress)
 
     def status(self) -> dict[str, Any]:
         """Describe the index, for JSON.

@@ -191,6 +191,7 @@ class Library:
             index = self.index
             snapshot = index.snapshot
             if self._view is None or self._view.snapshot is not snapshot:
+                snapshot = index.verified()
                 self._view = View(index, snapshot, self._book(snapshot), self._key())
             return self._view
 
