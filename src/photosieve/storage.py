@@ -91,7 +91,7 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
     ----------
     path : Path
     private : bool
-        Whether only this user may read a new file.
+        Whether only this user may read the file.
 
     Raises
     ------
@@ -116,7 +116,7 @@ def draft_file(path: Path, *, private: bool = False) -> Iterator[BinaryIO]:
                 old = path.stat()
                 with suppress(OSError, AttributeError):  # only the system's administrator may
                     os.chown(draft, old.st_uid, old.st_gid)
-                draft.chmod(old.st_mode & 0o777)
+                draft.chmod(old.st_mode & (0o700 if private else 0o777))
             draft.replace(path)
         _sync(path.parent)
     except BaseException:

@@ -26,7 +26,7 @@ PACKAGES = (
     "training",
     "encoders",
     "decision data",
-    "errors progress storage",
+    "checksums errors progress storage",
 )
 """Top to bottom: a package imports only from lines below its own. Within a line: nothing."""
 

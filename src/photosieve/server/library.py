@@ -25,10 +25,11 @@ from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
 from photosieve.sieve.sieve import Sieve
-from photosieve.storage import cache_folder, draft_file
+from photosieve.storage import cache_folder, draft_file, locked_file
 from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
+KEY_BYTES = 32
 
 log = logging.getLogger("photosieve")
 
@@ -236,15 +237,28 @@ class Library:
         """Return the secret key of the ids; it is made once and stays the same."""
         file = self.state / "ids.key"
         try:
-            if not file.exists():
-                with draft_file(file, private=True) as draft:
-                    draft.write(secrets.token_bytes(32))
-            return file.read_bytes()
+            if (key := _read_key(file)) is None:
+                self.state.mkdir(parents=True, exist_ok=True)
+                with locked_file(file):  # two servers that start together take one key
+                    if (key := _read_key(file)) is None:
+                        key = secrets.token_bytes(KEY_BYTES)
+                        with draft_file(file, private=True) as draft:
+                            draft.write(key)
+            return key
         except OSError as error:
             raise UsageError(
                 f"{self.state} cannot be written ({error.strerror}); "
                 "allow this user to write it, or copy the index to another folder"
             ) from None
+
+
+def _read_key(file: Path) -> bytes | None:
+    """Read a key; None if there is none, or it is damaged, as by a disk that was full."""
+    try:
+        key = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    return key if len(key) == KEY_BYTES else None
 
 
 def _state_folder(address: str) -> Path:

@@ -218,8 +218,8 @@ def get_photo(request: Request, photo_id: PhotoId) -> Response:
     tag = f'"{view.sha256(photo.row)}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=_cached(tag))
-    data, kind = whole(view, photo, DEFAULT_MAX_PIXELS)
-    return Response(data, media_type=kind, headers=_cached(tag))
+    data, kind, digest = whole(view, photo, DEFAULT_MAX_PIXELS)
+    return Response(data, media_type=kind, headers=_cached(f'"{digest}"'))
 
 
 @router.get(
@@ -241,11 +241,14 @@ def get_thumbnail(
     view = service.library.view()
     photo = find_photo(view, photo_id)
     digest = view.sha256(photo.row)
+    asked = request.headers.get("if-none-match", "")
+    if f'"{digest}-small"' not in asked:
+        folder = service.library.state / "thumbnails"
+        file, digest = thumbnail(view, photo, folder, DEFAULT_MAX_PIXELS)
     tag = f'"{digest}-small"'
     headers = _cached(tag, forever=v is not None and v == digest[:8])
-    if tag in request.headers.get("if-none-match", ""):
+    if tag in asked:
         return Response(status_code=304, headers=headers)
-    file = thumbnail(view, photo, service.library.state / "thumbnails", DEFAULT_MAX_PIXELS)
     return FileResponse(file, media_type="image/jpeg", headers=headers)
 
 

@@ -26,8 +26,11 @@ BROWSER_FORMATS = {
 _decoding = threading.BoundedSemaphore(4)  # each holds a decoded photo in memory
 
 
-def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
-    """Return the file of a photo's thumbnail; make it first if it is missing.
+def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> tuple[Path, str]:
+    """Return the file of a photo's thumbnail, and the hash of the photo's bytes it was made of.
+
+    A thumbnail that is missing is made first. It is kept under the hash of the bytes that were
+    read: the photo may have changed since it was indexed.
 
     Raises
     ------
@@ -35,32 +38,39 @@ def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
         If the photo cannot be read any more.
     """
     name = view.sha256(photo.row)
-    file = folder / name[:2] / f"{name}-{SIDE}.jpg"
-    if file.exists():
-        return file
+    if (file := _file(folder, name)).exists():
+        return file, name
     with _decoding:
-        data = view.read(photo, max_pixels).data
+        content = view.read(photo, max_pixels)
+        if (file := _file(folder, content.sha256)).exists():
+            return file, content.sha256
+        data = content.data
         picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
         picture.thumbnail((SIDE, SIDE))
         with draft_file(file) as draft:
             picture.save(draft, "JPEG", quality=82)
-    return file
+    return file, content.sha256
 
 
-def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
-    """Return a photo's bytes and their type, in a format that browsers show.
+def _file(folder: Path, name: str) -> Path:
+    return folder / name[:2] / f"{name}-{SIDE}.jpg"
+
+
+def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str, str]:
+    """Return a photo in a format that browsers show: bytes, type, and the hash of its own bytes.
 
     Raises
     ------
     PhotoError
         If the photo cannot be read any more.
     """
-    data = view.read(photo, max_pixels).data
+    content = view.read(photo, max_pixels)
+    data = content.data
     try:
         with Image.open(io.BytesIO(data), formats=tuple(BROWSER_FORMATS)) as image:
-            return data, BROWSER_FORMATS[str(image.format)]
+            return data, BROWSER_FORMATS[str(image.format)], content.sha256
     except (OSError, ValueError, SyntaxError):  # another format, or no photo; decode tells which
         pass
     converted = io.BytesIO()
     decode(photo.path, data=data, max_pixels=max_pixels).save(converted, "JPEG", quality=90)
-    return converted.getvalue(), "image/jpeg"
+    return converted.getvalue(), "image/jpeg", content.sha256

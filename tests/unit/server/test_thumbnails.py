@@ -1,5 +1,6 @@
 """Photos and small pictures: cached, converted where browsers need it, and never read elsewhere."""
 
+import io
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -52,3 +53,29 @@ def test_a_photo_that_becomes_a_link_is_not_followed(client: TestClient, tmp_pat
     photo.symlink_to(outside)
     assert_problem(client.get(f"/photos/{one}"), 410, "a link to another place")
     assert_problem(client.get(f"/thumbnails/{one}"), 410)
+
+
+def color(content: bytes) -> tuple[int, ...]:
+    with Image.open(io.BytesIO(content)) as image:
+        pixel = image.convert("RGB").resize((1, 1)).getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    return tuple(round(value / 255) for value in pixel)
+
+
+def test_a_photo_that_changes_after_indexing_is_not_kept_under_its_old_hash(
+    client: TestClient, tmp_path: Path
+) -> None:
+    one = ids(client, "house-1")["red.png"]
+    photo = tmp_path / "secret-place" / "house-1" / "red.png"
+    old = photo.read_bytes()
+    address = client.get(f"/labels?id={one}").json()["photos"][0]["thumbnail"]
+    Image.new("RGB", (60, 40), "blue").save(photo)
+    changed = [client.get(place) for place in (address, f"/photos/{one}")]
+    for answer in changed:
+        assert color(answer.content) == (0, 0, 1)
+        assert "no-cache" in answer.headers["cache-control"]
+    photo.write_bytes(old)
+    for place, before in zip((address, f"/photos/{one}"), changed, strict=True):
+        again = client.get(place, headers={"If-None-Match": before.headers["etag"]})
+        assert again.status_code == 200
+        assert color(again.content) == (1, 0, 0)
