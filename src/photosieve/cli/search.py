@@ -184,6 +184,10 @@ def search(
     Best first, with the number of photos left out. A query may have several terms: "sofa -window",
     "kitchen + island", "TV|television".
     """
+    if html is not None:
+        from photosieve.report import check_report
+
+        check_report(html)
     if address is not None:
         if folders:
             raise UsageError("give folders or --index; to search a part of an index, use --in")

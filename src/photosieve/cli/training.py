@@ -175,10 +175,12 @@ def evaluate(
     Counts right and wrong answers, and writes the figures as text, page, workbook or table.
     """
     from photosieve.data.dataset import Dataset
+    from photosieve.report import check_report
     from photosieve.report.page import write_html
     from photosieve.report.table import write_csv, write_excel
     from photosieve.sieve.sieve import Sieve
 
+    check_report(html, excel, csv)
     loaded = Sieve.load(sieve)
     dataset = Dataset.load(*buildings, partial_labels=partial_labels)
     with progress_bars() as progress:
@@ -238,12 +240,14 @@ def compare(
     """
     from photosieve.data.dataset import Dataset
     from photosieve.encoders import load_encoder
+    from photosieve.report import check_report
     from photosieve.report.page import write_html
     from photosieve.report.table import write_leaderboard
     from photosieve.sieve.compare import compare as run_comparison
     from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
+    check_report(html, excel)
     train_set = Dataset.load(train, training=True, partial_labels=partial_labels)
     test_set = Dataset.load(*buildings, partial_labels=partial_labels)
     print_kept_for_testing(train_set)

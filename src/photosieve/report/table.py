@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import LEADERBOARD_FIGURES, ComparisonRow
 from photosieve.decision.metrics import Counts, defined, mean
-from photosieve.report import report_file
+from photosieve.report import AUTHOR, report_file
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -111,6 +111,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
         ["photo", "reason", "remedy"],
         ([str(skip.path), skip.reason, skip.remedy] for skip in evaluation.skipped),
     )
+    book.properties.creator = AUTHOR
     with report_file(path) as file:
         book.save(file)
 
@@ -147,6 +148,7 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     by_label.append(["mean", *(defined(mean(list(row.label_f1.values()))) for row in rows)])
     sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
     _color(sheet)
+    book.properties.creator = AUTHOR
     with report_file(path) as file:
         book.save(file)
 
