@@ -27,11 +27,12 @@ from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.arrays import DamagedSnapshotError
 from photosieve.index.candidates import candidates
+from photosieve.index.problems import index_errors
 from photosieve.index.projection import newest_snapshot
 from photosieve.index.scope import rows_in_scope
 from photosieve.index.snapshot import NOTES_FILE, Snapshot, find_snapshot
 from photosieve.index.sources import Root, open_root, place
-from photosieve.index.store import Store, index_errors
+from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 from photosieve.sieve.answer import SearchResult, answer
 from photosieve.sieve.sieve import Sieve
@@ -277,7 +278,7 @@ class Index:
         roots, encoder = self._roots(folders, everything=reencode), self.sieve.encoder
         if reencode or not self.store.exists():
             roots = rebuild.check_photos(roots, self.store, follow_links=follow_links, prune=prune)
-        with writing(self.address):
+        with writing(self.address) as self.store.guard:
             store = rebuild.target(self.store, encoder, reencode=reencode)
             snapshot = self._open_snapshot(store, progress, beside_table=True)
             unusable = {(skip["root"], skip["path"]): skip for skip in snapshot.notes["skipped"]}
@@ -357,7 +358,7 @@ class Index:
         """
         from photosieve.index.lock import writing
 
-        with writing(self.address):
+        with writing(self.address) as self.store.guard:
             self.store.compact(after=1)
             self._renew(progress)
 

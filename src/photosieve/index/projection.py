@@ -18,6 +18,7 @@ from photosieve import checksums
 from photosieve.errors import PhotoIndexError
 from photosieve.index import neighbors
 from photosieve.index.arrays import DamagedSnapshotError, write_checksums
+from photosieve.index.problems import index_errors
 from photosieve.index.snapshot import (
     NOTES_FILE,
     PhotoGroup,
@@ -27,7 +28,7 @@ from photosieve.index.snapshot import (
     snapshot_places,
     try_open,
 )
-from photosieve.index.store import Store, index_errors
+from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 from photosieve.sieve.sieve import Sieve
 from photosieve.storage import draft_folder, locked_file, remove_drafts

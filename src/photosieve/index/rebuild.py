@@ -73,6 +73,7 @@ def target(store: Store, encoder: Encoder, *, reencode: bool) -> Store:
     # Runs the encoder on nothing: a damaged model is found before a table is made.
     model = encoder.trunk_fingerprint, photo_features(encoder, ()).features.shape[1]
     new = _beside(store) if old else store
+    new.guard = store.guard
     if not new.exists() or (new.fingerprint, new.width) != model:
         new.create(*model)
     return new
@@ -101,4 +102,9 @@ def remove(store: Store) -> None:
 
 
 def _beside(store: Store) -> Store:
-    return Store(f"{store.address.rstrip('/')}/{PLACE}")
+    return Store(beside(store.address))
+
+
+def beside(address: str) -> str:
+    """Return the address of the table beside an index."""
+    return f"{address.rstrip('/')}/{PLACE}"

@@ -12,9 +12,8 @@ import functools
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoIndexError, UsageError, one_line
+from photosieve.index.problems import index_errors
 from photosieve.index.schema import TABLE_VERSION, photos_schema
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ def is_remote(address: str) -> bool:
     return "://" in address
 
 
+def unguarded() -> None:
+    """Let every commit pass."""
+
+
 class Store:
     """The tables of one index; `lancedb` is loaded when they are first looked at.
 
@@ -59,6 +63,8 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.guard: Callable[[], None] = unguarded
+        """Called before each commit; see `photosieve.index.lock`."""
 
     def exists(self) -> bool:
         """Whether there is an index."""
@@ -107,11 +113,27 @@ class Store:
         width : int
             How many features a photo has.
         """
-        with index_errors(self.address):
+        with self._commit():
             self._database.create_table(
                 PHOTOS_TABLE, schema=photos_schema(fingerprint, width), mode="overwrite"
             )
         self.refresh()
+
+    @contextmanager
+    def _commit(self) -> Iterator[None]:
+        """Ask the guard first, and turn errors of a commit into those of this product."""
+        with suppress(PhotoIndexError):
+            _ = self.photos  # opened before that, so that `fence` of another process comes after
+        with index_errors(self.address):
+            self.guard()
+            yield
+
+    def fence(self) -> None:
+        """Let no commit succeed that another process has begun; its effect on readers is none."""
+        with index_errors(self.address):
+            for name in TABLES:
+                if (table := self._open(name)) is not None:
+                    table.restore(table.version)
 
     def replace(self, new: Store) -> None:
         """Replace all rows and columns by those of another table, in one commit.
@@ -122,7 +144,7 @@ class Store:
             If the table here is not an index, or something cannot be read or written.
         """
         self._about(self.photos)
-        with index_errors(self.address):
+        with self._commit():
             self._database.create_table(
                 PHOTOS_TABLE,
                 new.photos.search().to_batches(),
@@ -133,7 +155,7 @@ class Store:
 
     def drop(self) -> None:
         """Delete all tables."""
-        with index_errors(self.address):
+        with self._commit():
             for name in TABLES:
                 if self._open(name) is not None:
                     self._database.drop_table(name)
@@ -272,7 +294,7 @@ class Store:
 
     def append(self, rows: pa.Table) -> None:
         """Add rows of photos that are not in the table, in one commit."""
-        with index_errors(self.address):
+        with self._commit():
             self.photos.add(rows.cast(self._schema_of(rows)))
 
     def upsert(self, rows: pa.Table) -> None:
@@ -280,7 +302,7 @@ class Store:
 
         Columns that `rows` lacks stay as they are.
         """
-        with index_errors(self.address):
+        with self._commit():
             merge = self.photos.merge_insert(list(KEY_COLUMNS)).when_matched_update_all()
             if "features" in rows.column_names:
                 merge = merge.when_not_matched_insert_all()
@@ -299,14 +321,14 @@ class Store:
         for root, paths in by_root.items():
             for start in range(0, len(paths), _NAMES_AT_ONCE):
                 names = ", ".join(map(_quoted, paths[start : start + _NAMES_AT_ONCE]))
-                with index_errors(self.address):
+                with self._commit():
                     self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add columns, empty so far."""
         import pyarrow as pa
 
-        with index_errors(self.address):
+        with self._commit():
             self.photos.add_columns(pa.schema(fields))
 
     def compact(self, after: int) -> None:
@@ -317,7 +339,7 @@ class Store:
         after : int
             Up to this many files are left as they are.
         """
-        with index_errors(self.address):
+        with self._commit():
             if self.photos.stats()["fragment_stats"]["num_fragments"] > after:
                 self.photos.optimize(cleanup_older_than=VERSIONS_KEPT)
 
@@ -358,7 +380,7 @@ class Store:
         self._replace(SKIPPED_TABLE, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
-        with index_errors(self.address):
+        with self._commit():
             table = self._database.create_table(name, rows, mode="overwrite")
             table.optimize(cleanup_older_than=VERSIONS_KEPT)
 
@@ -372,20 +394,3 @@ def _missing(address: str) -> PhotoIndexError:
         f"{address}: there is no index here; "
         f"make one with: photosieve index PHOTOS --sieve SIEVE --index {address}"
     )
-
-
-@contextmanager
-def index_errors(address: str) -> Iterator[None]:
-    """Turn errors of libraries and of the system into a `PhotoIndexError`."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        message = re.search(r"<Message>(.*?)</Message>", str(error))  # of an object store
-        reason = message[1] if message else one_line(error)
-        full = "No space left" in str(error) or "os error 28" in str(error)
-        advice = (
-            "the disk is full; make room, and run again to go on"
-            if full
-            else "see that the place can be reached and written to, and run again"
-        )
-        raise PhotoIndexError(f"{address}: the index fails ({reason}); {advice}") from error
