@@ -31,7 +31,7 @@ from photosieve.index.problems import index_errors
 from photosieve.index.projection import newest_snapshot
 from photosieve.index.scope import rows_in_scope
 from photosieve.index.snapshot import NOTES_FILE, Snapshot, find_snapshot
-from photosieve.index.sources import Root, open_root, place
+from photosieve.index.sources import place
 from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 from photosieve.sieve.answer import SearchResult, answer
@@ -266,6 +266,7 @@ class Index:
         from photosieve.index import rebuild
         from photosieve.index.changes import find_changes
         from photosieve.index.columns import Metadata
+        from photosieve.index.folders import check_photos, find_roots
         from photosieve.index.lock import writing
         from photosieve.index.update import Updater, stream_of
 
@@ -275,9 +276,10 @@ class Index:
             self._sieve_folder = Path(sieve).resolve()
             self.__dict__.pop("sieve", None)
         folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
-        roots, encoder = self._roots(folders, everything=reencode), self.sieve.encoder
+        roots = find_roots(self.store, folders, everything=reencode)
+        encoder = self.sieve.encoder
         if reencode or not self.store.exists():
-            roots = rebuild.check_photos(roots, self.store, follow_links=follow_links, prune=prune)
+            roots = check_photos(roots, self.store, follow_links=follow_links, prune=prune)
         with writing(self.address) as self.store.guard:
             store = rebuild.target(self.store, encoder, reencode=reencode)
             snapshot = self._open_snapshot(store, progress, beside_table=True)
@@ -303,7 +305,7 @@ class Index:
                 table.write(store)
             if store is not self.store:
                 # A disk that went away in the meantime leaves the old table as it was.
-                rebuild.check_photos(roots, self.store, follow_links=follow_links, prune=prune)
+                check_photos(roots, self.store, follow_links=follow_links, prune=prune)
                 rebuild.finish(self.store, store)
             elif store.stamp() != snapshot.stamp:
                 store.compact(after=MOST_FILES)
@@ -311,27 +313,6 @@ class Index:
         update.photos = len(self.snapshot)
         update.seconds = time.monotonic() - started
         return update
-
-    def _roots(self, folders: Sequence[str | Path], *, everything: bool) -> list[Root]:
-        """Open the folders to look through; a folder inside another one is a part of that.
-
-        With `everything`, all folders of the index are among them.
-        """
-        known: set[str] = set()
-        if self.store.exists():
-            snapshot = find_snapshot(self.store)
-            known = {group.root for group in snapshot.groups} if snapshot else self.store.roots()
-        named = [*map(str, folders), *(sorted(known) if everything or not folders else ())]
-        asked = [open_root(folder) for folder in named]
-        if not asked:
-            raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
-        outer = known | {root.address for root in asked}
-        chosen = {}
-        for root in asked:
-            around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
-            address = min(around, key=len)
-            chosen[address] = root if address == root.address else open_root(address)
-        return list(chosen.values())
 
     def _renew(self, progress: Progress) -> None:
         """Make the snapshot and the lists of neighbors, if the table has changed."""

@@ -6,54 +6,14 @@ Until then searches use the old table, and a run that was interrupted goes on wh
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 
 from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import Encoder
-from photosieve.errors import Skipped, UsageError
-from photosieve.index.sources import Root
 from photosieve.index.store import KEY_COLUMNS, Store, is_remote
 
 PLACE = "rebuild"
 """Name of the folder, inside that of the index."""
-
-
-def check_photos(
-    roots: Iterable[Root], store: Store, *, follow_links: bool, prune: bool
-) -> list[Root]:
-    """Look at folders before anything is changed, and return those to index.
-
-    Parameters
-    ----------
-    roots : iterable of Root
-    store : Store
-        The old table, if there is one.
-    follow_links : bool
-    prune : bool
-        Leave out folders that are gone, instead of raising an error.
-
-    Raises
-    ------
-    UsageError
-        If a folder is gone, or has no photo where the table has some.
-    """
-    known = store.roots() if store.exists() else set()
-    there = []
-    for root in roots:
-        if root.address not in known:
-            next(root.walk(follow_links=follow_links), None)  # raises if there is no such folder
-        elif root.gone or all(
-            isinstance(photo, Skipped) for photo in root.walk(follow_links=follow_links)
-        ):
-            if prune:
-                continue
-            raise UsageError(
-                f"{root.address} has no photo any more, where the index has some: is a disk "
-                "missing? If they are gone for good, run again with --prune"
-            )
-        there.append(root)
-    return there
 
 
 def target(store: Store, encoder: Encoder, *, reencode: bool) -> Store:

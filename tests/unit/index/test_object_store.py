@@ -162,7 +162,7 @@ def test_a_holder_that_stood_still_harms_nothing_when_it_wakes(
         gone = [(str(folder), "house-1/photo-0001.png")]
         assert paused.photos.count_rows() == 20
         assert successor.update().deleted == 1  # it takes over
-        with pytest.raises(PhotoIndexError, match="Incompatible|taken it over|lease is gone"):
+        with pytest.raises(PhotoIndexError, match=r"Incompatible|taken it over|lease is gone"):
             paused.delete(gone)
         with pytest.raises(PhotoIndexError):
             paused.upsert(paused.photos.search().limit(1).to_arrow())
