@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,15 @@ class CheckedArray:
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
-        self._checksums = np.load(_checksums_of(path))
+        self._checksums = np.load(_checksums_of(path)).tolist()
         self._bytes = np.memmap(path, np.uint8, "r")
         if len(self._checksums) != -(-len(self._bytes) // BLOCK_BYTES):
             raise DamagedSnapshotError(f"{path} is damaged: its length differs.")
         self._verified = np.zeros(len(self._checksums), bool)
-        self._verify(np.array([0]))  # numpy reads the form of the array from there
-        self._array: NDArray[Any] = np.load(path, mmap_mode="r" if size else None)
+        self._verify([0])  # numpy reads the form of the array from there
+        array = np.load(path, mmap_mode="r" if size else None)
+        self._array: NDArray[Any] = np.asarray(array)  # indexed faster than a memory map
+        self._start = getattr(array, "offset", 0)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,13 +64,17 @@ class CheckedArray:
 
     def __getitem__(self, key: Any) -> Any:
         """Return a part, as numpy does; the first index may be an array of rows."""
+        if isinstance(key, int | np.integer) and self._array.flags.c_contiguous and len(self):
+            width = self._array.strides[0]
+            start = self._start + (int(key) % len(self)) * width
+            self._verify_bytes(start, start + width)
+            return self._array[key]
         rows, *columns = key if isinstance(key, tuple) else (key,)
         part = self._array[(slice(None), *columns)]
         if isinstance(rows, slice):
             part = part[rows]
             if part.size:
-                start, stop = self._place(part)
-                self._verify(np.arange(start // BLOCK_BYTES, (stop - 1) // BLOCK_BYTES + 1))
+                self._verify_bytes(*self._place(part))
             return np.asarray(part)
         found = np.asarray(part[rows])
         if found.size:
@@ -79,7 +86,8 @@ class CheckedArray:
             first = (start + numbers * part.strides[0]) // BLOCK_BYTES
             last = (stop - 1 + numbers * part.strides[0]) // BLOCK_BYTES
             steps = np.arange(int((last - first).max()) + 1)
-            self._verify(np.unique(np.minimum(first[:, None] + steps, last[:, None])))
+            blocks = np.minimum(first[:, None] + steps, last[:, None])
+            self._verify(np.unique(blocks[~self._verified[blocks]]).tolist())
         return found
 
     def __matmul__(self, other: ArrayLike) -> NDArray[Any]:
@@ -101,16 +109,21 @@ class CheckedArray:
         DamagedSnapshotError
             If it is damaged.
         """
-        self._verify(np.flatnonzero(~self._verified))
+        self._verify(np.flatnonzero(~self._verified).tolist())
 
     def _place(self, part: NDArray[Any]) -> tuple[int, int]:
         """Return where the bytes of a part begin and end in the file."""
-        base = self._array.__array_interface__["data"][0] - getattr(self._array, "offset", 0)
+        base = self._array.__array_interface__["data"][0] - self._start
         start, stop = byte_bounds(part)
         return start - base, stop - base
 
-    def _verify(self, blocks: NDArray[np.intp]) -> None:
-        for block in blocks[~self._verified[blocks]].tolist():
+    def _verify_bytes(self, start: int, stop: int) -> None:
+        self._verify(range(start // BLOCK_BYTES, (stop - 1) // BLOCK_BYTES + 1))
+
+    def _verify(self, blocks: Iterable[int]) -> None:
+        for block in blocks:
+            if self._verified[block]:
+                continue
             data = self._bytes[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES]
             if zlib.crc32(data.data) != self._checksums[block]:
                 raise DamagedSnapshotError(

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from photosieve.errors import SieveError, UsageError
 from photosieve.storage import draft_folder, recover_folder, remove_drafts
@@ -179,6 +179,17 @@ def read(folder: Path) -> Contents:
         If it is missing, damaged, altered or written by a newer version.
     """
     manifest = _read_manifest(folder)
+    while True:
+        try:
+            return _read(folder, manifest)
+        except SieveError:
+            before, manifest = manifest, _read_manifest(folder)
+            if manifest == before:
+                raise
+            # Another process has saved a sieve here meanwhile: read that.
+
+
+def _read(folder: Path, manifest: dict[str, Any]) -> Contents:
     known = [name for name in ARRAY_TABLES if manifest["format"] > 3 or name != "probe"]
     files = {f"{name}.safetensors": name for name in known}
     listed = manifest.get("files")
@@ -191,10 +202,14 @@ def read(folder: Path) -> Contents:
             raise SieveError(f"{path}: the file is missing; train again, or copy it back")
         if path.suffix == ".safetensors" and name not in files:
             continue
-        verify(path, digest)
+        if name not in files:
+            verify(path, digest)
+            continue
         try:
-            if name in files:
-                tables[files[name]] = load_file(path)
+            data = path.read_bytes()  # once: another process may replace the file
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise _altered(path)
+            tables[files[name]] = load(data)
         except (OSError, SafetensorError) as error:
             raise SieveError(f"{path}: cannot be read ({error}); train again") from None
     return Contents(manifest, tables)
@@ -213,7 +228,11 @@ def verify(path: Path, digest: str) -> None:
             return
     except OSError as error:
         raise SieveError(f"{path}: cannot be read ({error}); train again") from None
-    raise SieveError(
+    raise _altered(path)
+
+
+def _altered(path: Path) -> SieveError:
+    return SieveError(
         f"{path}: the file was altered after the sieve was saved, so its cut no "
         "longer holds; train again, or copy the original back"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,37 @@ def test_files_of_the_user_stay_when_a_sieve_is_saved_again(sieve: Path) -> None
     assert set(json.loads((sieve / MANIFEST).read_text("utf-8"))["files"]) == {
         f"{name}.safetensors" for name in ARRAY_TABLES
     }
+
+
+def test_a_sieve_that_is_saved_while_it_is_read_is_read_whole(sieve: Path) -> None:
+    done = threading.Event()
+
+    def save() -> None:
+        for number in range(20):
+            head = {"photo": np.full((200, 200), number, np.float32)}
+            again = saved(str(number))
+            write(sieve, Contents(again.manifest, {**again.tables, "head": head}))
+        done.set()
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    while not done.is_set():
+        found = read(sieve)
+        if found.manifest["note"] != "first":
+            assert found.tables["head"]["photo"][0, 0] == float(found.manifest["note"])
+    writer.join()
+
+
+def test_what_killed_trainings_left_is_removed_before_the_next_one(sieve: Path) -> None:
+    for place in (sieve, sieve.with_name("new")):
+        left = place.with_name(f".{place.name}-0123456789ab")
+        left.mkdir()
+        (left / HEAD).write_bytes(b"half")
+        check_target(place)
+        assert not left.exists()
+    (sieve.parent / ".sieve-backup").mkdir()  # somebody else's
+    check_target(sieve)
+    assert (sieve.parent / ".sieve-backup").exists()
 
 
 def test_an_empty_folder_may_become_a_sieve(tmp_path: Path) -> None:
