@@ -88,11 +88,15 @@ def edited_text(file: Path, text: str, new: NewEntries) -> str:
             except ValueError as error:  # it may hold more than can be seen here
                 message = f"{file}: the entry {entry.name!r} {error}; nothing was changed."
                 raise LabelsError(message) from None
-    edited = _edited_csv(file, text, new) if is_csv(file) else _edited_json(text, new)
-    after = parse_entries(file, edited)
-    if [e for e in before if e.name not in new] != [e for e in after if e.name not in new]:
+    try:
+        edited = _edited_csv(file, text, new) if is_csv(file) else _edited_json(text, new)
+        after = parse_entries(file, edited)
+        found = {entry.name: entry.verdicts() for entry in after if entry.name in new}
+        others = [entry for entry in after if entry.name not in new]
+    except (ValueError, IndexError, csv.Error):  # of a form that this module does not know
+        found, others = {}, None
+    if others != [entry for entry in before if entry.name not in new]:
         raise LabelsError(f"{file} has a form that cannot be changed here; nothing was changed.")
-    found = {entry.name: entry.verdicts() for entry in after if entry.name in new}
     for name, verdicts in new.items():
         if found.get(name) != verdicts:
             raise LabelsError(f"{file} cannot hold the entry {name!r}; nothing was changed.")

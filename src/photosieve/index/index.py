@@ -332,15 +332,19 @@ class Index:
     def compact(self, progress: Progress = silent) -> None:
         """Join the small files that many updates leave, and delete those of old versions.
 
+        What is left of a run with `reencode` that was not finished is deleted, too.
+
         Raises
         ------
         PhotosieveError
             If there is no index, or another process writes to it.
         """
+        from photosieve.index import rebuild
         from photosieve.index.lock import writing
 
         with writing(self.address) as self.store.guard:
             self.store.compact(after=1)
+            rebuild.remove(self.store)
             self._renew(progress)
 
     def verify(

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from photosieve.data import label_edits
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
 from photosieve.data.label_edits import change_entries, edited_text
-from photosieve.data.label_files import Verdicts, read_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, read_entries
 from photosieve.errors import LabelsError
 from tests.unit.data.buildings import building
 
@@ -79,6 +80,14 @@ def test_an_entry_that_is_not_understood_is_not_changed(tmp_path: Path) -> None:
     assert next(tmp_path.glob("*.json")).read_text() == text
     book.change({tmp_path / "b.jpg": ["bed"]})
     assert next(tmp_path.glob("*.json")).read_text() == text.replace('["x"]', '["bed"]')
+
+
+def test_a_form_that_only_others_can_write_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Should more forms be read one day than can be changed."""
+    monkeypatch.setattr(label_edits, "parse_entries", lambda *_: [LabelEntry("b.jpg", ["x"])])
+    for text in ('[{"file": "b.jpg", "tags": ["x"]}]', "b.jpg: [x]", '"x"', "{"):
+        with pytest.raises(LabelsError, match=r"has a form that cannot|cannot hold the entry"):
+            edited_text(LABELS, text, {"a.jpg": Verdicts(("y",))})
 
 
 CSV = '\ufeffPhoto , Labels\r\na.jpg,kitchen;stove\r\n\r\n"b.jpg",  "sofa"\r\nc.jpg,\'x\''

@@ -89,7 +89,12 @@ def test_photos_of_other_folders_and_columns_of_the_user_stay(
 
 
 def test_searches_use_the_old_index_until_the_new_one_is_complete(
-    index: Index, other: Path, folder: Path, sieve: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index,
+    other: Path,
+    folder: Path,
+    sieve: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("photosieve.index.update.COMMIT_SECONDS", 0.0)
     searching, seen = Index(index.address, sieve), []
@@ -105,6 +110,9 @@ def test_searches_use_the_old_index_until_the_new_one_is_complete(
         Index(index.address).update(other, folder, reencode=True, embed=embed_after(stop_late))
     assert set(seen) == {expected}
     CountingEncoder.embedded.clear()
+    shutil.copytree(index.address, tmp_path / "copy")
+    Index(tmp_path / "copy").compact()
+    assert not (tmp_path / "copy" / "rebuild").exists()
     done = Index(index.address).update(other, folder, reencode=True)
     assert done.photos == 41
     assert 0 < len(CountingEncoder.embedded) < 40  # it went on
