@@ -92,10 +92,11 @@ def edited_text(file: Path, text: str, new: NewEntries) -> str:
         edited = _edited_csv(file, text, new) if is_csv(file) else _edited_json(text, new)
         after = parse_entries(file, edited)
         found = {entry.name: entry.verdicts() for entry in after if entry.name in new}
-        others = [entry for entry in after if entry.name not in new]
+        # As text, since a number that is none (NaN) is not equal to itself.
+        others = [repr(entry) for entry in after if entry.name not in new]
     except (ValueError, IndexError, csv.Error):  # of a form that this module does not know
         found, others = {}, None
-    if others != [entry for entry in before if entry.name not in new]:
+    if others != [repr(entry) for entry in before if entry.name not in new]:
         raise LabelsError(f"{file} has a form that cannot be changed here; nothing was changed.")
     for name, verdicts in new.items():
         if found.get(name) != verdicts:
@@ -122,12 +123,12 @@ def _value(old: str, verdicts: Verdicts, sample: str) -> str:
     """Return the JSON text of an entry; of one that is exact, the rest of `old` stays."""
     if verdicts.no is None:
         return _list(verdicts.yes, old if _LISTED.match(old) else sample)
-    before = None
+    known = None
     if old.startswith("{"):
-        before = LabelEntry("", json.loads(old, object_pairs_hook=tuple, parse_int=float))
+        members = json.loads(old, object_pairs_hook=tuple, parse_int=float)
+        known = LabelEntry("", members).verdicts()
     else:
         old = "{}"
-    known = before.verdicts() if before else None
     values: dict[str, str | None] = {}
     if known is None or known.yes != verdicts.yes:
         values["yes"] = _list(verdicts.yes, sample)

@@ -23,7 +23,7 @@ LABELS = Path("labels.json")
 
 FORMS = {
     "one line": '{"a.jpg": ["x"], "b.jpg": {"labels": ["q"], "by": "me"}, "c.jpg": 3}',
-    "compact": '{"a.jpg":["x","y"],"b.jpg":3.10,"c.jpg":1e400}',
+    "compact": '{"a.jpg":["x","y"],"b.jpg":3.10,"c.jpg":1e400,"d":NaN}',
     "json.dump(indent=2)": '{\n  "a.jpg": [\n    "x",\n    "y"\n  ],\n  "b.jpg": [],\n  "c": 3\n}',
     "tabs, CRLF": '{\r\n\t"a.jpg" : [ "x" ],\r\n\t"b.jpg" : "sofa, view",\r\n\t"c" : null\r\n}\r\n',
     "mark, escapes": '\ufeff{"a.jpg": ["\\u00fc"], "b.jpg": "\\u00fc", "\\ud800.jpg": ["z"]}\n\n',
