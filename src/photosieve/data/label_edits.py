@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,11 +36,19 @@ _NEW_LINE = "\n  "
 """Between the entries of a new file."""
 
 
-def change_entries(file: Path, new: NewEntries) -> None:
+def change_entries(file: Path, new: NewEntries, name_of: Callable[[str], str] = str) -> None:
     """Change entries of a labels file, in one step that survives a crash.
 
     The caller holds the file's lock; see `photosieve.storage.locked_file`. An entry that stands
     there twice is there once afterwards.
+
+    Parameters
+    ----------
+    file : Path
+    new : mapping
+    name_of : callable
+        Returns the name in `new` that a name in the file means, where names are spelled in more
+        than one way; in the file they stay as they are.
 
     Raises
     ------
@@ -49,7 +57,7 @@ def change_entries(file: Path, new: NewEntries) -> None:
         it cannot be written; the old file is still there.
     """
     text = read_text(file) if file.exists() else ""
-    edited = edited_text(file, text, new)
+    edited = edited_text(file, text, new, name_of)
     if edited == text:
         return
     try:
@@ -64,7 +72,7 @@ def change_entries(file: Path, new: NewEntries) -> None:
         ) from error
 
 
-def edited_text(file: Path, text: str, new: NewEntries) -> str:
+def edited_text(file: Path, text: str, new: NewEntries, name_of: Callable[[str], str] = str) -> str:
     """Return the text of a labels file with other entries.
 
     Parameters
@@ -73,7 +81,8 @@ def edited_text(file: Path, text: str, new: NewEntries) -> str:
         Its name tells the form; it is not read.
     text : str
         Empty for a new file.
-    new : mapping
+    new, name_of
+        See `change_entries`.
 
     Raises
     ------
@@ -81,6 +90,7 @@ def edited_text(file: Path, text: str, new: NewEntries) -> str:
         See `change_entries`.
     """
     before = parse_entries(file, text) if text.strip(MARK) else []
+    new = _as_written(before, new, name_of)
     for entry in before:
         if entry.name in new:
             try:
@@ -102,6 +112,18 @@ def edited_text(file: Path, text: str, new: NewEntries) -> str:
         if found.get(name) != verdicts:
             raise LabelsError(f"{file} cannot hold the entry {name!r}; nothing was changed.")
     return edited
+
+
+def _as_written(
+    entries: Sequence[LabelEntry], new: NewEntries, name_of: Callable[[str], str]
+) -> NewEntries:
+    """Return new entries under the names by which the file has them."""
+    left, written = dict(new), dict[str, Verdicts | None]()
+    for entry in entries:
+        name = name_of(entry.name)
+        if name in new and entry.name not in written:  # in one spelling, if it is there in two
+            written[entry.name] = left.pop(name, None)
+    return written | left
 
 
 def _edited_json(text: str, new: NewEntries) -> str:

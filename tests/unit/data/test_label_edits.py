@@ -82,6 +82,13 @@ def test_an_entry_that_is_not_understood_is_not_changed(tmp_path: Path) -> None:
     assert next(tmp_path.glob("*.json")).read_text() == text.replace('["x"]', '["bed"]')
 
 
+def test_a_name_stays_as_it_is_spelled() -> None:
+    text = '{"B.jpg": ["x"], "A.jpg": ["x"], "a.JPG": ["y"], "c.jpg": []}'
+    new = {"a.jpg": Verdicts(("z",)), "b.jpg": None, "d.jpg": Verdicts(())}
+    changed = edited_text(LABELS, text, new, str.lower)
+    assert changed == '{"A.jpg": ["z"], "c.jpg": [], "d.jpg": []}'
+
+
 def test_a_form_that_only_others_can_write_is_not_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Should more forms be read one day than can be changed."""
     monkeypatch.setattr(label_edits, "parse_entries", lambda *_: [LabelEntry("b.jpg", ["x"])])
