@@ -84,6 +84,7 @@ def check(
     paths: Sequence[str | Path],
     *,
     partial_labels: bool = False,
+    labels_from: str | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> CheckReport:
     """Look for all problems that could spoil training or testing on these photos.
@@ -97,15 +98,17 @@ def check(
         in both.
     partial_labels : bool
         As for `Dataset.load`.
+    labels_from : str, optional
+        As for `Dataset.load`.
     max_pixels : int
         A photo with more pixels counts as unreadable.
 
     Raises
     ------
     UsageError
-        If a path does not exist or a pattern matches nothing.
+        If a path does not exist, a pattern matches nothing, or labels cannot be read from there.
     """
-    scanned = scan(paths)
+    scanned = scan(paths, labels_from)
     spellings = {label_key(label): label for entry in scanned.listed for label in entry.labels}
     verdicts = _verdicts(scanned.listed, spellings, partial_labels)
     problems = [

@@ -64,7 +64,11 @@ class Dataset:
 
     @classmethod
     def load(
-        cls, *paths: str | Path, training: bool = False, partial_labels: bool = False
+        cls,
+        *paths: str | Path,
+        training: bool = False,
+        partial_labels: bool = False,
+        labels_from: str | None = None,
     ) -> "Dataset":
         """Read labels files and find their photos.
 
@@ -80,6 +84,9 @@ class Dataset:
         partial_labels : bool
             Whether a plain list of labels says nothing about all others. An empty list still means
             that the photo has none of them.
+        labels_from : str, optional
+            Where the labels are instead of a labels file: "folders" for one folder for each label,
+            "txt" for text files beside the photos, "keywords" for keywords in the photos.
 
         Raises
         ------
@@ -87,9 +94,10 @@ class Dataset:
             If a labels file cannot be used, an entry points outside its folder, or there is no
             labeled photo.
         UsageError
-            If a path does not exist or a pattern matches nothing.
+            If a path does not exist, a pattern matches nothing, or labels cannot be read from
+            there.
         """
-        scanned = scan(paths)
+        scanned = scan(paths, labels_from)
         fatal = [problem.message for problem in scanned.problems if problem.fatal]
         if fatal:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""

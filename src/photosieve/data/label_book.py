@@ -14,15 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import (
-    LabelEntry,
-    Verdicts,
-    label_key,
-    read_entries,
-    write_entries,
-)
+from photosieve.data.formats import read, recognize
+from photosieve.data.label_files import LabelEntry, Verdicts, label_key, write_entries
 from photosieve.data.label_history import Change, LabelHistory
-from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_among
+from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
 
 Labels = tuple[str, ...]
@@ -75,7 +70,7 @@ class LabelBook:
         for place in down:
             if place not in known:
                 inside = place.iterdir() if place.is_dir() else ()
-                names = labels_files_among(path.name for path in inside)
+                names = labels_files_in(place, (path.name for path in inside))
                 known[place] = place / names[0] if names else None
             if known[place]:
                 return place
@@ -171,7 +166,7 @@ class LabelBook:
             return {}
         known = self._cache.get(file)
         if known is None or known[0] != changed:
-            known = changed, _usable(file, read_entries(file))
+            known = changed, _usable(file, read(file)[1])
             self._cache[file] = known
         return known[1]
 
@@ -201,6 +196,12 @@ class LabelBook:
                 raise LabelsError(
                     f"{photo.name}: a labels file in its folder would hide those in the folders "
                     "below it; put the photo into a folder of its own."
+                )
+        for file in {self.file_of(photo) for photo in new}:
+            if form := recognize(file):
+                raise LabelsError(
+                    f"{file} is {form.title}, which photosieve reads and does not change. "
+                    f"Convert it first: photosieve labels export {file.parent} --to json"
                 )
         with self._history.lock():
             self._recover()
@@ -255,7 +256,7 @@ class LabelBook:
             name = photo.relative_to(file.parent).as_posix()
             by_file.setdefault(file, {})[name] = after
         for file, new in by_file.items():
-            entries = read_entries(file) if file.exists() else []
+            entries = read(file)[1] if file.exists() else []
             left = {name: own for name, own in new.items() if own is not None}
             kept: list[LabelEntry] = []
             for entry in entries:

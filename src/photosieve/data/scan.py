@@ -1,7 +1,8 @@
 """Find labels files and their photos in folders, and collect every problem on the way.
 
 This is where it is decided which file of a folder holds its labels, which photos are listed and
-to which building each belongs. `photosieve.data.label_files` reads a single file.
+to which building each belongs. `photosieve.data.label_files` reads a single file, and
+`photosieve.data.formats` one of another program.
 """
 
 import glob
@@ -13,8 +14,17 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from photosieve.data.folders import find
-from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key, read_entries
-from photosieve.errors import LabelsError, UsageError
+from photosieve.data.formats import (
+    FILE_ENDINGS,
+    FOLDERS,
+    UNASKED_FORMS,
+    folder_form,
+    foreign_files,
+    read,
+)
+from photosieve.data.formats.forms import FolderForm
+from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key
+from photosieve.errors import LabelsError, PhotoError, UsageError
 
 NEW_LABELS = "labels.json"
 """Name of a labels file that the product makes."""
@@ -25,17 +35,20 @@ TEST_LABELS = "test_labels.json"
 _RANKED_NAMES = (("train_labels.json", TEST_LABELS), ("*labels.json",), ("labels.csv",))
 """Patterns for labels files: of a folder's files those count that fit the first with any."""
 
-_ENDINGS = ("labels.json", "labels.csv")
+_ENDINGS = ("labels.json", "labels.csv", "metadata.csv", "metadata.jsonl")
 
 
-def labels_files_among(names: Iterable[str]) -> list[str]:
-    """Return the names of a folder's labels files: at most one, unless two have the same rank."""
+def labels_files_in(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the names of a folder's labels files: at most one, unless two have the same rank.
+
+    Files of other programs count where there is none of our own.
+    """
     visible = sorted(name for name in names if not name.startswith("."))
     for patterns in _RANKED_NAMES:
         fitting = [name for name in visible if any(fnmatch(name, p) for p in patterns)]
         if fitting:
             return fitting
-    return []
+    return foreign_files(folder, visible)
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ class Finding:
     kind : str
         One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
         "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "never yes", "never no", "no labels", "kept for testing".
+        "rare label", "never yes", "never no", "no labels", "kept for testing", "labels found".
     fatal : bool
         Whether `Dataset.load` refuses the data because of it.
     message : str
@@ -108,21 +121,24 @@ class Scan:
     problems: tuple[Finding, ...]
 
 
-def scan(paths: Sequence[str | Path]) -> Scan:
+def scan(paths: Sequence[str | Path], labels_from: str | None = None) -> Scan:
     """Read all labels files that can be read, and note every problem on the way.
 
     Parameters
     ----------
     paths : sequence of str or Path
         As for `Dataset.load`.
+    labels_from : str, optional
+        As for `Dataset.load`.
 
     Raises
     ------
     UsageError
-        If a path does not exist or a pattern matches nothing.
+        If a path does not exist, a pattern matches nothing, or labels cannot be read from there.
     """
+    form = folder_form(labels_from) if labels_from else None
     given = _expand(paths)
-    scanner = _Scanner()
+    scanner = _Scanner(form)
     for path in given:
         scanner.add(path)
     return scanner.result([path if path.is_dir() else path.parent for path in given])
@@ -130,9 +146,14 @@ def scan(paths: Sequence[str | Path]) -> Scan:
 
 @dataclass
 class _Collected:
-    """A photo with its labels so far; `root` is the folder that the user named."""
+    """A photo with its labels so far.
+
+    `building` is the folder that its building is named after, and `root` the one that the user
+    named.
+    """
 
     photo: Path
+    building: Path
     root: Path
     file: Path
     verdicts: Verdicts
@@ -141,7 +162,8 @@ class _Collected:
 class _Scanner:
     """Collects photos and problems from one path after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: FolderForm | None) -> None:
+        self.form = form
         self.problems: list[Finding] = []
         # By absolute path, since two of the given paths may lead to one photo or file.
         self.listed: dict[Path, _Collected] = {}
@@ -153,10 +175,14 @@ class _Scanner:
         self.problems.append(Finding(kind, fatal, message, tuple(map(str, paths))))
 
     def add(self, path: Path) -> None:
+        if self.form and path.is_dir():
+            if not self._add_folder(path, self.form):
+                self.without_labels.append(path)
+            return
         if path.is_dir():
             files = self._labels_files(path)
         else:
-            files = [path] if path.suffix.lower() in {".json", ".csv"} else []
+            files = [path] if path.suffix.lower() in FILE_ENDINGS else []
         if not files:
             self.without_labels.append(path)
         for file in files:
@@ -167,7 +193,7 @@ class _Scanner:
     def _labels_files(self, folder: Path) -> list[Path]:
         chosen = []
         for parent, folders, names in os.walk(folder):
-            files = [Path(parent, name) for name in labels_files_among(names)]
+            files = [Path(parent, name) for name in labels_files_in(Path(parent), names)]
             chosen += files[:1]
             if len(files) > 1:
                 both = " and ".join(file.name for file in files)
@@ -180,17 +206,46 @@ class _Scanner:
 
     def _add_file(self, file: Path, root: Path) -> None:
         try:
-            entries = read_entries(file)
+            folder, entries = read(file)
         except LabelsError as error:
             self.note("invalid labels file", str(error), file, fatal=True)
             return
-        self.folders[file.parent] = None
+        self.folders[folder] = None
+        root = root if folder.is_relative_to(root) else folder
         for entry in entries:
-            self._add_entry(file, entry, root)
+            self._add_entry(file, folder, entry, root)
 
-    def _add_entry(self, file: Path, entry: LabelEntry, root: Path) -> None:
-        name, photo = entry.name, file.parent / entry.name
-        if entry.leads_outside(file.parent):
+    def _add_folder(self, folder: Path, form: FolderForm) -> int:
+        """Add the photos of a folder that have labels in some form; return how many."""
+        try:
+            entries = form.read(folder)
+        except (LabelsError, PhotoError) as error:
+            self.note("invalid labels file", str(error), folder, fatal=True)
+            return 0
+        for entry in entries:
+            building = folder if form.one_building else (folder / entry.name).parent
+            self._add_entry(folder, folder, entry, folder, building)
+        return len(entries)
+
+    def _add_unasked(self) -> None:
+        """Where there is no labels file at all, read labels in or beside the photos, and say so."""
+        for path in [path for path in self.without_labels if path.is_dir()]:
+            for form in UNASKED_FORMS:
+                count = self._add_folder(path, form)
+                if count:
+                    message = (
+                        f"{path} has no labels file; the labels of {count} photos are read from "
+                        f"{form.title} (--labels-from {form.name})."
+                    )
+                    self.note("labels found", message, path)
+                    self.without_labels.remove(path)
+                    break
+
+    def _add_entry(
+        self, file: Path, folder: Path, entry: LabelEntry, root: Path, building: Path | None = None
+    ) -> None:
+        name, photo = entry.name, folder / entry.name
+        if entry.leads_outside(folder):
             message = f"{file}: the entry {name!r} leads outside its folder; take it out."
             self.note("unsafe name", message, file, fatal=True)
             return
@@ -211,11 +266,15 @@ class _Scanner:
             self.note("duplicate key", message, photo)
         self.folders[photo.parent] = None
         if known is None:
-            self.listed[_place(photo)] = _Collected(photo, root, file, verdicts)
+            self.listed[_place(photo)] = _Collected(
+                photo, building or photo.parent, root, file, verdicts
+            )
         else:
             known.verdicts = known.verdicts.joined(verdicts)
 
     def result(self, roots: list[Path]) -> Scan:
+        if not self.form and not self.files:
+            self._add_unasked()
         listed = list(self.listed.values())
         self._note_nothing_listed()
         unlisted = [
@@ -243,11 +302,18 @@ class _Scanner:
         for path in self.without_labels:
             if path.is_file():
                 message = f"{path} is not a labels file: give a .json or .csv file, or a folder."
-            elif find(path, recursive=True):
+            elif self.form:
+                message = f"{path} has no photo with labels in this form: {self.form.title}."
+            elif photos := find(path, recursive=True):
                 message = (
                     f"{path} has photos but no labels file: add train_labels.json to each folder "
                     f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
                 )
+                if all(photo.parent != path for photo in photos):
+                    message += (
+                        " If the names of its folders are the labels, add "
+                        f"--labels-from {FOLDERS.name}."
+                    )
             else:
                 message = f"{path} holds no photos: give a folder with photos and a labels file."
             self.note("no labels", message, path, fatal=nothing and not self.files)
@@ -302,10 +368,10 @@ def _groups(photos: list[_Collected]) -> tuple[str, ...]:
 
     Where two folders would get one name, their names start further up until they differ.
     """
-    parts = [_place(photo.photo.parent).parts for photo in photos]
+    parts = [_place(photo.building).parts for photo in photos]
     depths: dict[tuple[str, ...], int] = {}
     for photo, folder in zip(photos, parts, strict=True):
-        depths.setdefault(folder, max(1, len(photo.photo.parent.relative_to(photo.root).parts)))
+        depths.setdefault(folder, max(1, len(photo.building.relative_to(photo.root).parts)))
     while True:
         names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
         uses = Counter(names.values())
