@@ -14,6 +14,7 @@ from photosieve.cli.options import (
     FoldsOption,
     GuaranteeOption,
     JsonOption,
+    LabelsFromOption,
     MaxMegapixelsOption,
     ObjectiveOption,
     PartialLabelsOption,
@@ -61,6 +62,7 @@ def train(
     resume: ResumeOption = False,
     push_to_hub: PushOption = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,7 +80,9 @@ def train(
     chosen = get_recipe(recipe, read_settings(settings))
     Objective(objective)  # a wrong one is refused before the training
     check_target(out)
-    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
+    dataset = Dataset.load(
+        *train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
     print_kept_for_testing(dataset)
     checkpoints = None
     if chosen.trains_blocks or resume:
@@ -129,6 +133,7 @@ def tune(
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -141,7 +146,9 @@ def tune(
     from photosieve.sieve.sieve import Sieve
 
     loaded, cap = Sieve.load(sieve), pixels(max_megapixels)
-    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
+    dataset = Dataset.load(
+        *train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
     print_kept_for_testing(dataset)
     with progress_bars() as progress:
         if guarantee is not None:
@@ -167,6 +174,7 @@ def evaluate(
     excel: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table.")] = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -180,7 +188,7 @@ def evaluate(
     from photosieve.sieve.sieve import Sieve
 
     loaded = Sieve.load(sieve)
-    dataset = Dataset.load(*buildings, partial_labels=partial_labels)
+    dataset = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
     with progress_bars() as progress:
         evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
@@ -227,6 +235,7 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Write a workbook, with F1 by label.")
     ] = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -244,8 +253,10 @@ def compare(
     from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
-    train_set = Dataset.load(train, training=True, partial_labels=partial_labels)
-    test_set = Dataset.load(*buildings, partial_labels=partial_labels)
+    train_set = Dataset.load(
+        train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    test_set = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
     print_kept_for_testing(train_set)
     with progress_bars() as progress:
         comparison = run_comparison(

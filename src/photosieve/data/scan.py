@@ -16,13 +16,13 @@ from pathlib import Path
 from photosieve.data.folders import find
 from photosieve.data.formats import (
     FILE_ENDINGS,
-    FOLDERS,
     UNASKED_FORMS,
     folder_form,
     foreign_files,
     read,
 )
 from photosieve.data.formats.forms import FolderForm
+from photosieve.data.formats.places import FOLDERS
 from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key
 from photosieve.errors import LabelsError, PhotoError, UsageError
 

@@ -68,7 +68,7 @@ def _write_folders(out: Path, photos: Sequence[Labeled]) -> dict[Path, Path]:
                 raise LabelsError(f"{copy} would be there twice: rename one of the photos.")
             place.mkdir(parents=True, exist_ok=True)
             shutil.copy2(item.photo, copy)
-            copies.setdefault(item.photo, copy)
+            copies[item.photo] = min(copies.get(item.photo, copy), copy, key=str)  # as it is read
     return copies
 
 
