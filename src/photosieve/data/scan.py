@@ -18,7 +18,7 @@ from photosieve.data.formats import (
     FILE_ENDINGS,
     UNASKED_FORMS,
     folder_form,
-    foreign_files,
+    likely_files,
     read,
 )
 from photosieve.data.formats.forms import FolderForm
@@ -41,14 +41,14 @@ _ENDINGS = ("labels.json", "labels.csv", "metadata.csv", "metadata.jsonl")
 def labels_files_in(folder: Path, names: Iterable[str]) -> list[str]:
     """Return the names of a folder's labels files: at most one, unless two have the same rank.
 
-    Files of other programs count where there is none of our own.
+    Files of other names and of other programs count where there is none with our usual names.
     """
     visible = sorted(name for name in names if not name.startswith("."))
     for patterns in _RANKED_NAMES:
         fitting = [name for name in visible if any(fnmatch(name, p) for p in patterns)]
         if fitting:
             return fitting
-    return foreign_files(folder, visible)
+    return likely_files(folder, visible)
 
 
 @dataclass(frozen=True)
@@ -309,7 +309,7 @@ class _Scanner:
                     f"{path} has photos but no labels file: add train_labels.json to each folder "
                     f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
                 )
-                if all(photo.parent != path for photo in photos):
+                if any(photo.parent != path for photo in photos):
                     message += (
                         " If the names of its folders are the labels, add "
                         f"--labels-from {FOLDERS.name}."

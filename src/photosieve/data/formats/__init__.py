@@ -6,7 +6,9 @@ photos could be meant so; text files and keywords are found where there is no la
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -57,21 +59,33 @@ def recognize(file: Path) -> FileForm | None:
         text = read_text(file)
     except LabelsError:
         return None
-    ending = file.suffix.lower()
+    return _form(file.suffix.lower(), text)
+
+
+def _form(ending: str, text: str) -> FileForm | None:
     if ending == ".json":
-        if text.lstrip()[:1] == "[":
+        if re.match(r"\s*\[\s*{", text):
             return LABEL_STUDIO
         return COCO if is_coco(text) else None
-    if ending == ".csv" and text.partition("\n")[0].strip().lower() == "photo,labels":
+    if ending == ".csv" and _is_own(text):
         return None
     return tables.recognize(text, lines=ending == ".jsonl") if ending in FILE_ENDINGS else None
 
 
-def foreign_files(folder: Path, names: Iterable[str]) -> list[str]:
-    """Return which of a folder's files have labels in the form of another program."""
-    likely = (name for name in names if any(fnmatch(name, pattern) for pattern in _NAMES))
-    visible = sorted(name for name in likely if not name.startswith("."))
-    return [name for name in visible if recognize(folder / name)]
+def _is_own(text: str) -> bool:
+    return re.fullmatch(r"[^\w;\t]*photo[^\w;\t]+labels[^\w;\t]*", text.partition("\n")[0].lower()) is not None
+
+
+def likely_files(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return which of a folder's files have labels, by their names and their content."""
+    found = []
+    for name in names:
+        if any(fnmatch(name, pattern) for pattern in _NAMES):
+            with suppress(LabelsError):  # whoever gives the file itself is told
+                ending, text = Path(name).suffix.lower(), read_text(folder / name)
+                if _form(ending, text) or (ending == ".csv" and _is_own(text)):
+                    found.append(name)
+    return found
 
 
 def read(file: Path) -> tuple[Path, list[LabelEntry]]:

@@ -27,13 +27,8 @@ def is_coco(text: str) -> bool:
         return False  # most files: they are not parsed for this
     with suppress(ValueError, RecursionError):
         data = parse_json(text)
-        lists = [data.get(part) if isinstance(data, dict) else None for part in _PARTS]
-        return all(isinstance(found, list) and _of_objects(found) for found in lists)
+        return isinstance(data, dict) and all(isinstance(data.get(part), list) for part in _PARTS)
     return False
-
-
-def _of_objects(found: list[Any]) -> bool:
-    return not found or isinstance(found[0], dict)
 
 
 def _read_coco(file: Path, folder: Path) -> list[LabelEntry]:
@@ -55,9 +50,8 @@ def _read_coco(file: Path, folder: Path) -> list[LabelEntry]:
     except (KeyError, TypeError, AttributeError) as error:
         raise LabelsError(f"{file}: not valid COCO ({type(error).__name__}: {error}).") from error
     if yes:
-        raise LabelsError(
-            f"{file} has annotations of an image {next(iter(yes))} that is not there."
-        )
+        number = next(iter(yes))
+        raise LabelsError(f"{file} has annotations of image {number}, which is not in it.")
     return entries
 
 

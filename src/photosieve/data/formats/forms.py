@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,8 @@ def read_text(file: Path, most: int = MAX_BYTES) -> str:
     LabelsError
         If it cannot be read, is longer than `most` bytes, or is other text.
     """
+    if not os.path.isfile(file):  # noqa: PTH113  # Path.is_file fails on an impossible name
+        raise LabelsError(f"{file} is not a regular file: give a labels file or a folder.")
     try:
         with file.open("rb") as opened:
             content = opened.read(most + 1)

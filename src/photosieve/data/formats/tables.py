@@ -59,12 +59,14 @@ def recognize(text: str, *, lines: bool) -> FileForm | None:
         Whether its rows are lines of JSON.
     """
     with suppress(LabelsError):
-        rows = list(_rows(Path(), text, lines=lines))
-        columns = list(rows[0].cells) if rows else []
-        if _label_column(columns):
-            return METADATA_JSONL if lines else METADATA_CSV
-        tokens = (str(cell).strip().lower() for row in rows for cell in row.cells.values())
-        if columns and not lines and all(cell in _YES | _NO | _UNKNOWN for cell in tokens):
+        rows = _rows(Path(), text, lines=lines)
+        if lines:
+            return METADATA_JSONL if any(_label_column(list(row.cells)) for row in rows) else None
+        header = _header(text)
+        if set(map(str.lower, header)) & set(_PHOTO_COLUMNS) and _label_column(header):
+            return METADATA_CSV
+        tokens = [cell.strip().lower() for row in rows for cell in row.cells.values()]
+        if tokens and all(token in _YES | _NO | _UNKNOWN for token in tokens):
             return COLUMNS
     return None
 
@@ -85,10 +87,21 @@ def _rows(file: Path, text: str, *, lines: bool) -> Iterator[Row]:
         yield Row(line, name.strip(), cells)
 
 
+def _header(text: str) -> list[str]:
+    """Return the names of a CSV table's columns."""
+    with suppress(csv.Error):
+        return [cell.strip() for cell in next(_cells(text), [])]
+    return []
+
+
+def _cells(text: str) -> Any:
+    """Return a reader of CSV with commas, semicolons or tabs."""
+    sign = max(",;\t", key=text.partition("\n")[0].count)
+    return csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=sign)
+
+
 def _csv_lines(file: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    first = text.partition("\n")[0]
-    sign = max(",;\t", key=first.count)
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=sign)
+    rows = _cells(text)
     try:
         header = [cell.strip() for cell in next(rows, [])]
         if len(set(header)) < len(header):
