@@ -73,7 +73,10 @@ def _form(ending: str, text: str) -> FileForm | None:
 
 
 def _is_own(text: str) -> bool:
-    return re.fullmatch(r"[^\w;\t]*photo[^\w;\t]+labels[^\w;\t]*", text.partition("\n")[0].lower()) is not None
+    return (
+        re.fullmatch(r"[^\w;\t]*photo[^\w;\t]+labels[^\w;\t]*", text.partition("\n")[0].lower())
+        is not None
+    )
 
 
 def likely_files(folder: Path, names: Iterable[str]) -> list[str]:
