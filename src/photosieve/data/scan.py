@@ -225,6 +225,8 @@ class _Scanner:
         for entry in entries:
             building = folder if form.one_building else (folder / entry.name).parent
             self._add_entry(folder, folder, entry, folder, building)
+        if entries and not form.one_building:
+            self.folders |= {photo.parent: None for photo in find(folder, recursive=True)}
         return len(entries)
 
     def _add_unasked(self) -> None:
@@ -264,7 +266,7 @@ class _Scanner:
             place = "twice" if known.file == file else f"and so does {known.file}"
             message = f"{file} lists {name!r} {place}; the labels of both entries count."
             self.note("duplicate key", message, photo)
-        self.folders[photo.parent] = None
+        self.folders[building or photo.parent] = None
         if known is None:
             self.listed[_place(photo)] = _Collected(
                 photo, building or photo.parent, root, file, verdicts

@@ -354,6 +354,7 @@ def test_class_folders_are_named_and_are_no_buildings(tmp_path: Path) -> None:
         "kitchen/more/b.jpg": {"kitchen"},
     }
     assert len(data.group_names) == 1
+    assert data.unlisted == (tmp_path / "c.jpg",)
 
 
 def test_text_files_are_found_where_there_are_no_labels(tmp_path: Path) -> None:
