@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.formats import FILE_FORMS, FOLDER_FORMS
-from photosieve.data.formats.forms import FileForm, FolderForm, Labeled
 from photosieve.data.label_files import LabelEntry, Verdicts, label_key, read_entries, write_entries
+from photosieve.data.label_forms import FILE_FORMS, FOLDER_FORMS
+from photosieve.data.label_forms.forms import FileForm, FolderForm, Labeled
 from photosieve.errors import LabelsError, UsageError, one_line
 from photosieve.storage import draft_file
 

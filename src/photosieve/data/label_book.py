@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.formats import read, recognize
 from photosieve.data.label_files import LabelEntry, Verdicts, label_key, write_entries
+from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError

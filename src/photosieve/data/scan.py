@@ -2,7 +2,7 @@
 
 This is where it is decided which file of a folder holds its labels, which photos are listed and
 to which building each belongs. `photosieve.data.label_files` reads a single file, and
-`photosieve.data.formats` one of another program.
+`photosieve.data.label_forms` one of another program.
 """
 
 import glob
@@ -14,16 +14,16 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from photosieve.data.folders import find
-from photosieve.data.formats import (
+from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key
+from photosieve.data.label_forms import (
     FILE_ENDINGS,
     UNASKED_FORMS,
     folder_form,
     likely_files,
     read,
 )
-from photosieve.data.formats.forms import FolderForm
-from photosieve.data.formats.places import FOLDERS
-from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key
+from photosieve.data.label_forms.forms import FolderForm
+from photosieve.data.label_forms.places import FOLDERS
 from photosieve.errors import LabelsError, PhotoError, UsageError
 
 NEW_LABELS = "labels.json"

@@ -17,10 +17,12 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import embed_photos, embed_texts
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import EncoderError
+from photosieve.sieve.sieve import Sieve
 from tests.unit.encoders.test_hub import FakeHub, edit, fake_hub  # noqa: F401  # a fixture
 from tests.zoo import QUERIES, Zoo
 
@@ -312,3 +314,14 @@ def test_other_kinds_say_what_to_do(tmp_path: Path) -> None:
         (folder / name).write_text("{}")
         refused(folder, message)
         refused(folder / name, "is a file: give the folder of a model with its config.json")
+
+
+def test_a_sieve_holds_the_merged_model(zoo: Zoo, listings: Path, tmp_path: Path) -> None:
+    adapter(zoo, tmp_path / "adapter", str(zoo.path("clip")))
+    train = Dataset.load(*sorted((listings / "train").iterdir()))
+    sieve = Sieve.fit(train, str(tmp_path / "adapter"))
+    sieve.save(tmp_path / "sieve")
+    shutil.rmtree(tmp_path / "adapter")
+    photos = listings / "test" / "house-8"
+    again = Sieve.load(tmp_path / "sieve")
+    assert again.search("red", photos).hits == sieve.search("red", photos).hits

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from photosieve.data.formats.forms import FileForm, Labeled, load_json
-from photosieve.data.formats.photo_names import PhotoNames
 from photosieve.data.label_files import LabelEntry
+from photosieve.data.label_forms.forms import FileForm, Labeled, load_json
+from photosieve.data.label_forms.photo_names import PhotoNames
 from photosieve.data.photos import SUFFIXES
 from photosieve.errors import LabelsError
 

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photosieve.data.formats.forms import FileForm, Labeled, check_words, read_text
 from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_forms.forms import FileForm, Labeled, check_words, read_text
 from photosieve.errors import LabelsError
 
 _PHOTO_COLUMNS = (
@@ -49,7 +49,7 @@ class Row(NamedTuple):
     cells: dict[str, Any]
 
 
-def recognize(text: str, *, lines: bool) -> FileForm | None:
+def recognize(text: str, *, lines: bool, captions: bool = True) -> FileForm | None:
     """Return the form of a table; None if it holds no labels.
 
     Parameters
@@ -57,18 +57,26 @@ def recognize(text: str, *, lines: bool) -> FileForm | None:
     text : str
     lines : bool
         Whether its rows are lines of JSON.
+    captions : bool
+        Whether a column of texts counts although it holds sentences; reading it says so.
     """
     with suppress(LabelsError):
-        rows = _rows(Path(), text, lines=lines)
-        if lines:
-            return METADATA_JSONL if any(_label_column(list(row.cells)) for row in rows) else None
-        header = _header(text)
-        if set(map(str.lower, header)) & set(_PHOTO_COLUMNS) and _label_column(header):
-            return METADATA_CSV
-        tokens = [cell.strip().lower() for row in rows for cell in row.cells.values()]
-        if tokens and all(token in _YES | _NO | _UNKNOWN for token in tokens):
+        rows = list(_rows(Path(), text, lines=lines)) if lines else []
+        header = [name for row in rows for name in row.cells] if lines else _header(text)
+        column = _label_column(header)
+        if column and (lines or set(map(str.lower, header)) & set(_PHOTO_COLUMNS)):
+            if column.lower() in _TEXT_COLUMNS and not captions:
+                for row in rows or _rows(Path(), text, lines=lines):
+                    check_words([str(x) for x in _labels(row.cells.get(column)) or ()], "")
+            return METADATA_JSONL if lines else METADATA_CSV
+        cells = [cell for row in _rows(Path(), text, lines=lines) for cell in row.cells.values()]
+        if cells and not lines and all(_token(cell) in _YES | _NO | _UNKNOWN for cell in cells):
             return COLUMNS
     return None
+
+
+def _token(cell: str) -> str:
+    return cell.strip().lower()
 
 
 def _rows(file: Path, text: str, *, lines: bool) -> Iterator[Row]:
@@ -181,7 +189,7 @@ def _read_columns(file: Path, _: Path) -> list[LabelEntry]:
     for row in _rows(file, read_text(file), lines=False):
         yes, no = [], []
         for label, cell in row.cells.items():
-            token = cell.strip().lower()
+            token = _token(cell)
             if token in _YES:
                 yes.append(label)
             elif token in _NO:

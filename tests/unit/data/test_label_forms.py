@@ -9,8 +9,8 @@ from PIL import Image
 from photosieve.data.check import check
 from photosieve.data.dataset import Dataset
 from photosieve.data.export import FORMS, export_labels
-from photosieve.data.formats import FILE_FORMS, FOLDER_FORMS
 from photosieve.data.label_book import LabelBook
+from photosieve.data.label_forms import FILE_FORMS, FOLDER_FORMS
 from photosieve.errors import LabelsError, UsageError
 from tests.unit.data.buildings import building, kinds
 
@@ -172,8 +172,16 @@ def test_one_column_for_each_label(tmp_path: Path, name: str) -> None:
     }
 
 
-def test_a_table_of_something_else_is_no_labels_file(tmp_path: Path) -> None:
-    foreign(tmp_path, "metadata.csv", "file_name,price,city\na.jpg,12,Paris\n")
+@pytest.mark.parametrize(
+    "table",
+    [
+        "file_name,price,city\na.jpg,12,Paris\n",
+        "file_name,text\na.jpg,A large room with a blue sofa\n",
+    ],
+)
+def test_a_table_of_something_else_is_no_labels_file(tmp_path: Path, table: str) -> None:
+    foreign(tmp_path, "metadata.csv", table)
+    LabelBook(tmp_path / "history", {tmp_path: tmp_path})  # which a labels file could stop
     with pytest.raises(LabelsError, match="has photos but no labels file"):
         Dataset.load(tmp_path)
 

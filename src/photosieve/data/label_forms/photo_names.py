@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -17,17 +16,21 @@ class PhotoNames:
     """The photos below a folder, found by the ends of their paths."""
 
     def __init__(self, folder: Path) -> None:
+        self._by_end: dict[str, str] = {}
+        """The path with each end; "" where several paths have it."""
         paths = [item.path for item in walk(folder) if isinstance(item, PhotoFile)]
-        self._paths = set(paths)
-        self._by_name: defaultdict[str, list[str]] = defaultdict(list)
         for path in paths:
-            self._by_name[path.rpartition("/")[2]].append(path)
+            end = path
+            while end:
+                self._by_end[end] = "" if end in self._by_end else path
+                end = end.partition("/")[2]
+        self._by_end |= {path: path for path in paths}  # a whole path is its own
 
     def find(self, reference: str) -> str:
         """Return the path of the photo that a path or an address names.
 
-        Without such a photo, or with several that fit equally well, the name is returned for which
-        a reader will say that it does not exist, or that it leads outside.
+        Without such a photo, or with several that fit, the name is returned for which a reader will
+        say that it does not exist, or that it leads outside.
         """
         address = urlsplit(reference) if re.match(r"\w\w+://|/", reference) else None
         if address:
@@ -36,11 +39,7 @@ class PhotoNames:
         if not parts or ".." in parts:
             return reference
         for name in (parts[-1], _UPLOADED.sub("", parts[-1], count=1)):
-            ends = ["/".join([*parts[start:-1], name]) for start in range(len(parts))]
-            for end in ends:
-                if end in self._paths:
-                    return end
-                fitting = [p for p in self._by_name[name] if p.endswith("/" + end)]
-                if len(fitting) == 1:
-                    return fitting[0]
+            for start in range(len(parts)):
+                if path := self._by_end.get("/".join([*parts[start:-1], name])):
+                    return path
         return parts[-1] if address else "/".join(parts)

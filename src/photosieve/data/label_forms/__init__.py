@@ -12,14 +12,14 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from photosieve.data.formats import tables
-from photosieve.data.formats.coco import COCO, is_coco
-from photosieve.data.formats.forms import FileForm, FolderForm, read_text
-from photosieve.data.formats.keywords import KEYWORDS
-from photosieve.data.formats.label_studio import LABEL_STUDIO
-from photosieve.data.formats.places import FOLDERS, TXT
-from photosieve.data.formats.tables import COLUMNS, METADATA_CSV, METADATA_JSONL
 from photosieve.data.label_files import LabelEntry, read_entries
+from photosieve.data.label_forms import tables
+from photosieve.data.label_forms.coco import COCO, is_coco
+from photosieve.data.label_forms.forms import FileForm, FolderForm, read_text
+from photosieve.data.label_forms.keywords import KEYWORDS
+from photosieve.data.label_forms.label_studio import LABEL_STUDIO
+from photosieve.data.label_forms.places import FOLDERS, TXT
+from photosieve.data.label_forms.tables import COLUMNS, METADATA_CSV, METADATA_JSONL
 from photosieve.errors import LabelsError, UsageError
 
 FILE_FORMS = (METADATA_CSV, METADATA_JSONL, COLUMNS, COCO, LABEL_STUDIO)
@@ -62,14 +62,16 @@ def recognize(file: Path) -> FileForm | None:
     return _form(file.suffix.lower(), text)
 
 
-def _form(ending: str, text: str) -> FileForm | None:
+def _form(ending: str, text: str, *, captions: bool = True) -> FileForm | None:
     if ending == ".json":
         if re.match(r"\s*\[\s*{", text):
             return LABEL_STUDIO
         return COCO if is_coco(text) else None
     if ending == ".csv" and _is_own(text):
         return None
-    return tables.recognize(text, lines=ending == ".jsonl") if ending in FILE_ENDINGS else None
+    if ending not in FILE_ENDINGS:
+        return None
+    return tables.recognize(text, lines=ending == ".jsonl", captions=captions)
 
 
 def _is_own(text: str) -> bool:
@@ -86,7 +88,7 @@ def likely_files(folder: Path, names: Iterable[str]) -> list[str]:
         if any(fnmatch(name, pattern) for pattern in _NAMES):
             with suppress(LabelsError):  # whoever gives the file itself is told
                 ending, text = Path(name).suffix.lower(), read_text(folder / name)
-                if _form(ending, text) or (ending == ".csv" and _is_own(text)):
+                if _form(ending, text, captions=False) or (ending == ".csv" and _is_own(text)):
                     found.append(name)
     return found
 
