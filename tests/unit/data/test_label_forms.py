@@ -1,9 +1,13 @@
 """Labels of other programs: recognized or named, read without trusting them, and written back."""
 
 import json
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from photosieve.data.check import check
@@ -345,6 +349,63 @@ def test_the_short_form_of_label_studio(tmp_path: Path) -> None:
 def test_a_list_that_is_no_export(tmp_path: Path, text: str) -> None:
     with pytest.raises(LabelsError, match=r"no export of Label Studio|not valid JSON"):
         Dataset.load(foreign(tmp_path, "labels.json", text))
+
+
+NAMES = st.sampled_from(
+    [
+        "id",
+        "file_name",
+        "name",
+        "image_id",
+        "category_id",
+        "neg_category_ids",
+        "data",
+        "image",
+        "annotations",
+        "result",
+        "type",
+        "value",
+        "choices",
+        "labels",
+        "label",
+        "text",
+    ]
+)
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(0, 3), st.floats(), st.text(max_size=4),
+    st.sampled_from(["a.jpg", "../a.jpg", "http://[", "/a?d=%zz", "[", "['x'", "choices", "1"]),
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=20,
+)
+OBJECTS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=3)
+
+
+@given(
+    st.fixed_dictionaries({"images": OBJECTS, "annotations": OBJECTS, "categories": OBJECTS}),
+    st.lists(st.fixed_dictionaries({"data": VALUES, "annotations": OBJECTS}), min_size=1),
+    OBJECTS,
+    st.lists(st.lists(LEAVES, max_size=4), max_size=4),
+)
+@settings(deadline=None)
+def test_any_content_gives_a_dataset_or_a_labels_error(
+    coco: object, tasks: object, lines: list[object], rows: list[list[object]]
+) -> None:
+    table = "\n".join(",".join(map(str, row)) for row in rows)
+    files = {
+        "a.json": json.dumps(coco), "b.json": json.dumps(tasks), "c.json": json.dumps(lines),
+        "d.jsonl": "\n".join(map(json.dumps, lines)), "e.csv": f"file_name,labels\n{table}",
+        "f.csv": table,
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        photo(Path(folder, "a.jpg"))
+        for name, text in files.items():
+            file = Path(folder, name)
+            file.write_bytes(text.encode("utf-8", "surrogatepass"))
+            with suppress(LabelsError):
+                assert Dataset.load(file).photos == (file.with_name("a.jpg"),)
 
 
 # Folders, texts and keywords.

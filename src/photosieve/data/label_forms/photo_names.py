@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -32,9 +33,11 @@ class PhotoNames:
         Without such a photo, or with several that fit, the name is returned for which a reader will
         say that it does not exist, or that it leads outside.
         """
-        address = urlsplit(reference) if re.match(r"\w\w+://|/", reference) else None
-        if address:
-            reference = unquote(parse_qs(address.query).get("d", [address.path])[0])
+        address = None
+        if re.match(r"\w\w+://|/", reference):
+            with suppress(ValueError):  # it only looks like an address
+                address = urlsplit(reference)
+                reference = unquote(parse_qs(address.query).get("d", [address.path])[0])
         parts = [part for part in reference.replace("\\", "/").split("/") if part not in ("", ".")]
         if not parts or ".." in parts:
             return reference
