@@ -352,25 +352,9 @@ def test_a_list_that_is_no_export(tmp_path: Path, text: str) -> None:
 
 
 NAMES = st.sampled_from(
-    [
-        "id",
-        "file_name",
-        "name",
-        "image_id",
-        "category_id",
-        "neg_category_ids",
-        "data",
-        "image",
-        "annotations",
-        "result",
-        "type",
-        "value",
-        "choices",
-        "labels",
-        "label",
-        "text",
-    ]
-)
+    ["id", "file_name", "name", "image_id", "category_id", "neg_category_ids", "data", "image",
+     "annotations", "result", "type", "value", "choices", "labels", "label", "text"]
+)  # fmt: skip
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(0, 3), st.floats(), st.text(max_size=4),
     st.sampled_from(["a.jpg", "../a.jpg", "http://[", "/a?d=%zz", "[", "['x'", "choices", "1"]),
@@ -383,13 +367,14 @@ VALUES = st.recursive(
 OBJECTS = st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=3)
 
 
+@pytest.mark.long
 @given(
     st.fixed_dictionaries({"images": OBJECTS, "annotations": OBJECTS, "categories": OBJECTS}),
     st.lists(st.fixed_dictionaries({"data": VALUES, "annotations": OBJECTS}), min_size=1),
     OBJECTS,
     st.lists(st.lists(LEAVES, max_size=4), max_size=4),
 )
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 def test_any_content_gives_a_dataset_or_a_labels_error(
     coco: object, tasks: object, lines: list[object], rows: list[list[object]]
 ) -> None:
