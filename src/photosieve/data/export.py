@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key, read_entries, write_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, label_key
 from photosieve.data.label_forms import FILE_FORMS, FOLDER_FORMS
-from photosieve.data.label_forms.forms import FileForm, FolderForm, Labeled
+from photosieve.data.label_forms.forms import FolderForm, Labeled
+from photosieve.data.label_forms.own import CSV, JSON
 from photosieve.errors import LabelsError, UsageError, one_line
 from photosieve.storage import draft_file
 
-_OWN = {"json": "labels.json", "csv": "labels.csv"}
+_BY_NAME = {form.name: form for form in (JSON, CSV, *FILE_FORMS, *FOLDER_FORMS)}
 
-FORMS = (*_OWN, *(form.name for form in (*FILE_FORMS, *FOLDER_FORMS)))
+FORMS = tuple(_BY_NAME)
 """Names of the forms that `export_labels` writes."""
 
 
@@ -80,8 +81,8 @@ def export_labels(dataset: Dataset, to: str, out: str | Path | None = None) -> E
     for label in (label for no in noes for label in no or ()):
         spellings.setdefault(label_key(label), label)
     labels = list(spellings.values())
-    form = {form.name: form for form in (*FILE_FORMS, *FOLDER_FORMS)}.get(to)
-    if form is None and to not in _OWN:
+    form = _BY_NAME.get(to)
+    if form is None:
         raise UsageError(f'"{to}" is no form of labels; choose from {", ".join(FORMS)}')
     try:
         if isinstance(form, FolderForm):
@@ -90,10 +91,12 @@ def export_labels(dataset: Dataset, to: str, out: str | Path | None = None) -> E
             names = {p: copy.relative_to(place).as_posix() for p, copy in copies.items()}
             written = form.read(place)
         else:
-            usual = form.file if form else _OWN[to]
-            place = _new_file(Path(out) if out else base / usual, Path(usual).suffix)
+            place = _new_file(Path(out) if out else base / form.file, Path(form.file).suffix)
             names = {item.photo: item.name for item in items}
-            written = _write_file(place, form, items, labels, base)
+            with draft_file(place) as draft:
+                # JSON can name half of a character, which UTF-8 cannot: it is written as in JSON.
+                draft.write(form.write(items, labels).encode(errors="backslashreplace"))
+            written = form.read(place, base)
     except OSError as error:
         raise LabelsError(f"the labels cannot be written as {to} ({one_line(error)}).") from error
     return Export(place, len(items), len(labels), tuple(_lost(to, items, names, written, labels)))
@@ -113,21 +116,6 @@ def _new_file(file: Path, ending: str) -> Path:
     if file.exists():
         raise UsageError(f"{file} is there already: remove it, or name another file with --out")
     return file
-
-
-def _write_file(
-    file: Path, form: FileForm | None, items: Sequence[Labeled], labels: Sequence[str], base: Path
-) -> list[LabelEntry]:
-    """Write a file, and return what a reader finds in it."""
-    if form is None:
-        is_csv = file.suffix.lower() == ".csv"
-        verdicts = (Verdicts(item.verdicts.yes) if is_csv else item.verdicts for item in items)
-        names = (item.name for item in items)
-        write_entries(file, [LabelEntry.of(*both) for both in zip(names, verdicts, strict=True)])
-        return read_entries(file)
-    with draft_file(file) as draft:
-        draft.write(form.write(items, labels).encode())
-    return form.read(file, base)
 
 
 def _lost(

@@ -203,7 +203,8 @@ def _read_columns(file: Path, _: Path) -> list[LabelEntry]:
     return entries
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> str:
+def csv_text(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as CSV."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
@@ -212,7 +213,7 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 def _write_metadata_csv(photos: Sequence[Labeled], _: Sequence[str]) -> str:
     # A list as JSON: it can be empty, and its labels may have commas.
     rows = [[p.name, json.dumps(p.verdicts.yes, ensure_ascii=False)] for p in photos]
-    return _csv([["file_name", "labels"], *rows])
+    return csv_text([["file_name", "labels"], *rows])
 
 
 def _write_metadata_jsonl(photos: Sequence[Labeled], _: Sequence[str]) -> str:
@@ -227,7 +228,7 @@ def _write_columns(photos: Sequence[Labeled], labels: Sequence[str]) -> str:
         return "0" if verdicts.no is None or label_key(label) in map(label_key, verdicts.no) else ""
 
     rows = [[p.name, *(cell(p.verdicts, label) for label in labels)] for p in photos]
-    return _csv([["file_name", *labels], *rows])
+    return csv_text([["file_name", *labels], *rows])
 
 
 METADATA_CSV = FileForm(
