@@ -259,10 +259,11 @@ class LabelBook:
             left = {name: own for name, own in new.items() if own is not None}
             kept: list[LabelEntry] = []
             for entry in entries:
-                if entry.name not in new:
+                name = _path(entry, file.parent)
+                if name not in new:
                     kept.append(entry)
-                elif entry.name in left:  # in its place, and once even if it stood there twice
-                    kept.append(entry.rewritten(left.pop(entry.name)))
+                elif name in left:  # in its place, and once even if it stood there twice
+                    kept.append(entry.rewritten(left.pop(name)))
             kept += [LabelEntry.of(name, own) for name, own in left.items()]
             write_entries(file, kept)
             self._cache.pop(file, None)
@@ -287,13 +288,19 @@ def _once(labels: Labels) -> Labels:
     return tuple(dict.fromkeys(labels))
 
 
+def _path(entry: LabelEntry, folder: Path) -> str:
+    """Return the path of an entry's photo below a folder; its name if it has none there."""
+    with suppress(ValueError):
+        return entry.path_in(folder)
+    return entry.name
+
+
 def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
-    """Return the verdicts by name; entries that cannot be used say nothing and are left out."""
+    """Return the verdicts by path; entries that cannot be used say nothing and are left out."""
     verdicts: dict[str, Verdicts] = {}
     for entry in entries:
         with suppress(ValueError):
-            own = entry.verdicts()
-            if not entry.leads_outside(file.parent):
-                before = verdicts.get(entry.name)
-                verdicts[entry.name] = own if before is None else before.joined(own)
+            own, name = entry.verdicts(), entry.path_in(file.parent)
+            before = verdicts.get(name)
+            verdicts[name] = own if before is None else before.joined(own)
     return verdicts

@@ -6,14 +6,16 @@ to which building each belongs. `photosieve.data.label_files` reads a single fil
 
 import glob
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from photosieve.data.folders import find
+from photosieve.data.findings import Finding
+from photosieve.data.folders import PhotoFile, find, is_ignored, walk
 from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key, read_entries
+from photosieve.data.nearest import closest_names
 from photosieve.errors import LabelsError, UsageError
 
 NEW_LABELS = "labels.json"
@@ -36,30 +38,6 @@ def labels_files_among(names: Iterable[str]) -> list[str]:
         if fitting:
             return fitting
     return []
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about labels or photos that their owner should know.
-
-    Parameters
-    ----------
-    kind : str
-        One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
-        "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "never yes", "never no", "no labels", "kept for testing".
-    fatal : bool
-        Whether `Dataset.load` refuses the data because of it.
-    message : str
-        One sentence.
-    paths : tuple of str
-        The files it is about.
-    """
-
-    kind: str
-    fatal: bool
-    message: str
-    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,15 +75,15 @@ class Scan:
         The folder that holds all of it.
     listed : tuple of ListedPhoto
         The listed photos, in the order of the labels files.
-    unlisted : tuple of Path
-        Photos beside them that no labels file lists.
     problems : tuple of Finding
+    entries : mapping of str to int
+        For each labels file the number of its entries.
     """
 
     root: Path
     listed: tuple[ListedPhoto, ...]
-    unlisted: tuple[Path, ...]
     problems: tuple[Finding, ...]
+    entries: Mapping[str, int]
 
 
 def scan(paths: Sequence[str | Path]) -> Scan:
@@ -146,11 +124,24 @@ class _Scanner:
         # By absolute path, since two of the given paths may lead to one photo or file.
         self.listed: dict[Path, _Collected] = {}
         self.files: dict[Path, Path] = {}
-        self.folders: dict[Path, None] = {}  # an ordered set: unlisted photos are looked for here
+        self.entries: dict[str, int] = {}
+        # For each labels file, the entries without a photo: name as written, and path.
+        self.missing: dict[Path, list[tuple[str, Path]]] = defaultdict(list)
+        # Unlisted photos are looked for here; for each folder its labels file.
+        self.folders: dict[Path, Path | None] = {}
         self.without_labels: list[Path] = []
 
-    def note(self, kind: str, message: str, *paths: Path, fatal: bool = False) -> None:
-        self.problems.append(Finding(kind, fatal, message, tuple(map(str, paths))))
+    def note(
+        self,
+        kind: str,
+        message: str,
+        *paths: Path,
+        fatal: bool = False,
+        file: Path | None = None,
+        hint: str = "",
+    ) -> None:
+        about = tuple(map(str, paths))
+        self.problems.append(Finding(kind, fatal, message, about, str(file or ""), hint))
 
     def add(self, path: Path) -> None:
         if path.is_dir():
@@ -165,51 +156,61 @@ class _Scanner:
                 self._add_file(file, path if path.is_dir() else path.parent)
 
     def _labels_files(self, folder: Path) -> list[Path]:
-        chosen = []
+        chosen: list[Path] = []
+        covers: dict[Path, Path | None] = {}
+        """For each folder, the labels file in it or above it."""
         for parent, folders, names in os.walk(folder):
-            files = [Path(parent, name) for name in labels_files_among(names)]
-            chosen += files[:1]
+            folders[:] = sorted(name for name in folders if not is_ignored(name))
+            place = Path(parent)
+            cover = covers.get(place.parent)
+            files = [place / name for name in labels_files_among(names)]
+            if cover and files:  # labels of their own, such as those of test buildings: not read
+                folders.clear()
+                continue
             if len(files) > 1:
                 both = " and ".join(file.name for file in files)
                 message = f"{parent} has several labels files, {both}: pass the one you want."
                 self.note("invalid labels file", message, *files, fatal=True)
-            # Folders below a labels file belong to it.
-            visible = sorted(name for name in folders if not name.startswith("."))
-            folders[:] = [] if files else visible
+            chosen += files[:1]
+            covers[place] = files[0] if files else cover
+        if chosen:
+            self.folders |= covers
         return chosen
 
     def _add_file(self, file: Path, root: Path) -> None:
         try:
             entries = read_entries(file)
         except LabelsError as error:
-            self.note("invalid labels file", str(error), file, fatal=True)
+            self.note("invalid labels file", str(error), file, fatal=True, file=file)
             return
-        self.folders[file.parent] = None
+        self.entries[str(file)] = len(entries)
+        self.folders[file.parent] = file
         for entry in entries:
             self._add_entry(file, entry, root)
 
     def _add_entry(self, file: Path, entry: LabelEntry, root: Path) -> None:
-        name, photo = entry.name, file.parent / entry.name
-        if entry.leads_outside(file.parent):
-            message = f"{file}: the entry {name!r} leads outside its folder; take it out."
-            self.note("unsafe name", message, file, fatal=True)
+        name = entry.name
+        try:
+            photo = file.parent / entry.path_in(file.parent)
+        except ValueError as error:
+            message = f"{file}: the entry {name!r} {error}."
+            self.note("unsafe name", message, file, fatal=True, file=file)
             return
         try:
             verdicts = entry.verdicts()
         except ValueError as error:
             message = f"{file}: the entry {name!r} {error}."
-            self.note("invalid labels file", message, file, fatal=True)
+            self.note("invalid labels file", message, file, fatal=True, file=file)
             return
         if not os.path.isfile(photo):  # noqa: PTH113  # Path.is_file fails on an impossible name
-            message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
-            self.note("missing photo", message, photo)
+            self.missing[file].append((name, photo))
             return
         known = self.listed.get(_place(photo))
         if known is not None:
             place = "twice" if known.file == file else f"and so does {known.file}"
             message = f"{file} lists {name!r} {place}; the labels of both entries count."
-            self.note("duplicate key", message, photo)
-        self.folders[photo.parent] = None
+            self.note("duplicate key", message, photo, file=file)
+        self.folders.setdefault(photo.parent, file)
         if known is None:
             self.listed[_place(photo)] = _Collected(photo, root, file, verdicts)
         else:
@@ -217,16 +218,9 @@ class _Scanner:
 
     def result(self, roots: list[Path]) -> Scan:
         listed = list(self.listed.values())
+        unlisted = self._look_into_folders()
+        self._note_missing(unlisted)
         self._note_nothing_listed()
-        unlisted = [
-            photo
-            for folder in self.folders
-            for photo in find(folder)
-            if _place(photo) not in self.listed
-        ]
-        for photo in unlisted:
-            message = f"{photo} is in no labels file; its labels count as unknown."
-            self.note("unlisted photo", message, photo)
         labels = self._as_first_written([photo.verdicts.yes for photo in listed])
         return Scan(
             root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
@@ -234,9 +228,43 @@ class _Scanner:
                 ListedPhoto(photo.photo, own, group, photo.file, photo.verdicts.no)
                 for photo, own, group in zip(listed, labels, _groups(listed), strict=True)
             ),
-            unlisted=tuple(unlisted),
             problems=tuple(self.problems),
+            entries=self.entries,
         )
+
+    def _look_into_folders(self) -> dict[Path, list[Path]]:
+        """Note all that is not listed or not read; return the unlisted photos by labels file."""
+        unlisted: dict[Path, list[Path]] = defaultdict(list)
+        named = {_place(photo) for missing in self.missing.values() for _, photo in missing}
+        named.update(self.listed)
+        for folder, file in self.folders.items():
+            entries = sorted(walk(folder, recursive=False), key=lambda entry: str(entry.path))
+            photos = [folder / entry.path for entry in entries if isinstance(entry, PhotoFile)]
+            new = [photo for photo in photos if _place(photo) not in named]
+            if file is None and new:
+                self.note("no labels", _no_labels(folder), folder)
+            if file is None or str(file) not in self.entries:  # the second cannot be read
+                continue
+            unlisted[file] += new
+            for photo in new:
+                message = f"{photo} is in no labels file; its labels count as unknown."
+                self.note("unlisted photo", message, photo, file=file)
+            for skip in entries:
+                if isinstance(skip, PhotoFile) or _place(skip.path) in named:
+                    continue
+                kind = "unread format" if skip.form else "unreadable photo"
+                message = f"{skip.path}: {skip.reason}; {skip.remedy}."
+                self.note(kind, message, skip.path, file=file, hint=skip.remedy)
+        return unlisted
+
+    def _note_missing(self, unlisted: Mapping[Path, list[Path]]) -> None:
+        for file, missing in self.missing.items():
+            near = closest_names((photo for _, photo in missing), unlisted.get(file, ()))
+            for name, photo in missing:
+                other = near.get(photo)
+                hint = f"did you mean {other.relative_to(file.parent)}?" if other else ""
+                message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
+                self.note("missing photo", f"{message} {hint}".strip(), photo, file=file, hint=hint)
 
     def _note_nothing_listed(self) -> None:
         nothing = not self.listed and not any(problem.fatal for problem in self.problems)
@@ -244,16 +272,15 @@ class _Scanner:
             if path.is_file():
                 message = f"{path} is not a labels file: give a .json or .csv file, or a folder."
             elif find(path, recursive=True):
-                message = (
-                    f"{path} has photos but no labels file: add train_labels.json to each folder "
-                    f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
-                )
+                message = _no_labels(path)
             else:
                 message = f"{path} holds no photos: give a folder with photos and a labels file."
             self.note("no labels", message, path, fatal=nothing and not self.files)
         if nothing and self.files:
             files = " and ".join(map(str, self.files.values()))
-            message = f"{files}: no photo that is listed exists; put photos beside their labels."
+            hints = [problem.hint for problem in self.problems if problem.kind == "missing photo"]
+            hint = next(filter(None, hints), "put photos beside their labels.")
+            message = f"{files}: no photo that is listed exists; {hint}"
             self.note("no labels", message, *self.files.values(), fatal=True)
 
     def _as_first_written(self, lists: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -271,6 +298,13 @@ class _Scanner:
             tuple(dict.fromkeys(spellings[label_key(label)][0] for label in labels))
             for labels in lists
         ]
+
+
+def _no_labels(folder: Path) -> str:
+    return (
+        f"{folder} has photos but no labels file: add train_labels.json to each folder "
+        f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
+    )
 
 
 def _expand(paths: Sequence[str | Path]) -> list[Path]:

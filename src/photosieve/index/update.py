@@ -204,6 +204,8 @@ class Updater:
             return  # it could not be read, and next time it may be unchanged
         if photo.known >= 0:
             self.changes.gone.append(photo.known)
+        if reason.form:
+            return  # next time there may be a decoder
         self.changes.unusable[photo.key] = {
             "root": photo.key[0],
             "path": photo.path,

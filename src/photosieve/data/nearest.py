@@ -1,0 +1,43 @@
+"""The photo that an entry without a photo may mean."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+
+_MOST_NAMES, _MOST_CANDIDATES, _MOST_LETTERS = 20, 200, 50
+"""More is not looked at: each pair takes time, which grows with the square of the letters."""
+
+_CUTOFF = 0.8
+
+
+def closest_names(missing: Iterable[Path], present: Iterable[Path]) -> dict[Path, Path]:
+    """Return for missing photos the photos with the most similar names, where there are such.
+
+    Only names with the same digits are compared: IMG_12 is never meant by IMG_13.
+
+    Parameters
+    ----------
+    missing, present : iterable of Path
+        Of one building.
+    """
+    by_digits: dict[tuple[str, ...], dict[str, Path]] = defaultdict(dict)
+    for photo in present:
+        by_digits[_digits(photo)][_stem(photo)] = photo
+    found = {}
+    for photo in islice(missing, _MOST_NAMES):
+        candidates = by_digits.get(_digits(photo), {})
+        names = islice(candidates, _MOST_CANDIDATES)
+        if near := get_close_matches(_stem(photo), names, n=1, cutoff=_CUTOFF):
+            found[photo] = candidates[near[0]]
+    return found
+
+
+def _digits(photo: Path) -> tuple[str, ...]:
+    return tuple(number.lstrip("0") for number in re.findall(r"\d+", photo.stem))
+
+
+def _stem(photo: Path) -> str:
+    return photo.stem[:_MOST_LETTERS].casefold()
