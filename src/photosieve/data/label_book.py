@@ -22,6 +22,7 @@ from photosieve.data.label_files import (
     write_entries,
 )
 from photosieve.data.label_history import Change, LabelHistory
+from photosieve.data.notes import missing_note, rare_note
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_among
 from photosieve.errors import LabelsError
 
@@ -146,21 +147,29 @@ class LabelBook:
         groups : mapping
             The group of each photo that counts; others are left out.
         """
-        listed = {p: own for p, own in self.listed(test=test).items() if p in groups}
+        every = self.listed(test=test)
+        listed = {photo: own for photo, own in every.items() if photo in groups}
+        missing = [photo for photo in every if photo not in groups]
         if not listed:
             return None
         spellings: dict[str, str] = {}
         for label in (label for own in listed.values() for label in own.yes):
             spellings.setdefault(label_key(label), label)
+        labels = tuple(
+            tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
+            for own in listed.values()
+        )
+        own_groups = tuple(groups[photo] for photo in listed)
+        notes = rare_note(labels, own_groups)
+        if missing:
+            notes.insert(0, missing_note(len(missing), len(every), missing[0].name))
         return Dataset(
             root=Path(os.path.commonpath([photo.parent for photo in listed])),
             photos=tuple(listed),
-            labels=tuple(
-                tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
-                for own in listed.values()
-            ),
-            groups=tuple(groups[photo] for photo in listed),
+            labels=labels,
+            groups=own_groups,
             noes=tuple(own.no for own in listed.values()),
+            notes=tuple(notes),
         )
 
     def _listed(self, file: Path) -> dict[str, Verdicts]:

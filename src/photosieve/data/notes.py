@@ -85,8 +85,7 @@ def notes_of(
             Note("unreadable photo", len(unreadable), fact, f", such as {unreadable[0].message}")
         )
     notes += (Note(f.kind, 1, f.message) for f in kinds["kept for testing"])
-    rare = _rare(labels, groups)
-    return tuple([*notes, rare] if rare else notes)
+    return (*notes, *rare_note(labels, groups))
 
 
 def missing_note(count: int, entries: int, example: str) -> Note:
@@ -112,7 +111,8 @@ def _format(finding: Finding) -> tuple[str, str]:
     return Path(finding.paths[0]).suffix[1:].upper(), finding.hint
 
 
-def _rare(labels: Sequence[Sequence[str]], groups: Sequence[str]) -> Note | None:
+def rare_note(labels: Sequence[Sequence[str]], groups: Sequence[str]) -> list[Note]:
+    """Return the note about labels that too few photos have, in a list; `[]` if there is none."""
     photos: Counter[str] = Counter()
     buildings: dict[str, set[str]] = defaultdict(set)
     for own, group in zip(labels, groups, strict=True):
@@ -122,9 +122,9 @@ def _rare(labels: Sequence[Sequence[str]], groups: Sequence[str]) -> Note | None
     least = LEAST_BUILDINGS if len(set(groups)) > 1 else 1
     rare = [x for x in photos if photos[x] < LEAST_PHOTOS or len(buildings[x]) < least]
     if not rare:
-        return None
+        return []
     where = f"fewer than {LEAST_PHOTOS} photos" + (" or in one building" if least > 1 else "")
     names = ", ".join(rare[:_SHOWN]) + (f" and {len(rare) - _SHOWN} more" if rare[_SHOWN:] else "")
     verb = "is" if len(rare) == 1 else "are"
     fact = f"{counted(len(rare), 'label')} {verb} on {where}, too few to learn from or to test"
-    return Note("rare label", len(rare), f"{fact}: {names}")
+    return [Note("rare label", len(rare), f"{fact}: {names}")]

@@ -263,8 +263,9 @@ class _Scanner:
             for name, photo in missing:
                 other = near.get(photo)
                 hint = f"did you mean {other.relative_to(file.parent)}?" if other else ""
-                message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
-                self.note("missing photo", f"{message} {hint}".strip(), photo, file=file, hint=hint)
+                message = f"{file} lists {name!r}, which does not exist; its labels are ignored"
+                message += f"; {hint}" if hint else "."
+                self.note("missing photo", message, photo, file=file, hint=hint)
 
     def _note_nothing_listed(self) -> None:
         nothing = not self.listed and not any(problem.fatal for problem in self.problems)
