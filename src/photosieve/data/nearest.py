@@ -25,19 +25,24 @@ def closest_names(missing: Iterable[Path], present: Iterable[Path]) -> dict[Path
     """
     by_digits: dict[tuple[str, ...], dict[str, Path]] = defaultdict(dict)
     for photo in present:
-        by_digits[_digits(photo)][_stem(photo)] = photo
+        stem = _stem(photo)
+        by_digits[_digits(stem)][stem] = photo
     found = {}
     for photo in islice(missing, _MOST_NAMES):
-        candidates = by_digits.get(_digits(photo), {})
+        stem = _stem(photo)
+        candidates = by_digits.get(_digits(stem), {})
         names = islice(candidates, _MOST_CANDIDATES)
-        if near := get_close_matches(_stem(photo), names, n=1, cutoff=_CUTOFF):
+        if near := get_close_matches(stem, names, n=1, cutoff=_CUTOFF):
             found[photo] = candidates[near[0]]
     return found
 
 
-def _digits(photo: Path) -> tuple[str, ...]:
-    return tuple(number.lstrip("0") for number in re.findall(r"\d+", photo.stem))
+def _digits(stem: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\d+", stem))
 
 
 def _stem(photo: Path) -> str:
-    return photo.stem[:_MOST_LETTERS].casefold()
+    """Return the beginning of a name, in lower case and without zeros before a number."""
+    return re.sub(
+        r"\d+", lambda digits: digits[0].lstrip("0"), photo.stem[:_MOST_LETTERS].casefold()
+    )

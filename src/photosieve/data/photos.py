@@ -193,6 +193,8 @@ def decode(
         except PhotoError:
             raise
         except UnidentifiedImageError as error:
+            if form:  # its first bytes are right, and what follows is not
+                raise PhotoError(path, "it is damaged", "copy it again from its source") from error
             reason = "it is not a photo in a known format, or its start is damaged"
             raise PhotoError(path, reason, f"save it as one of {', '.join(DECODERS)}") from error
         except Image.DecompressionBombError as error:
