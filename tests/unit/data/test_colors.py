@@ -50,8 +50,8 @@ def profile(space: str, curve: bytes, primaries: NDArray[np.float64] | None = No
         for name, column in zip("rgb", primaries.T, strict=True):
             tags[f"{name}XYZ".encode()], tags[f"{name}TRC".encode()] = xyz(column), curve
     table, data, at = b"", b"", 132 + 12 * len(tags)
-    for name, value in tags.items():
-        table += name + struct.pack(">II", at + len(data), len(value))
+    for tag, value in tags.items():
+        table += tag + struct.pack(">II", at + len(data), len(value))
         data += value
     head = bytes(4) + struct.pack(">I", 0x04200000) + b"mntr" + space.ljust(4).encode()
     head += b"Lab " if space == "CMYK" else b"XYZ "
