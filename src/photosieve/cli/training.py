@@ -30,11 +30,12 @@ from photosieve.cli.options import (
     read_settings,
 )
 from photosieve.cli.output import (
+    notes_list,
     print_comparison,
     print_cut,
     print_json,
-    print_kept_for_testing,
     print_left_out,
+    print_notes,
     print_skipped,
     print_training,
     progress_bars,
@@ -83,7 +84,7 @@ def train(
     dataset = Dataset.load(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
-    print_kept_for_testing(dataset)
+    print_notes(dataset, but="rare label")
     checkpoints = None
     if chosen.trains_blocks or resume:
         from photosieve.training.checkpoints import Checkpoints  # brings torch
@@ -113,7 +114,7 @@ def train(
         _save(sieve, out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
     if as_json:
-        print_json({**training_dict(sieve, out), "address": address})
+        print_json({**training_dict(sieve, out, sieve.notes), "address": address})
     else:
         print_training(sieve, out, address)
 
@@ -149,7 +150,7 @@ def tune(
     dataset = Dataset.load(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
-    print_kept_for_testing(dataset)
+    print_notes(dataset, but="rare label")
     with progress_bars() as progress:
         if guarantee is not None:
             tuned = loaded.with_guarantee(
@@ -159,7 +160,7 @@ def tune(
             tuned = loaded.retune(dataset, objective, max_pixels=cap, progress=progress)
         _save(tuned, sieve)
     if as_json:
-        print_json(training_dict(tuned, sieve))
+        print_json(training_dict(tuned, sieve, dataset.notes))
     else:
         typer.echo(f"{sieve}: new cut, same model")
         print_cut(tuned)
@@ -189,6 +190,7 @@ def evaluate(
 
     loaded = Sieve.load(sieve)
     dataset = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
+    print_notes(dataset)
     with progress_bars() as progress:
         evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
@@ -210,7 +212,7 @@ def evaluate(
     if unknown := dataset.beyond(loaded.labels):
         typer.echo(f"labels that the sieve does not know, left out: {', '.join(unknown)}", err=True)
     if as_json:
-        print_json(evaluation.to_dict())
+        print_json({**evaluation.to_dict(), "notes": notes_list(dataset.notes)})
         return
     typer.echo(evaluation.summary())
     for path in (html, excel, csv):
@@ -257,7 +259,8 @@ def compare(
         train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
     test_set = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
-    print_kept_for_testing(train_set)
+    print_notes(train_set, "training: ")
+    print_notes(test_set, "test: ")
     with progress_bars() as progress:
         comparison = run_comparison(
             load_encoder(encoder),
@@ -278,7 +281,8 @@ def compare(
     print_skipped(comparison.skipped)
     print_left_out(comparison)
     if as_json:
-        print_json({"seeds": seeds, **comparison.to_dict()})
+        notes = {"train": notes_list(train_set.notes), "test": notes_list(test_set.notes)}
+        print_json({"seeds": seeds, **comparison.to_dict(), "notes": notes})
         return
     print_comparison(comparison)
     for path in (html, excel):

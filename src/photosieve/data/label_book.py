@@ -17,6 +17,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.label_files import LabelEntry, Verdicts, label_key, write_entries
 from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
+from photosieve.data.notes import missing_note, rare_note
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
 
@@ -141,21 +142,29 @@ class LabelBook:
         groups : mapping
             The group of each photo that counts; others are left out.
         """
-        listed = {p: own for p, own in self.listed(test=test).items() if p in groups}
+        every = self.listed(test=test)
+        listed = {photo: own for photo, own in every.items() if photo in groups}
+        missing = [photo for photo in every if photo not in groups]
         if not listed:
             return None
         spellings: dict[str, str] = {}
         for label in (label for own in listed.values() for label in own.yes):
             spellings.setdefault(label_key(label), label)
+        labels = tuple(
+            tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
+            for own in listed.values()
+        )
+        own_groups = tuple(groups[photo] for photo in listed)
+        notes = rare_note(labels, own_groups)
+        if missing:
+            notes.insert(0, missing_note(len(missing), len(every), missing[0].name))
         return Dataset(
             root=Path(os.path.commonpath([photo.parent for photo in listed])),
             photos=tuple(listed),
-            labels=tuple(
-                tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
-                for own in listed.values()
-            ),
-            groups=tuple(groups[photo] for photo in listed),
+            labels=labels,
+            groups=own_groups,
             noes=tuple(own.no for own in listed.values()),
+            notes=tuple(notes),
         )
 
     def _listed(self, file: Path) -> dict[str, Verdicts]:
@@ -260,10 +269,11 @@ class LabelBook:
             left = {name: own for name, own in new.items() if own is not None}
             kept: list[LabelEntry] = []
             for entry in entries:
-                if entry.name not in new:
+                name = _path(entry, file.parent)
+                if name not in new:
                     kept.append(entry)
-                elif entry.name in left:  # in its place, and once even if it stood there twice
-                    kept.append(entry.rewritten(left.pop(entry.name)))
+                elif name in left:  # in its place, and once even if it stood there twice
+                    kept.append(entry.rewritten(left.pop(name)))
             kept += [LabelEntry.of(name, own) for name, own in left.items()]
             write_entries(file, kept)
             self._cache.pop(file, None)
@@ -288,13 +298,19 @@ def _once(labels: Labels) -> Labels:
     return tuple(dict.fromkeys(labels))
 
 
+def _path(entry: LabelEntry, folder: Path) -> str:
+    """Return the path of an entry's photo below a folder; its name if it has none there."""
+    with suppress(ValueError):
+        return entry.path_in(folder)
+    return entry.name
+
+
 def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
-    """Return the verdicts by name; entries that cannot be used say nothing and are left out."""
+    """Return the verdicts by path; entries that cannot be used say nothing and are left out."""
     verdicts: dict[str, Verdicts] = {}
     for entry in entries:
         with suppress(ValueError):
-            own = entry.verdicts()
-            if not entry.leads_outside(file.parent):
-                before = verdicts.get(entry.name)
-                verdicts[entry.name] = own if before is None else before.joined(own)
+            own, name = entry.verdicts(), entry.path_in(file.parent)
+            before = verdicts.get(name)
+            verdicts[name] = own if before is None else before.joined(own)
     return verdicts

@@ -58,7 +58,8 @@ def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
     data = view.read(photo, max_pixels).data
     try:
         with Image.open(io.BytesIO(data), formats=tuple(BROWSER_FORMATS)) as image:
-            return data, BROWSER_FORMATS[str(image.format)]
+            # Pillow calls a JPEG with several pictures, as some cameras write, an MPO.
+            return data, BROWSER_FORMATS[str(image.format).replace("MPO", "JPEG")]
     except (OSError, ValueError, SyntaxError):  # another format, or no photo; decode tells which
         pass
     converted = io.BytesIO()

@@ -19,7 +19,8 @@ from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
 from photosieve.encoders.protocol import Encoder
-from photosieve.errors import PhotosieveError, TrainingError
+from photosieve.errors import PhotosieveError, Skipped, TrainingError, unread_formats
+from photosieve.index.sources import open_root
 from photosieve.progress import Progress
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
@@ -78,9 +79,17 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
         "new_labels": [label for label in after.labels if label not in before.labels],
         "lost_labels": lost,
         "skipped": len(after.skipped),
+        "notes": [*map(str, after.notes), *_unread(view)],
         "seconds": round(after.seconds, 1),
         "review": figures,
     }
+
+
+def _unread(view: View) -> dict[str, int]:
+    """Return a sentence for each format of photos that the index left out."""
+    roots = {group.root for group in view.snapshot.groups}
+    found = (entry for root in roots for entry in open_root(root).walk(follow_links=False))
+    return unread_formats(entry for entry in found if isinstance(entry, Skipped))
 
 
 def _objective(before: Sieve) -> str:

@@ -20,6 +20,7 @@ from PIL import Image
 from PIL.IptcImagePlugin import getiptcinfo
 
 from photosieve.data.folders import PhotoFile, walk
+from photosieve.data.formats import DECODERS, register_heif
 from photosieve.data.label_files import LabelEntry
 from photosieve.data.label_forms.forms import FolderForm, Labeled
 from photosieve.data.label_forms.places import copied
@@ -30,7 +31,6 @@ _DC = "http://purl.org/dc/elements/1.1/"
 _META = "adobe:ns:meta/"
 _SUBJECT = f"{{{_DC}}}subject"
 
-_DECODERS = ("JPEG", "PNG", "WEBP", "TIFF")  # others have no such keywords, or are a needless risk
 _MOST_PACKET = 16 * 2**20
 _MOST_SEGMENT = 65_533  # of a JPEG file, without its marker and length
 _XMP_SEGMENT = b"http://ns.adobe.com/xap/1.0/\0"
@@ -65,7 +65,9 @@ def keywords(photo: Path) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with Image.open(photo, formats=_DECODERS) as image:
+            with Image.open(
+                photo, formats=(*DECODERS, *(["HEIF"] if register_heif() else []))
+            ) as image:
                 packet = image.info.get("xmp", b"")
                 packet = packet.encode() if isinstance(packet, str) else packet
                 return _subjects(packet.rstrip(b"\0 ")) or _iptc(getiptcinfo(image) or {})

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from photosieve.data.formats import SUFFIXES
 from photosieve.data.label_files import LabelEntry
 from photosieve.data.label_forms.forms import FileForm, Labeled, load_json
 from photosieve.data.label_forms.photo_names import PhotoNames
-from photosieve.data.photos import SUFFIXES
 from photosieve.errors import LabelsError
 
 _TASK = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time", "image"}
