@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,12 @@ class Note:
     def __str__(self) -> str:
         return self.fact + self.example
 
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any]) -> Note:
+        """Read a note from the description of a sieve."""
+        texts = {name: str(saved[name]) for name in ("kind", "fact", "example")}
+        return cls(count=int(saved["count"]), **texts)
+
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
         return {"kind": self.kind, "count": self.count, "message": str(self)}
@@ -75,14 +81,14 @@ def notes_of(
     if unlisted := kinds["unlisted photo"]:
         verb = "is" if len(unlisted) == 1 else "are"
         fact = f"{counted(len(unlisted), 'photo')} {verb} in no labels file and not used"
-        notes.append(Note("unlisted photo", len(unlisted), fact, f", such as {unlisted[0].name}"))
+        notes.append(Note("unlisted photo", len(unlisted), fact, _such_as(unlisted[0].name)))
     if unlabeled := kinds["no labels"]:
         fact = f"{counted(len(unlabeled), 'folder')} without a labels file not used"
-        notes.append(Note("no labels", len(unlabeled), fact, f", such as {unlabeled[0].name}"))
+        notes.append(Note("no labels", len(unlabeled), fact, _such_as(unlabeled[0].name)))
     if unreadable := kinds["unreadable photo"]:
         fact = f"{counted(len(unreadable), 'photo')} left out as unusable"
         notes.append(
-            Note("unreadable photo", len(unreadable), fact, f", such as {unreadable[0].message}")
+            Note("unreadable photo", len(unreadable), fact, _such_as(unreadable[0].message))
         )
     notes += (Note(f.kind, 1, f.message) for f in kinds["kept for testing"] + kinds["labels found"])
     return (*notes, *rare_note(labels, groups))
@@ -92,13 +98,19 @@ def missing_note(count: int, entries: int, example: str) -> Note:
     """Return the note about entries of labels files that have no photo."""
     nouns = f"{'entry' if entries == 1 else 'entries'} {'has' if count == 1 else 'have'}"
     fact = f"{count} of {entries} {nouns} no photo"
-    return Note("missing photo", count, fact, f", such as {example}")
+    return Note("missing photo", count, fact, _such_as(example))
 
 
 def unreadable_note(skipped: Sequence[Skipped]) -> Note:
     """Return the note about photos that are listed and cannot be read; see `Skipped`."""
     fact = f"{counted(len(skipped), 'photo')} left out as unreadable"
-    return Note("unreadable photo", len(skipped), fact, f", such as {skipped[0].path.name}")
+    return Note("unreadable photo", len(skipped), fact, _such_as(skipped[0].path.name))
+
+
+def _such_as(example: str) -> str:
+    """Return the end of a sentence; names may hold signs that steer a terminal or are no text."""
+    printable = (letter if letter.isprintable() else "\ufffd" for letter in example)
+    return f", such as {''.join(printable)}"
 
 
 def _best(missing: Sequence[Finding]) -> str:

@@ -295,7 +295,7 @@ class _Scanner:
         )
 
     def _look_into_folders(self) -> dict[Path, list[Path]]:
-        """Note all that is not listed or not read; return the unlisted photos by labels file."""
+        """Note all that is not listed or not read, and return it by labels file."""
         unlisted: dict[Path, list[Path]] = defaultdict(list)
         named = {absolute(photo) for missing in self.missing.values() for _, photo in missing}
         named.update(self.listed)
@@ -317,6 +317,7 @@ class _Scanner:
                 kind = "unread format" if skip.form else "unreadable photo"
                 message = f"{skip.path}: {skip.reason}; {skip.remedy}."
                 self.note(kind, message, skip.path, file=file, hint=skip.remedy)
+                unlisted[file].append(skip.path)
         return unlisted
 
     def _note_missing(self, unlisted: Mapping[Path, list[Path]]) -> None:

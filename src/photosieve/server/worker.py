@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
 from photosieve.encoders.protocol import Encoder
-from photosieve.errors import PhotosieveError, Skipped, TrainingError, unread_formats
+from photosieve.errors import PhotosieveError, Skipped, TrainingError, UsageError, unread_formats
 from photosieve.index.sources import open_root
+from photosieve.index.store import is_remote
 from photosieve.progress import Progress
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
@@ -87,9 +89,12 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
 
 def _unread(view: View) -> dict[str, int]:
     """Return a sentence for each format of photos that the index left out."""
-    roots = {group.root for group in view.snapshot.groups}
-    found = (entry for root in roots for entry in open_root(root).walk(follow_links=False))
-    return unread_formats(entry for entry in found if isinstance(entry, Skipped))
+    skipped: list[Skipped] = []
+    for root in {group.root for group in view.snapshot.groups if not is_remote(group.root)}:
+        with suppress(UsageError):  # the folder is gone
+            entries = open_root(root).walk(follow_links=False)
+            skipped += (entry for entry in entries if isinstance(entry, Skipped))
+    return unread_formats(skipped)
 
 
 def _objective(before: Sieve) -> str:

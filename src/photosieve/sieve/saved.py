@@ -149,7 +149,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             seconds=float(manifest["seconds"]),
             history=History.from_dict(manifest["training"]),
             guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
-            notes=tuple(Note(**note) for note in manifest.get("notes", ())),  # not in 0.1
+            notes=tuple(map(Note.from_dict, manifest.get("notes", ()))),  # 0.1 has none
         )
         fingerprint = manifest["fingerprint"]
         prompts = _prompts(manifest)

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from photosieve.data.dataset import Dataset
-from photosieve.data.notes import Note
+from photosieve.data.notes import Note, missing_note
 from tests.unit.data.buildings import building
 
 
@@ -81,6 +83,15 @@ def test_notes_of_training_are_not_about_test_buildings(tmp_path: Path) -> None:
     assert data.select([0]).notes == ()
 
 
-def test_a_note_survives_json() -> None:
-    note = Note("missing photo", 2, "2 of 5 entries have no photo", ", such as a.jpg")
-    assert Note(**json.loads(json.dumps(vars(note)))) == note
+def test_a_note_survives_json_and_a_terminal() -> None:
+    note = missing_note(2, 5, "a\x1b[2J\n\udcff.jpg")
+    assert str(note) == "2 of 5 entries have no photo, such as a\ufffd[2J\ufffd\ufffd.jpg"
+    assert Note.from_dict(json.loads(json.dumps(vars(note)))) == note
+    with pytest.raises(KeyError):
+        Note.from_dict({"kind": "missing photo"})
+
+
+def test_a_photo_in_another_format_may_be_meant(tmp_path: Path) -> None:
+    building(tmp_path, {**COMMON, "IMG_7.jpg": []}, *COMMON)
+    (tmp_path / "IMG_7.psd").write_bytes(b"8BPS")
+    assert "such as IMG_7.jpg; did you mean IMG_7.psd?" in told(Dataset.load(tmp_path))[0]
