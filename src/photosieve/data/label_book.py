@@ -206,12 +206,6 @@ class LabelBook:
                     f"{photo.name}: a labels file in its folder would hide those in the folders "
                     "below it; put the photo into a folder of its own."
                 )
-        for file in {self.file_of(photo) for photo in new}:
-            if form := recognize(file):
-                raise LabelsError(
-                    f"{file} is {form.title}, which photosieve reads and does not change. "
-                    f"Convert it first: photosieve labels export {file.parent} --to json"
-                )
         with self._history.lock():
             self._recover()
             old = {photo: self.verdicts(photo) for photo in new}
@@ -264,6 +258,7 @@ class LabelBook:
             file = self.file_of(photo)
             name = photo.relative_to(file.parent).as_posix()
             by_file.setdefault(file, {})[name] = after
+        _check_own(by_file)
         for file, new in by_file.items():
             entries = read(file)[1] if file.exists() else []
             left = {name: own for name, own in new.items() if own is not None}
@@ -285,6 +280,16 @@ class LabelBook:
             known = {p: own for p, own in change.photos.items() if p.parent in self._home}
             self._apply(Change(change.number, known))
             self._history.finish(change)
+
+
+def _check_own(files: Iterable[Path]) -> None:
+    """Refuse to change labels files of other programs."""
+    for file in files:
+        if form := recognize(file):
+            raise LabelsError(
+                f"{file} is {form.title}, which photosieve reads and does not change. "
+                f"Convert it first: photosieve labels export {file.parent} --to json"
+            )
 
 
 def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:

@@ -544,3 +544,8 @@ def test_labels_of_another_program_are_read_and_not_changed(tmp_path: Path) -> N
     book = LabelBook(tmp_path / "history", {folder: folder})
     book.change({folder / "a.jpg": ["rug"]})
     assert labels(Dataset.load(folder)) == {"a.jpg": {"rug"}}
+    (folder / "labels.json").unlink()
+    book = LabelBook(tmp_path / "history", {folder: folder})
+    with pytest.raises(LabelsError):
+        book.undo()
+    assert (folder / "metadata.csv").read_text() == table
