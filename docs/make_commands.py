@@ -24,8 +24,11 @@ wrong usage, 130 interrupted.
 
 def page() -> str:
     """Ask the program, and then each command, for help."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
-    parts = [HEAD, _help(), *(f"\n## {name}\n\n{_help(name)}" for name in commands)]
+    parts = [HEAD, _help()]
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        # Of a group, such as `labels`, each command.
+        words = [(name, inner) for inner in getattr(command, "commands", ())] or [(name,)]
+        parts += [f"\n## {' '.join(each)}\n\n{_help(*each)}" for each in words]
     return "\n".join(parts)
 
 

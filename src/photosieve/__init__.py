@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from photosieve.data.check import CheckReport, check
     from photosieve.data.dataset import Dataset
+    from photosieve.data.export import Export, export_labels
     from photosieve.decision.cut import Cut
     from photosieve.decision.evaluation import Evaluation
     from photosieve.decision.guarantee import Guarantee
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "data.check": ("CheckReport", "check"),
     "data.dataset": ("Dataset",),
+    "data.export": ("Export", "export_labels"),
     "decision.cut": ("Cut",),
     "decision.evaluation": ("Evaluation",),
     "decision.guarantee": ("Guarantee",),
@@ -100,6 +102,7 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "Evaluation",
+    "Export",
     "Guarantee",
     "GuaranteeError",
     "History",
@@ -123,6 +126,7 @@ __all__ = [
     "check",
     "compare",
     "embed_on",
+    "export_labels",
     "general_words",
     "get_recipe",
     "load_encoder",

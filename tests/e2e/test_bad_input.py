@@ -243,3 +243,58 @@ def test_a_server_that_should_not_start(run: Run, sieve: Path, tmp_path: Path) -
         port = taken.getsockname()[1]
         done = run(*where, SAMPLES / "test" / "willow-cottage", "--port", port)
         done.assert_one_sentence(2, f"127.0.0.1:{port}", "choose another --port")
+
+
+@pytest.fixture
+def careless(house: Path) -> Path:
+    """A building with an entry without a photo, a photo without an entry, and a raw photo."""
+    labels = json.loads((house / "train_labels.json").read_text("utf-8"))
+    make_labels(house, {**labels, "photo-04.JPEG": ["sofa"], "gone.jpg": []})
+    make_photo(house / "photo-04.jpg")
+    (house / "photo-05.CR2").write_bytes(b"II*\0")
+    return house
+
+
+NOTES = (
+    "2 of 5 entries have no photo, such as photo-04.JPEG; did you mean photo-04.jpg?",
+    "1 photo is in no labels file and not used, such as photo-04.jpg",
+    "1 CR2 file left out: save them as JPEG",
+)
+
+
+def test_every_command_says_what_it_does_not_use(run: Run, careless: Path, tmp_path: Path) -> None:
+    made = tmp_path / "s"
+    commands = {
+        "train": ("train", careless, "--out", made),
+        "tune": ("tune", made, careless),
+        "evaluate": ("evaluate", made, careless),
+        "compare": ("compare", careless, careless, "--recipes", "zero-shot", "--seeds", "1"),
+    }
+    for name, command in commands.items():
+        done = run(*command, "--json")
+        assert done.status == 0, done
+        notes = done.json["notes"]
+        for found in notes.values() if name == "compare" else (notes,):
+            assert {note["message"] for note in found} >= set(NOTES), name
+            assert "rare label" in {note["kind"] for note in found}
+        for sentence in NOTES:
+            assert sentence in done.err, name
+    card = (made / "README.md").read_text("utf-8")
+    assert "- 2 of 5 entries have no photo\n" in card
+    assert "- 1 CR2 file left out\n" in card
+    assert "labels are on fewer than 3 photos" in card
+
+
+def test_search_and_index_name_formats(
+    run: Run, careless: Path, sieve: Path, tmp_path: Path
+) -> None:
+    asked = run("search", "sofa", careless, "--sieve", sieve)
+    assert asked.err == "1 CR2 file left out: save them as JPEG\n"
+    assert "of 4 photos match" in asked.out
+    made = run("index", careless, "--sieve", sieve, "--index", tmp_path / "i")
+    assert made.err == asked.err
+    assert "4 photos, 4 added; 1 skipped" in made.out
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "a.CR2").write_bytes(b"II*\0")
+    run("search", "sofa", only, "--sieve", sieve).assert_one_sentence(2, "no photo", "1 CR2 file")

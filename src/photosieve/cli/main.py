@@ -8,7 +8,14 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from photosieve.cli.options import JsonOption, MaxMegapixelsOption, PartialLabelsOption, pixels
+from photosieve.cli.labels import labels
+from photosieve.cli.options import (
+    JsonOption,
+    LabelsFromOption,
+    MaxMegapixelsOption,
+    PartialLabelsOption,
+    pixels,
+)
 from photosieve.cli.output import (
     print_comparison,
     print_json,
@@ -103,6 +110,7 @@ def check(
         list[str], typer.Argument(metavar="PATH", help="Folders of photos with labels files.")
     ],
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -112,7 +120,12 @@ def check(
     """
     from photosieve.data.check import check as run_check
 
-    report = run_check(paths, partial_labels=partial_labels, max_pixels=pixels(max_megapixels))
+    report = run_check(
+        paths,
+        partial_labels=partial_labels,
+        labels_from=labels_from,
+        max_pixels=pixels(max_megapixels),
+    )
     if as_json:
         print_json(report.to_dict())
     else:
@@ -135,3 +148,4 @@ def recipes(as_json: JsonOption = False) -> None:
 
 for command in (train, tune, evaluate, compare, index, search, serve):
     app.command()(command)
+app.add_typer(labels, name="labels")

@@ -22,6 +22,15 @@ PartialLabelsOption = Annotated[
         help="Take labels that a listed photo lacks for unknown, not for absent.",
     ),
 ]
+LabelsFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels-from",
+        metavar="FORM",
+        help="Read labels from folders (one for each label), txt (files beside the photos) or "
+        "keywords (in the photos) instead of labels files.",
+    ),
+]
 BuildingsArgument = Annotated[
     list[str],
     typer.Argument(metavar="BUILDING", help="Labeled folders that the sieve was not trained on."),

@@ -14,6 +14,7 @@ from photosieve.cli.options import (
     FoldsOption,
     GuaranteeOption,
     JsonOption,
+    LabelsFromOption,
     MaxMegapixelsOption,
     ObjectiveOption,
     PartialLabelsOption,
@@ -29,11 +30,12 @@ from photosieve.cli.options import (
     read_settings,
 )
 from photosieve.cli.output import (
+    notes_list,
     print_comparison,
     print_cut,
     print_json,
-    print_kept_for_testing,
     print_left_out,
+    print_notes,
     print_skipped,
     print_training,
     progress_bars,
@@ -61,6 +63,7 @@ def train(
     resume: ResumeOption = False,
     push_to_hub: PushOption = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,8 +81,10 @@ def train(
     chosen = get_recipe(recipe, read_settings(settings))
     Objective(objective)  # a wrong one is refused before the training
     check_target(out)
-    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
-    print_kept_for_testing(dataset)
+    dataset = Dataset.load(
+        *train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    print_notes(dataset, but="rare label")
     checkpoints = None
     if chosen.trains_blocks or resume:
         from photosieve.training.checkpoints import Checkpoints  # brings torch
@@ -109,7 +114,7 @@ def train(
         _save(sieve, out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
     if as_json:
-        print_json({**training_dict(sieve, out), "address": address})
+        print_json({**training_dict(sieve, out, sieve.notes), "address": address})
     else:
         print_training(sieve, out, address)
 
@@ -129,6 +134,7 @@ def tune(
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -141,8 +147,10 @@ def tune(
     from photosieve.sieve.sieve import Sieve
 
     loaded, cap = Sieve.load(sieve), pixels(max_megapixels)
-    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
-    print_kept_for_testing(dataset)
+    dataset = Dataset.load(
+        *train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    print_notes(dataset, but="rare label")
     with progress_bars() as progress:
         if guarantee is not None:
             tuned = loaded.with_guarantee(
@@ -152,7 +160,7 @@ def tune(
             tuned = loaded.retune(dataset, objective, max_pixels=cap, progress=progress)
         _save(tuned, sieve)
     if as_json:
-        print_json(training_dict(tuned, sieve))
+        print_json(training_dict(tuned, sieve, dataset.notes))
     else:
         typer.echo(f"{sieve}: new cut, same model")
         print_cut(tuned)
@@ -167,6 +175,7 @@ def evaluate(
     excel: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table.")] = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -182,7 +191,8 @@ def evaluate(
 
     check_report(html, excel, csv)
     loaded = Sieve.load(sieve)
-    dataset = Dataset.load(*buildings, partial_labels=partial_labels)
+    dataset = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
+    print_notes(dataset)
     with progress_bars() as progress:
         evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
@@ -204,7 +214,7 @@ def evaluate(
     if unknown := dataset.beyond(loaded.labels):
         typer.echo(f"labels that the sieve does not know, left out: {', '.join(unknown)}", err=True)
     if as_json:
-        print_json(evaluation.to_dict())
+        print_json({**evaluation.to_dict(), "notes": notes_list(dataset.notes)})
         return
     typer.echo(evaluation.summary())
     for path in (html, excel, csv):
@@ -229,6 +239,7 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Write a workbook, with F1 by label.")
     ] = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -248,9 +259,12 @@ def compare(
 
     names = read_recipes(recipes)
     check_report(html, excel)
-    train_set = Dataset.load(train, training=True, partial_labels=partial_labels)
-    test_set = Dataset.load(*buildings, partial_labels=partial_labels)
-    print_kept_for_testing(train_set)
+    train_set = Dataset.load(
+        train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    test_set = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
+    print_notes(train_set, "training: ")
+    print_notes(test_set, "test: ")
     with progress_bars() as progress:
         comparison = run_comparison(
             load_encoder(encoder),
@@ -271,7 +285,8 @@ def compare(
     print_skipped(comparison.skipped)
     print_left_out(comparison)
     if as_json:
-        print_json({"seeds": seeds, **comparison.to_dict()})
+        notes = {"train": notes_list(train_set.notes), "test": notes_list(test_set.notes)}
+        print_json({"seeds": seeds, **comparison.to_dict(), "notes": notes})
         return
     print_comparison(comparison)
     for path in (html, excel):

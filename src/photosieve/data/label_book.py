@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_edits import change_entries
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key, read_entries
+from photosieve.data.label_edits import change_entries, locked
+from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
-from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_among
-from photosieve.errors import LabelsError, one_line
-from photosieve.storage import locked_file
+from photosieve.data.notes import missing_note, rare_note
+from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
+from photosieve.errors import LabelsError
 
 Labels = tuple[str, ...]
 Stamp = tuple[int, int, int]
@@ -53,7 +55,9 @@ class LabelBook:
         self._files: dict[Path, Path] = {}
         """The labels file of each such folder; it need not exist."""
         self._cache: dict[Path, tuple[Stamp, dict[str, Verdicts]]] = {}
-        """For each labels file that was read, its stamp and the verdicts by name."""
+        """For each labels file that was read, its stamp and the verdicts by path."""
+        self._paths: dict[Path, dict[str, str]] = {}
+        """For each labels file, the paths that its names mean."""
         known: dict[Path, Path | None] = {}
         for folder, root in folders.items():
             self._home[folder] = self._cover(folder, root, known)
@@ -78,7 +82,7 @@ class LabelBook:
         for place in down:
             if place not in known:
                 inside = place.iterdir() if place.is_dir() else ()
-                names = labels_files_among(path.name for path in inside)
+                names = labels_files_in(place, (path.name for path in inside))
                 known[place] = place / names[0] if names else None
             if known[place]:
                 return place
@@ -149,21 +153,29 @@ class LabelBook:
         groups : mapping
             The group of each photo that counts; others are left out.
         """
-        listed = {p: own for p, own in self.listed(test=test).items() if p in groups}
+        every = self.listed(test=test)
+        listed = {photo: own for photo, own in every.items() if photo in groups}
+        missing = [photo for photo in every if photo not in groups]
         if not listed:
             return None
         spellings: dict[str, str] = {}
         for label in (label for own in listed.values() for label in own.yes):
             spellings.setdefault(label_key(label), label)
+        labels = tuple(
+            tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
+            for own in listed.values()
+        )
+        own_groups = tuple(groups[photo] for photo in listed)
+        notes = rare_note(labels, own_groups)
+        if missing:
+            notes.insert(0, missing_note(len(missing), len(every), missing[0].name))
         return Dataset(
             root=Path(os.path.commonpath([photo.parent for photo in listed])),
             photos=tuple(listed),
-            labels=tuple(
-                tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
-                for own in listed.values()
-            ),
-            groups=tuple(groups[photo] for photo in listed),
+            labels=labels,
+            groups=own_groups,
             noes=tuple(own.no for own in listed.values()),
+            notes=tuple(notes),
         )
 
     def _listed(self, file: Path) -> dict[str, Verdicts]:
@@ -175,9 +187,29 @@ class LabelBook:
         changed = found.st_mtime_ns, found.st_size, found.st_ino
         known = self._cache.get(file)
         if known is None or known[0] != changed:
-            known = changed, _usable(file, read_entries(file), known[1] if known else {})
+            known = changed, self._usable(file, read(file)[1])
             self._cache[file] = known
         return known[1]
+
+    def _usable(self, file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
+        """Return the verdicts by path; entries that cannot be used say nothing and are left out."""
+        verdicts: dict[str, Verdicts] = {}
+        for entry in entries:
+            with suppress(ValueError):
+                own, name = entry.verdicts(), self._path(file, entry.name)
+                if name:
+                    before = verdicts.get(name)
+                    verdicts[name] = own if before is None else before.joined(own)
+        return verdicts
+
+    def _path(self, file: Path, name: str) -> str:
+        """Return the path of an entry's photo below its file's folder; empty if there is none."""
+        paths = self._paths.setdefault(file, {})
+        if name not in paths:  # found once, as it takes long
+            paths[name] = ""
+            with suppress(ValueError):
+                paths[name] = LabelEntry(name, None).path_in(file.parent)
+        return paths[name]
 
     def change(self, labels: Mapping[Path, Sequence[str] | Verdicts | None]) -> Change:
         """Set the labels of photos, all or none.
@@ -226,7 +258,7 @@ class LabelBook:
         files = self._files_of(photos)
         with self._history.lock():
             self._recover()
-            with _locked(files):
+            with locked(files):
                 new = {photo: self._revision(photo, revised) for photo in photos}
                 return self._carry_out(new, None)
 
@@ -261,7 +293,7 @@ class LabelBook:
             last = self._history.last()
             if last is None:
                 return None
-            with _locked(self._files_of(last.photos)):
+            with locked(self._files_of(last.photos)):
                 for photo, (_, after) in last.photos.items():
                     if self.verdicts(photo) != after:
                         raise LabelsError(
@@ -299,8 +331,9 @@ class LabelBook:
         for photo, own in labels.items():
             file = self.file_of(photo)
             by_file.setdefault(file, {})[photo.relative_to(file.parent).as_posix()] = own
+        _check_own(by_file)
         for file, new in by_file.items():
-            change_entries(file, new)
+            change_entries(file, new, partial(self._path, file))
 
     def _recover(self) -> None:
         """Carry out a change that was noted and then interrupted.
@@ -314,7 +347,7 @@ class LabelBook:
         photos = {p: both for p, both in change.photos.items() if p.parent in self._home}
         files = self._files_of(photos)
         try:
-            with _locked(files):
+            with locked(files):
                 self._write(
                     {
                         p: after
@@ -324,29 +357,21 @@ class LabelBook:
                 )
         except LabelsError:
             for file in files:
-                with suppress(LabelsError), _locked([file]):
+                with suppress(LabelsError), locked([file]):
                     self._take_back({p: photos[p] for p in photos if self.file_of(p) == file})
             self._history.fail(change)
         else:
             self._history.finish(change)
 
 
-@contextmanager
-def _locked(files: Iterable[Path]) -> Iterator[None]:
-    """Hold labels files against all others who change labels."""
-    with ExitStack() as locks:
-        for file in files:  # in the same order everywhere, so that no two wait for each other
-            try:
-                locks.enter_context(locked_file(file))
-            except TimeoutError:
-                message = f"{file} is being changed by another process: try again in a moment."
-                raise LabelsError(message) from None
-            except OSError as error:
-                raise LabelsError(
-                    f"{file} cannot be written ({one_line(error)}): "
-                    "allow this user to write in its folder."
-                ) from None
-        yield
+def _check_own(files: Iterable[Path]) -> None:
+    """Refuse to change labels files of other programs."""
+    for file in files:
+        if form := recognize(file):
+            raise LabelsError(
+                f"{file} is {form.title}, which photosieve reads and does not change. "
+                f"Convert it first: photosieve labels export {file.parent} --to json"
+            )
 
 
 def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:
@@ -358,20 +383,3 @@ def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:
 
 def _once(labels: Labels) -> Labels:
     return tuple(dict.fromkeys(labels))
-
-
-def _usable(
-    file: Path, entries: Iterable[LabelEntry], inside: Container[str]
-) -> dict[str, Verdicts]:
-    """Return the verdicts by name; entries that cannot be used say nothing and are left out.
-
-    Names that are known to be `inside` the folder are not looked at again, which takes long.
-    """
-    verdicts: dict[str, Verdicts] = {}
-    for entry in entries:
-        with suppress(ValueError):
-            own = entry.verdicts()
-            if entry.name in inside or not entry.leads_outside(file.parent):
-                before = verdicts.get(entry.name)
-                verdicts[entry.name] = own if before is None else before.joined(own)
-    return verdicts

@@ -10,7 +10,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,8 +23,8 @@ from photosieve.data.label_files import (
     parse_entries,
     read_text,
 )
-from photosieve.errors import LabelsError
-from photosieve.storage import draft_file
+from photosieve.errors import LabelsError, one_line
+from photosieve.storage import draft_file, locked_file
 
 NewEntries = Mapping[str, Verdicts | None]
 """For each name of a photo its labels; None removes its entry."""
@@ -36,10 +37,34 @@ _NEW_LINE = "\n  "
 """Between the entries of a new file."""
 
 
+@contextmanager
+def locked(files: Iterable[Path]) -> Iterator[None]:
+    """Hold labels files against all others who change labels.
+
+    Raises
+    ------
+    LabelsError
+        If one cannot be locked.
+    """
+    with ExitStack() as locks:
+        for file in files:  # in the same order everywhere, so that no two wait for each other
+            try:
+                locks.enter_context(locked_file(file))
+            except TimeoutError:
+                message = f"{file} is being changed by another process: try again in a moment."
+                raise LabelsError(message) from None
+            except OSError as error:
+                raise LabelsError(
+                    f"{file} cannot be written ({one_line(error)}): "
+                    "allow this user to write in its folder."
+                ) from None
+        yield
+
+
 def change_entries(file: Path, new: NewEntries, name_of: Callable[[str], str] = str) -> None:
     """Change entries of a labels file, in one step that survives a crash.
 
-    The caller holds the file's lock; see `photosieve.storage.locked_file`. An entry that stands
+    The caller holds the file's lock; see `locked`. An entry that stands
     there twice is there once afterwards.
 
     Parameters

@@ -105,15 +105,41 @@ class LabelEntry(NamedTuple):
         """Return the labels that the photo has, normalized; see `verdicts`."""
         return list(self.verdicts().yes)
 
-    def leads_outside(self, folder: Path) -> bool:
-        """Whether the name could lead out of the file's folder, on any system."""
-        windows = PureWindowsPath(self.name)  # understands both kinds of slash
-        if windows.anchor or ".." in windows.parts or "\\" in self.name or "\0" in self.name:
-            return True
-        try:
-            return not (folder / self.name).resolve().is_relative_to(folder.resolve())
-        except (OSError, RuntimeError, ValueError):  # a link to itself, or no possible file name
-            return True
+    def path_in(self, folder: Path) -> str:
+        """Return the photo's path below the folder of its labels file, with "/" between the parts.
+
+        Backslashes, as Windows writes them, count as slashes unless a file has them in its name. An
+        absolute path inside the folder is shortened.
+
+        Raises
+        ------
+        ValueError
+            If it is not below the folder; the message completes "the entry 'photo.jpg'".
+        """
+        name, home = self.name, os.path.abspath(folder)  # noqa: PTH100  # `resolve` follows links
+        if not _possible(name):
+            raise ValueError("cannot be the name of a file; take it out")
+        if not os.path.lexists(os.path.join(home, name)):  # noqa: PTH118
+            name = name.replace("\\", "/")
+            if os.name != "nt" and PureWindowsPath(name).drive:
+                advice = f"write its path below {folder.name or folder}, such as house/photo.jpg"
+                raise ValueError(f"is a path of another computer; {advice}")
+        place = Path(os.path.normpath(os.path.join(home, name)))  # noqa: PTH118
+        real_home = Path(os.path.realpath(home))
+        inside = next((h for h in (Path(home), real_home) if place.is_relative_to(h)), None)
+        if inside is None:
+            raise ValueError("leads outside its folder; take it out")
+        if not Path(os.path.realpath(place)).is_relative_to(real_home):
+            raise ValueError("is a link that leads outside its folder; copy the photo there")
+        return place.relative_to(inside).as_posix()
+
+
+def _possible(name: str) -> bool:
+    """Whether a file can have this name on any system."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character
+        return False
 
 
 def label_key(label: str) -> str:

@@ -18,15 +18,20 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.data.colors import to_srgb
+from photosieve.data.formats import (
+    DECODERS,
+    HEAD_BYTES,
+    HEIF_REMEDY,
+    is_read,
+    name_of,
+    register_heif,
+)
 from photosieve.errors import PhotoError, one_line
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 DEFAULT_MAX_PIXELS = int(DEFAULT_MEGAPIXELS * 1_000_000)
 
 CHANGED = "it was changed while it was read"
-
-# Only these decoders are used: others (EPS, PSD, ...) are a needless risk on unknown files.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 
 # No real photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
 _BYTES_PER_PIXEL = 8
@@ -112,6 +117,21 @@ def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
     return Bytes(data, before.st_size, before.st_mtime_ns)
 
 
+def head(path: Path) -> bytes:
+    """Return the first bytes of a file, which tell its format.
+
+    Raises
+    ------
+    PhotoError
+        If the file cannot be read.
+    """
+    with _open(path) as file:
+        try:
+            return file.read(HEAD_BYTES)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
 def decode(
     path: Path,
     *,
@@ -119,10 +139,11 @@ def decode(
     shortest_side: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Image.Image:
-    """Decode a photo to pixels, upright and in RGB.
+    """Decode a photo to pixels, upright and in sRGB.
 
-    Transparent parts become white, 16-bit gray is scaled to 8 bits, and of an animation or a
-    document of several pages the first one is taken. Safe to call from several threads.
+    Colors of an embedded profile, such as Display P3, are converted. Transparent parts become
+    white, 16-bit gray is scaled to 8 bits, and of an animation or a document of several pages the
+    first one is taken. Safe to call from several threads.
 
     Parameters
     ----------
@@ -151,11 +172,14 @@ def decode(
     with _open(path) if data is None else io.BytesIO(data) as file:
         check_bytes(path, file.seek(0, os.SEEK_END), max_pixels)
         file.seek(0)
+        form = name_of(file.read(HEAD_BYTES))
+        formats = _decoders(path, form)
         try:
-            with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
+            with _quiet_pillow(max_pixels), Image.open(file, formats=formats) as image:
                 _check_pixels(path, image.width * image.height, max_pixels)
                 full_size = image.size
-                if shortest_side is not None:
+                if shortest_side is not None and form == "JPEG":
+                    # A HEIC photo would give its thumbnail, which could be another picture.
                     image.draft("RGB", (shortest_side, shortest_side))
                 image.load()
                 orientation = _orientation(image)  # conversion may lose the metadata
@@ -169,8 +193,10 @@ def decode(
         except PhotoError:
             raise
         except UnidentifiedImageError as error:
+            if form:  # its first bytes are right, and what follows is not
+                raise PhotoError(path, "it is damaged", "copy it again from its source") from error
             reason = "it is not a photo in a known format, or its start is damaged"
-            raise PhotoError(path, reason, f"save it as one of {', '.join(_FORMATS)}") from error
+            raise PhotoError(path, reason, f"save it as one of {', '.join(DECODERS)}") from error
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d+", str(error))
             raise _too_large(path, int(pixels[0]) if pixels else None, max_pixels) from error
@@ -182,6 +208,17 @@ def decode(
             truncated = "truncated" in str(error).lower()
             reason = f"it is {'cut short' if truncated else 'damaged'} ({one_line(error)})"
             raise PhotoError(path, reason, "copy it again from its source") from error
+
+
+def _decoders(path: Path, form: str) -> tuple[str, ...]:
+    """Return the decoders for a format by its name; of an unknown one, those that know better."""
+    if form == "HEIF":
+        if not register_heif():
+            raise PhotoError(path, "it is a HEIC file", HEIF_REMEDY, "HEIC")
+        return ("HEIF",)
+    if form and not is_read(form):
+        raise PhotoError(path, f"it is a {form} file", "save it as JPEG", form)
+    return DECODERS
 
 
 def content_hash(path: Path) -> str:
@@ -256,6 +293,13 @@ def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if profile:
+        return to_srgb(image if image.mode == "CMYK" else _plain_rgb(image), profile)
+    return _plain_rgb(image)
+
+
+def _plain_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _deep_gray(image).convert("RGB")
     if image.has_transparency_data:

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -204,6 +204,8 @@ class Updater:
             return  # it could not be read, and next time it may be unchanged
         if photo.known >= 0:
             self.changes.gone.append(photo.known)
+        if reason.form:
+            return  # next time there may be a decoder
         self.changes.unusable[photo.key] = {
             "root": photo.key[0],
             "path": photo.path,
@@ -296,7 +298,7 @@ class Updater:
         for photo in late:
             first = self.changes.skipped.get(self._firsts[bytes.fromhex(photo.sha256)])
             if photo.sha256 not in ids and first:
-                self._skip(photo, Skipped(place(*photo.key), first.reason, first.remedy))
+                self._skip(photo, replace(first, path=place(*photo.key)))
 
     def _sweep(self) -> None:
         gone = self.changes.gone

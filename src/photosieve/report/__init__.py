@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from photosieve.data.photos import SUFFIXES
-from photosieve.data.scan import labels_files_among
+from photosieve.data.formats import SUFFIXES
+from photosieve.data.scan import labels_files_in
 from photosieve.errors import UsageError, one_line
 from photosieve.storage import draft_file
 
@@ -41,7 +41,7 @@ def check_report(*paths: Path | None) -> None:
     """
     files = [Path(path) for path in paths if path is not None]
     for path in files:
-        if labels_files_among([path.name]) or path.suffix.lower() in SUFFIXES:
+        if labels_files_in(path.parent, [path.name]) or path.suffix.lower() in SUFFIXES:
             raise UsageError(
                 f"{path}: this is the name of a labels file or of a photo; choose another name"
             )

@@ -68,7 +68,9 @@ def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str, str]:
     data = content.data
     try:
         with Image.open(io.BytesIO(data), formats=tuple(BROWSER_FORMATS)) as image:
-            return data, BROWSER_FORMATS[str(image.format)], content.sha256
+            # Pillow calls a JPEG with several pictures, as some cameras write, an MPO.
+            kind = BROWSER_FORMATS[str(image.format).replace("MPO", "JPEG")]
+            return data, kind, content.sha256
     except (OSError, ValueError, SyntaxError):  # another format, or no photo; decode tells which
         pass
     converted = io.BytesIO()

@@ -12,6 +12,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,16 @@ from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode, more_views
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import PhotoFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array
-from photosieve.errors import PhotoError, PhotosieveError, Skipped, TrainingError
+from photosieve.errors import (
+    PhotoError,
+    PhotosieveError,
+    Skipped,
+    TrainingError,
+    UsageError,
+    unread_formats,
+)
+from photosieve.index.sources import open_root
+from photosieve.index.store import is_remote
 from photosieve.progress import Progress
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
@@ -82,9 +92,20 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
         "new_labels": [label for label in after.labels if label not in before.labels],
         "lost_labels": lost,
         "skipped": len(after.skipped),
+        "notes": [*map(str, after.notes), *_unread(view)],
         "seconds": round(after.seconds, 1),
         "review": figures,
     }
+
+
+def _unread(view: View) -> dict[str, int]:
+    """Return a sentence for each format of photos that the index left out."""
+    skipped: list[Skipped] = []
+    for root in {group.root for group in view.snapshot.groups if not is_remote(group.root)}:
+        with suppress(UsageError):  # the folder is gone
+            entries = open_root(root).walk(follow_links=False)
+            skipped += (entry for entry in entries if isinstance(entry, Skipped))
+    return unread_formats(skipped)
 
 
 def _objective(before: Sieve) -> str:

@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData
 
 from photosieve.encoders import STARTERS, VECTORS, license_of
 from photosieve.encoders.files import is_hub_id
-from photosieve.sieve.evidence import counted
+from photosieve.errors import counted
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
@@ -108,8 +108,7 @@ def _training(record: Record, versions: Mapping[str, str]) -> str:
     if evidence.unknown:
         pairs = f"{evidence.unknown} of {counted(evidence.known.size, 'pair')} of photo and label"
         text += f" Unknown, and left out of training and figures: {pairs}."
-    if record.skipped:
-        text += f" Left out as unreadable: {counted(len(record.skipped), 'photo')}."
+    text += "".join(f"\n- {_plain(note.fact)}" for note in record.notes)
     rows = {
         "pretrained model": _base(record.encoder.name),
         "recipe": _recipe(record.recipe),

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from photosieve.data.notes import Note
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
@@ -85,6 +86,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             "guarantee": record.guarantee.to_dict() if record.guarantee else None,
             "average_background": asdict(record.average),
             "nearness": asdict(record.nearness),
+            "notes": [asdict(note) for note in record.notes],
             "versions": versions,
         }
         tables: dict[str, sieve_folder.Arrays] = {
@@ -147,6 +149,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             seconds=float(manifest["seconds"]),
             history=History.from_dict(manifest["training"]),
             guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
+            notes=tuple(map(Note.from_dict, manifest.get("notes", ()))),  # 0.1 has none
         )
         fingerprint = manifest["fingerprint"]
         prompts = _prompts(manifest)

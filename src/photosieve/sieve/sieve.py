@@ -58,8 +58,8 @@ class Sieve(Record):
         Of the cut.
     seconds : float
         Duration of the training.
-    skipped : tuple of Skipped
-        Training photos that could not be read.
+    skipped, notes : tuple of Skipped, tuple of Note
+        Training photos that could not be read, and a sentence for each kind of unused ones.
     """
 
     @property
@@ -115,8 +115,7 @@ class Sieve(Record):
         """
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         run = Run(chosen, seed, folds, checkpoints, progress)
-        pretrained = load_encoder(encoder) if isinstance(encoder, str) else encoder
-        model = open_for(pretrained, chosen)
+        model = open_for(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
             model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
         )
@@ -173,6 +172,7 @@ class Sieve(Record):
             seconds=time.monotonic() - started,
             history=replace(history, losses=tuple(losses)),
             skipped=data.skipped,
+            notes=data.notes,
         )
 
     def retune(
@@ -346,7 +346,7 @@ class Sieve(Record):
         readings = self.scorer.read(query)
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        paths = find_all(folders)
+        paths, left_out = find_all(folders)
         photos = photo_features(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,
@@ -356,7 +356,7 @@ class Sieve(Record):
             [paths[index] for index in photos.kept],
             self.scorer.embed_photos(photos.features),
             top=top,
-            skipped=photos.skipped,
+            skipped=(*left_out, *photos.skipped),
         )
 
     def save(self, folder: str | Path) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.data.notes import Note, unreadable_note
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
@@ -75,6 +76,11 @@ class Prepared:
             labels=tuple(self.labels[column] for column in index),
             texts=self.texts[index],
         )
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Photos and labels that are not used or too rare, a sentence for each kind."""
+        return self.dataset.notes + ((unreadable_note(self.skipped),) if self.skipped else ())
 
     @property
     def silent(self) -> NDArray[np.bool_]:
@@ -155,9 +161,10 @@ def assemble(
     words: bool = True,
 ) -> Prepared:
     """Put features of a dataset's photos together with its labels and their texts."""
+    notes = dataset.notes
     dataset = dataset.select(features.kept)
     return Prepared(
-        dataset=dataset,
+        dataset=replace(dataset, notes=notes),
         photos=features.features,
         more_views=features.more_views,
         targets=dataset.matrix(labels),

@@ -61,7 +61,10 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("form", "tolerance"),
-    [("JPEG", 3), ("PNG", 0), ("WEBP", 6), ("BMP", 0), ("TIFF", 0), ("GIF", 12)],
+    [
+        *(("JPEG", 3), ("PNG", 0), ("WEBP", 6), ("BMP", 0), ("TIFF", 0), ("GIF", 12), ("AVIF", 6)),
+        ("JPEG2000", 3),
+    ],
 )
 def test_every_format_gives_the_same_picture(tmp_path: Path, form: str, tolerance: float) -> None:
     path = tmp_path / "photo"  # no suffix: the bytes decide
@@ -71,7 +74,7 @@ def test_every_format_gives_the_same_picture(tmp_path: Path, form: str, toleranc
     assert difference(image, scene()) <= tolerance
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(tmp_path: Path, form: str, orientation: int) -> None:
     # How the camera stored the scene, so that the tag's turn brings it back.
@@ -358,6 +361,8 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "tiff": lambda: encoded(scene(), "TIFF", compression="tiff_lzw"),
     "tiff-raw": lambda: encoded(scene(), "TIFF"),
     "bmp": lambda: encoded(scene(), "BMP"),
+    "avif": lambda: encoded(scene(), "AVIF"),
+    "jp2": lambda: encoded(scene(), "JPEG2000"),
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from photosieve.data.photos import Bytes
 from photosieve.encoders.embedding import embed_photos
@@ -155,6 +156,30 @@ def test_bad_photos_are_named_and_not_read_again(
     (folder / "house-0" / "photo.png").rename(bad)
     mended = index.update(None, folder)
     assert (mended.added, len(mended.skipped)) == (1, 2)
+
+
+def test_a_format_is_read_once_its_decoder_is_installed(index: Index, folder: Path) -> None:
+    """Named so or not: the advice has to help although the files stay the same."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    for number, name in enumerate(("a.heic", "b.jpg", "c.jpg")):
+        with (folder / "house-0" / name).open("wb") as file:
+            Image.new("RGB", (32, 32), (200, number // 2, 0)).save(file, "HEIF")  # b is as a
+        age(folder / "house-0" / name)
+    code = f"""
+import sys
+sys.modules["pillow_heif"] = None  # as if it were not installed
+from photosieve.errors import unread_formats
+from photosieve.index.index import Index
+from photosieve.sieve import saved
+from tests.library import fake_by_name
+saved.load_encoder = fake_by_name
+update = Index({index.address!r}).update(None, {str(folder)!r})
+print(update.added, *unread_formats(update.skipped))
+"""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "0 3 HEIC files left out: pip install photosieve[heif]\n", done.stderr
+    assert Index(index.address).update(None, folder).added == 3
 
 
 def test_a_good_photo_that_went_bad_leaves_the_index(index: Index, folder: Path) -> None:

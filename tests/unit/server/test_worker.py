@@ -1,5 +1,6 @@
 """A training takes the labels of the collection, and is reviewed on unseen photos."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,21 @@ def test_features_of_changed_bytes_are_not_kept_under_the_old_hash(
         content[len(content) // 2] ^= 0x10
         file.write_bytes(content)
     assert np.array_equal(features(), expected)
+
+
+def test_what_was_not_used_is_said(library: Library, tmp_path: Path) -> None:
+    house = tmp_path / "secret-place" / "house-1"
+    (house / "raw.CR2").write_bytes(b"II*\0")
+    file = next(house.glob("*.json"))
+    entries = json.loads(file.read_text())
+    file.write_text(json.dumps({**entries, "gone.jpg": [], "red.png": ["once"]}))
+    fresh = Library(library.sieve_folder, library.address)
+    notes = worker.learn(fresh, tmp_path / "new", lambda *_: None)["notes"]
+    assert notes[0].endswith("entries has no photo, such as gone.jpg")
+    assert "too few to learn from or to test: once" in notes[1]
+    assert notes[2] == "1 CR2 file left out: save them as JPEG"
+    assert str(tmp_path) not in " ".join(notes)
+    assert [note.kind for note in Sieve.load(tmp_path / "new").notes] == [
+        "missing photo",
+        "rare label",
+    ]

@@ -69,6 +69,8 @@ function finish(job) {
     make("p", {}, `Learned ${Object.keys(result.labels).length} labels from ${result.photos} photos of ${result.buildings} ${result.buildings === 1 ? "building" : "buildings"} in ${result.seconds} s.`),
     result.new_labels.length ? make("p", {}, `New: ${result.new_labels.join(", ")}.`) : null,
     result.lost_labels.length ? make("p", { class: "bad" }, `Lost, because no photo here has them: ${result.lost_labels.join(", ")}. Index the photos that they were learned from, and learn again.`) : null,
+    result.notes.length ? make("details", {}, make("summary", {}, `Not used or too rare: ${result.notes.length} ${result.notes.length === 1 ? "note" : "notes"}`),
+      make("ul", {}, ...result.notes.map((note) => make("li", {}, note)))) : null,
     ...figures(result.review),
     make("div", { class: "buttons" }, make("button", { type: "button", class: "main", onclick: end("keep") }, "Keep the new one"),
       make("button", { type: "button", onclick: end("drop") }, "Drop it")));
