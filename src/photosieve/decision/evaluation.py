@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from photosieve.decision import metrics
 from photosieve.decision.cut import Cut
-from photosieve.decision.metrics import Counts, Interval, Reliability, defined
+from photosieve.decision.metrics import Counts, Interval, Reliability, defined, shown_number
 from photosieve.errors import Skipped
 
 DRAWS = 2000
 """Bootstrap draws behind each interval."""
+
+_BLOCK = 2**20
+"""Weights of photos at a time, draws x photos, so that the memory does not grow with the photos."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +183,25 @@ class Evaluation:
 
         Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy, empty_right (of the
         questions that no photo answers, the fraction that got "none") and mean_average_precision.
+        A figure that only one building has a part in cannot vary over buildings: it is nan.
         """
-        return self.drawn_totals(metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0))
+        drawn = self.drawn_totals(metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0))
+        counts = self.counts
+        decided = counts.tp + counts.fp + counts.fn
+        judged = decided + counts.tn
+        parts = {  # (buildings, labels): not 0 where a building has a part in a figure
+            "macro_precision": counts.returned,
+            "macro_recall": counts.support,
+            "macro_f1": decided,
+            "micro_f1": decided,
+            "accuracy": judged,
+            "empty_right": self.unanswerable,
+            "mean_average_precision": judged,
+        }
+        for name, values in drawn.items():
+            if np.count_nonzero(parts[name].any(1)) < 2:
+                values[:] = np.nan
+        return drawn
 
     def drawn_totals(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Return the totals with weights for buildings, each an array (draws,); keys as `draws`.
@@ -191,6 +211,14 @@ class Evaluation:
         weights : array (draws, buildings)
             How often each building counts.
         """
+        step = max(1, _BLOCK // max(len(self.photos), 1))
+        blocks = [
+            self._drawn_block(weights[start : start + step])
+            for start in range(0, max(len(weights), 1), step)
+        ]
+        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+    def _drawn_block(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         drawn = self.counts.drawn(weights)  # (draws, labels)
         total = drawn.sum(-1)
         asked = self.unanswerable
@@ -227,7 +255,10 @@ class Evaluation:
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """95 % intervals of the totals, by drawing buildings with replacement; keys as `draws`."""
+        """95 % intervals of the totals, by drawing buildings with replacement; keys as `draws`.
+
+        The ends of a figure that rests on a single building are nan.
+        """
         return {
             name: metrics.percentile_interval(self.totals[name], draws)
             for name, draws in self.draws.items()
@@ -294,7 +325,7 @@ class Evaluation:
             f"macro recall      {shown['macro_recall']}",
             f"mean av. prec.    {shown['mean_average_precision']}",
             f"accuracy with TN  {shown['accuracy']}",
-            f"calibration error {self.calibration_error:.3f}",
+            f"calibration error {shown_number(self.calibration_error)}",
             f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
             f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
         ]

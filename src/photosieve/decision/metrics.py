@@ -30,6 +30,11 @@ def defined(value: ArrayLike) -> float | None:
     return None if np.isnan(number) else number
 
 
+def shown_number(value: float) -> str:
+    """Return a figure with three decimals for people; "n/a" if it is nan."""
+    return "n/a" if np.isnan(value) else f"{value:.3f}"
+
+
 @dataclass(frozen=True)
 class Counts:
     """True and false positives and negatives, as arrays of one common shape.
@@ -274,15 +279,21 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Interval:
-    """A central estimate with the ends of its interval."""
+    """A central estimate with the ends of its interval, which are nan where there is none."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        """Print as `0.885 [0.861, 0.906]`."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        """Print as `0.885 [0.861, 0.906]`; `0.885 [n/a]` where there is no interval."""
+        ends = "n/a" if np.isnan(self.low) else f"{self.low:.3f}, {self.high:.3f}"
+        return f"{shown_number(self.value)} [{ends}]"
+
+    @property
+    def ends(self) -> str:
+        """Both ends in words, as `0.861 to 0.906`; "n/a" where there is no interval."""
+        return "n/a" if np.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
 
 
 def bootstrap_weights(groups: int, draws: int, seed: int) -> Float64Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import LEADERBOARD_FIGURES, ComparisonRow
-from photosieve.decision.metrics import Counts, defined, mean
+from photosieve.decision.metrics import Counts, Interval, defined, mean
 from photosieve.report import report_file
 
 if TYPE_CHECKING:
@@ -134,8 +134,7 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     for row in rows:
         cells: list[Cell] = [row.name]
         for figure in LEADERBOARD_FIGURES:
-            interval = getattr(row, figure)
-            cells += [defined(interval.value), defined(interval.low), defined(interval.high)]
+            cells += _interval(getattr(row, figure))
         board.append([*cells, defined(row.seed_deviation), row.note, row.caveat or None])
     _add_sheet(
         book, "Leaderboard", [*header, "macro F1: sd over seeds", "what it does", "caveat"], board
@@ -206,8 +205,7 @@ def _add_sheet(
 
 def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
     for name, interval in evaluation.intervals.items():
-        ends = [defined(interval.low), defined(interval.high)]
-        yield [name.replace("_", " "), defined(interval.value), *ends]
+        yield [name.replace("_", " "), *_interval(interval)]
     yield ["calibration error", defined(evaluation.calibration_error), None, None]
     if not evaluation.known.all():
         yield ["unknown pairs, left out", int(evaluation.unknown.sum()), None, None]
@@ -246,6 +244,12 @@ def _cells(counts: Counts) -> list[Cell]:
     """Return one question's figures in the order of `COUNT_NAMES`."""
     numbers: list[Cell] = [int(getattr(counts, name)) for name in COUNT_NAMES[:5]]
     return [*numbers, *(defined(getattr(counts, name)) for name in COUNT_NAMES[5:])]
+
+
+def _interval(interval: Interval) -> list[Cell]:
+    """Return a figure with the ends of its interval, which say so where there is none."""
+    value, *ends = map(defined, (interval.value, interval.low, interval.high))
+    return [value, *("n/a" if end is None else end for end in ends)]
 
 
 def _plain_text(text: str) -> str:
