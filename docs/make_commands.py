@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 from typer.testing import CliRunner
 
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 
 PAGE = Path(__file__).with_name("commands.md")
 

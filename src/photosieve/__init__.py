@@ -9,10 +9,14 @@
         print(hit.path, hit.probability)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import importlib
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load than Ctrl-C should have to wait
 if TYPE_CHECKING:
+    from typing import Any
+
     from photosieve.data.check import CheckReport, check
     from photosieve.data.dataset import Dataset
     from photosieve.decision.cut import Cut

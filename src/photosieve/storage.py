@@ -7,10 +7,13 @@ another takes two renames, and a kill between them leaves the old folder under i
 
 from __future__ import annotations
 
+import atexit
+import functools
 import glob
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +31,18 @@ def cache_folder() -> Path:
         return Path(chosen)
     import platformdirs
 
-    return platformdirs.user_cache_path("photosieve")
+    try:
+        return platformdirs.user_cache_path("photosieve")
+    except RuntimeError:  # this user has no home folder
+        return _passing_cache()
+
+
+@functools.cache
+def _passing_cache() -> Path:
+    """Make a folder that lasts as long as the process."""
+    folder = tempfile.mkdtemp(prefix="photosieve-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @contextmanager

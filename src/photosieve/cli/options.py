@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,24 @@ import typer
 
 from photosieve.errors import UsageError
 
+
+
+def _finite(value: float) -> float:
+    """Refuse what is no number: "nan" passes every comparison with a smallest value."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of megapixels; give one such as 100")
+    return value
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 MaxMegapixelsOption = Annotated[
-    float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
+    float,
+    typer.Option(
+        min=0.01,
+        metavar="N",
+        callback=_finite,
+        help="Skip photos of more megapixels than this.",
+    ),
 ]
 PartialLabelsOption = Annotated[
     bool,
