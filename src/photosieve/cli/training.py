@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,7 @@ from photosieve.cli.output import (
     training_dict,
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.progress import seconds_of_process
 from photosieve.training.recipes import DEFAULT
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ def train(
             max_pixels=pixels(max_megapixels),
             progress=progress,
         )
+        sieve = replace(sieve, seconds=seconds_of_process())
         _save(sieve, out)
     if checkpoints is not None:
         checkpoints.remove()
@@ -108,6 +111,7 @@ def train(
         sieve = sieve.with_guarantee(dataset, guarantee, confidence)
         _save(sieve, out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
+    sieve = replace(sieve, seconds=seconds_of_process())
     if as_json:
         print_json({**training_dict(sieve, out), "address": address})
     else:

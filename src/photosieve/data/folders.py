@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from photosieve.data.photos import SUFFIXES
 from photosieve.errors import Skipped, UsageError, one_line
+
+
+def distinct_names(depths: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], str]:
+    """Name folders by the last parts of their paths.
+
+    Where two folders would get one name, their names start further up until they differ.
+
+    Parameters
+    ----------
+    depths : mapping
+        For each folder, as the parts of its path, the least number of parts in its name.
+    """
+    depths = dict(depths)
+    while True:
+        names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
+        uses = Counter(names.values())
+        clashing = [
+            folder for folder, name in names.items() if uses[name] > 1 and depths[folder] < len(folder)
+        ]
+        if not clashing:
+            return names
+        for folder in clashing:
+            depths[folder] += 1
 
 
 class PhotoFile(NamedTuple):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,10 +52,28 @@ class LabelHistory:
     def __init__(self, file: Path) -> None:
         self._file = file
 
-    def lock(self) -> FileLock:
-        """Return a lock for the history and for the labels files that it is about."""
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{self._file}.lock", is_singleton=True)
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Lock the history and the labels files that it is about.
+
+        Raises
+        ------
+        LabelsError
+            If its folder cannot be written.
+        """
+        lock = FileLock(f"{self._file}.lock", is_singleton=True)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except OSError as error:
+            raise LabelsError(
+                f"{self._file} cannot be written ({error.strerror or error}): allow this user to "
+                "write there; nothing was changed."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def begin(
         self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]], undoes: int | None

@@ -6,13 +6,12 @@ to which building each belongs. `photosieve.data.label_files` reads a single fil
 
 import glob
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from photosieve.data.folders import find
+from photosieve.data.folders import distinct_names, find
 from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key, read_entries
 from photosieve.errors import LabelsError, UsageError
 
@@ -298,22 +297,13 @@ def _expand(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _groups(photos: list[_Collected]) -> tuple[str, ...]:
-    """Name each photo's building: its folder's path, from the given folder down.
-
-    Where two folders would get one name, their names start further up until they differ.
-    """
+    """Name each photo's building: its folder's path, from the given folder down."""
     parts = [_place(photo.photo.parent).parts for photo in photos]
     depths: dict[tuple[str, ...], int] = {}
     for photo, folder in zip(photos, parts, strict=True):
         depths.setdefault(folder, max(1, len(photo.photo.parent.relative_to(photo.root).parts)))
-    while True:
-        names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
-        uses = Counter(names.values())
-        clashing = [folder for folder, name in names.items() if uses[name] > 1]
-        if not clashing:
-            return tuple(names[folder] for folder in parts)
-        for folder in clashing:
-            depths[folder] += 1
+    names = distinct_names(depths)
+    return tuple(names[folder] for folder in parts)
 
 
 def _place(path: Path) -> Path:

@@ -4,7 +4,7 @@ A snapshot belongs to one version of the table and to one sieve. It can be made 
 vectors are the sieve's projection of the table's features, see `photosieve.index.projection`.
 Opening one reads next to nothing, and a search reads only the vectors in its scope.
 
-Rows are sorted by root, group and path, so that a group is a range of rows.
+Rows are sorted by root, folder and path, so that a group is a range of rows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from photosieve.index.store import Store, is_remote
 from photosieve.sieve.embedded import Embedded
 from photosieve.storage import cache_folder
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 """Raised when the files change, so that old snapshots are made again."""
 
 NOTES_FILE = "snapshot.json"
@@ -42,12 +42,16 @@ class PhotoGroup:
         The folder that was indexed.
     name : str
         The folder of the photos, below the root; for photos in the root itself, the root's name.
+        Where two folders would get one name, it starts further up.
+    short : str
+        The same without regard to other folders, as the table has it.
     start, stop : int
         Their rows.
     """
 
     root: str
     name: str
+    short: str
     start: int
     stop: int
 

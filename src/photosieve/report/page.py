@@ -23,7 +23,7 @@ from photosieve.data.photos import decode
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import ComparisonRow
 from photosieve.decision.metrics import Counts, shown_number
-from photosieve.errors import PhotoError
+from photosieve.errors import PhotoError, printable
 from photosieve.report import plots, report_file
 from photosieve.sieve.answer import SearchResult
 
@@ -329,4 +329,4 @@ def _write(template: str, path: Path, **values: Any) -> None:
     environment.filters["percent"] = lambda x: 0 if np.isnan(x) else round(100 * float(x), 1)
     text = environment.get_template(template).render(**values)
     with report_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(printable(text).encode("utf-8"))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import LEADERBOARD_FIGURES, ComparisonRow
 from photosieve.decision.metrics import Counts, Interval, defined, mean
+from photosieve.errors import printable
 from photosieve.report import report_file
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             cells = [trained, int(counts.support), *_cells(counts)]
             writer.writerow([_plain_text(building), _plain_text(label), *cells])
     with report_file(path) as file:
-        file.write(text.getvalue().encode("utf-8"))
+        file.write(printable(text.getvalue()).encode("utf-8"))
 
 
 def write_excel(evaluation: Evaluation, path: Path) -> None:
@@ -187,7 +188,7 @@ def _add_sheet(
     for i, row in enumerate([list(header), *rows], start=1):
         for j, value in enumerate(row, start=1):
             if isinstance(value, str):
-                value = ILLEGAL_CHARACTERS_RE.sub("�", value)
+                value = ILLEGAL_CHARACTERS_RE.sub("�", printable(value))
             cell = sheet.cell(i, j, value)
             if isinstance(value, str):
                 cell.data_type = "s"  # text that begins with = stays text

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
 from photosieve.data.photos import decode
+from photosieve.errors import PhotoError
 from photosieve.server.library import Photo, View
-from photosieve.storage import draft_file
+from photosieve.storage import cache_folder, draft_file
 
 SIDE = 480
 """Pixels on the longer side."""
@@ -29,22 +31,28 @@ _decoding = threading.BoundedSemaphore(4)  # each holds a decoded photo in memor
 def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
     """Return the file of a photo's thumbnail; make it first if it is missing.
 
+    Where the folder cannot be written, it is kept in the user's cache folder.
+
     Raises
     ------
     PhotoError
-        If the photo cannot be read any more.
+        If the photo cannot be read any more, or there is no room for its thumbnail.
     """
     name = view.sha256(photo.row)
-    file = folder / name[:2] / f"{name}-{SIDE}.jpg"
-    if file.exists():
-        return file
+    folders = (folder, cache_folder() / "thumbnails")
+    files = [place / name[:2] / f"{name}-{SIDE}.jpg" for place in folders]
+    for file in files:
+        if file.exists():
+            return file
     with _decoding:
         data = view.read(photo, max_pixels).data
         picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
         picture.thumbnail((SIDE, SIDE))
-        with draft_file(file) as draft:
-            picture.save(draft, "JPEG", quality=82)
-    return file
+        for file in files:
+            with suppress(OSError), draft_file(file) as draft:
+                picture.save(draft, "JPEG", quality=82)
+                return file
+    raise PhotoError(photo.path, "there is no room for its thumbnail", "make room on the disk")
 
 
 def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from photosieve.errors import UsageError
+from photosieve.errors import UsageError, printable
 
 _PIECES = re.compile(
     r'"(?P<quoted>[^"]*)"|(?P<sign>(?:^|(?<=\s))[+-])|(?P<bar>\|)|(?P<word>[^\s"|]+)'
@@ -64,6 +64,8 @@ def parse(query: str) -> tuple[Term, ...]:
             )
         terms.append(Term(tuple(" ".join(words) for words in phrasings), negative))
 
+    if printable(query) != query:
+        raise UsageError("the query is not valid UTF-8; type it in a terminal that uses UTF-8")
     for piece in _PIECES.finditer(query):
         if piece["sign"]:
             if terms or phrasings != [[]]:

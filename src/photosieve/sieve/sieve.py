@@ -7,7 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
@@ -57,7 +57,7 @@ class Sieve(Record):
     guarantee : Guarantee or None
         Of the cut.
     seconds : float
-        Duration of the training.
+        Duration of the training, from the photos on; `photosieve train` notes that of the command.
     skipped : tuple of Skipped
         Training photos that could not be read.
     """
@@ -113,14 +113,15 @@ class Sieve(Record):
         PhotosieveError
             If an input cannot be used. The message names the remedy.
         """
+        started = time.monotonic()
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         run = Run(chosen, seed, folds, checkpoints, progress)
-        pretrained = load_encoder(encoder) if isinstance(encoder, str) else encoder
-        model = open_for(pretrained, chosen)
+        model = open_for(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
             model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
         )
-        return cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
+        fitted = cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
+        return replace(fitted, seconds=time.monotonic() - started)
 
     @classmethod
     def fit_prepared(
@@ -283,11 +284,9 @@ class Sieve(Record):
         """
         return self.evaluate_prepared(self._unseen(Dataset.of(*buildings), max_pixels, progress))
 
-    def _unseen(self, dataset: Dataset, max_pixels: int, progress: Progress) -> Prepared:
-        return prepare(
-            self.encoder, dataset, labels=tuple(self.labels), words=False,
-            max_pixels=max_pixels, progress=progress,
-        )  # fmt: skip
+    def _unseen(self, dataset: Dataset, cap: int, progress: Progress) -> Prepared:
+        known: dict[str, Any] = {"labels": tuple(self.labels), "words": False}
+        return prepare(self.encoder, dataset, max_pixels=cap, progress=progress, **known)
 
     def evaluate_prepared(self, data: Prepared, cut: Cut | None = None) -> Evaluation:
         """Evaluate on features that were computed before; no photo is opened.
