@@ -58,9 +58,9 @@ class Checkpoint:
             "give the same ones, or train again without --resume"
         )
 
-    def due(self, last: bool) -> bool:
-        """Whether it is time to save again; always so after the last epoch."""
-        return last or time.monotonic() - self._saved >= self.seconds
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.monotonic() - self._saved >= self.seconds
 
     def save(self, key: str, state: Mapping[str, Any]) -> None:
         """Replace the state; a failure leaves the old one.

@@ -57,9 +57,26 @@ def fit(
     steps = Steps(data, start, recipe, student, run.seed)
     checkpoint = run.checkpoints.of(name) if run.checkpoints is not None else None
     key = _key(data, start, run, held_out) if checkpoint is not None else ""
-    for epoch in range(_resume(steps, losses, held_out, checkpoint, key), recipe.epochs):
-        total = count = 0.0
-        for number, batch in enumerate(steps.batches(), start=1):
+
+    def save(epoch: int, batches: list[torch.Tensor], total: float, count: float) -> None:
+        """Save the state after so many epochs, in the midst of one where batches are left."""
+        if checkpoint is not None:
+            state = {
+                "epoch": epoch,
+                "batches": batches,
+                "total": (total, count),
+                "steps": steps.state_dict(),
+                "losses": losses,
+                "held_out": held_out.state_dict() if held_out is not None else {},
+            }
+            checkpoint.save(key, state)
+
+    epochs, left, (total, count) = _resume(steps, losses, held_out, checkpoint, key)
+    for epoch in range(epochs, recipe.epochs):
+        batches = left or list(steps.batches())
+        if not left:
+            total = count = 0.0
+        for number, batch in enumerate(batches, start=1):
             with _memory_explained(recipe):
                 steps.optimizer.zero_grad()
                 loss = steps.backward(batch, epoch)
@@ -70,6 +87,9 @@ def fit(
                     )
                 steps.optimizer.step()
             total, count = total + loss * len(batch), count + len(batch)
+            if number < len(batches) and checkpoint is not None and checkpoint.due():
+                save(epoch, batches[number:], total, count)
+        left = []
         # The length of an embedding would overflow; no such weights are scored or kept.
         if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
             raise TrainingError(
@@ -82,14 +102,8 @@ def fit(
         losses.append(total / count)
         go_on = held_out is None or held_out.look(start.with_arrays(student.arrays()))
         last = not go_on or epoch + 1 == recipe.epochs
-        if checkpoint is not None and checkpoint.due(last):
-            state = {
-                "epoch": recipe.epochs if last else epoch + 1,
-                "steps": steps.state_dict(),
-                "losses": losses,
-                "held_out": held_out.state_dict() if held_out is not None else {},
-            }
-            checkpoint.save(key, state)
+        if last or (checkpoint is not None and checkpoint.due()):
+            save(recipe.epochs if last else epoch + 1, [], 0.0, 0.0)
         if last:
             break
     return start.with_arrays(student.arrays()), losses
@@ -109,16 +123,26 @@ def _resume(
     held_out: HeldOut | None,
     checkpoint: Checkpoint | None,
     key: str,
-) -> int:
-    """Bring a training to the state of its checkpoint; return how many epochs are done."""
+) -> tuple[int, list[torch.Tensor], tuple[float, float]]:
+    """Bring a training to the state of its checkpoint.
+
+    Returns
+    -------
+    epochs : int
+        How many are done.
+    batches : list of tensors
+        Those that are left of the next epoch; none at its beginning.
+    total, count : float
+        Sum of its losses so far, and number of its items.
+    """
     state = checkpoint.load(key) if checkpoint is not None else None
     if state is None:
-        return 0
+        return 0, [], (0.0, 0.0)
     steps.load_state_dict(state["steps"])
     losses += state["losses"]
     if held_out is not None:
         held_out.load_state_dict(state["held_out"])
-    return int(state["epoch"])
+    return int(state["epoch"]), state.get("batches", []), state.get("total", (0.0, 0.0))
 
 
 def _key(data: Prepared, start: Head, run: Run, held_out: HeldOut | None) -> str:
