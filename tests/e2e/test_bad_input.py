@@ -213,13 +213,13 @@ def test_interrupted_training_leaves_nothing_half_done(house: Path, tmp_path: Pa
         shown += os.read(ours, 4096).decode()
     process.send_signal(signal.SIGINT)
     after = ""
-    while "discarded" not in after:
+    while "--resume" not in after:
         after += os.read(ours, 4096).decode()
     assert process.wait(timeout=60) == 130
     os.close(ours)
-    assert "photosieve: interrupted; unfinished work is discarded" in after
+    assert "photosieve: interrupted; to resume, run the same command with --resume" in after
     assert "Traceback" not in after
-    assert not out.exists()
+    assert [path.name for path in out.parent.iterdir()] == ["s.training"]
 
 
 def test_hostile_label_text_is_only_text(run: Run, house: Path, tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
 )
 
+
 @app.callback(invoke_without_command=True)
 def options(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -19,7 +19,6 @@ except KeyboardInterrupt:
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load
 if TYPE_CHECKING:
-    from types import FrameType
     from typing import NoReturn
 
 
@@ -28,7 +27,7 @@ class _Interrupts:
 
     seen = False
 
-    def __call__(self, number: int, frame: FrameType | None) -> NoReturn:
+    def __call__(self, *_: object) -> NoReturn:
         self.seen = True
         raise KeyboardInterrupt
 
@@ -46,17 +45,7 @@ def main() -> NoReturn:
     try:
         _open_streams()
         debug, arguments = _without_debug(sys.argv[1:])
-        from photosieve.cli.commands import app
-
-        try:
-            app(arguments)
-        except SystemExit as stop:
-            ended = stop.__context__  # typer makes a silent end of an interrupt
-            if ended is not None and isinstance(ended.__cause__, KeyboardInterrupt):
-                raise ended.__cause__ from None
-            status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        status = _run(arguments)
     except BaseException as error:
         if debug:
             import traceback
@@ -79,6 +68,23 @@ def main() -> NoReturn:
         # Else threads would go on for a while, and Python might end by the signal instead.
         os._exit(status)
     sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; return its exit status."""
+    from photosieve.cli.commands import app
+
+    status = 0
+    try:
+        app(arguments)
+    except SystemExit as stop:
+        ended = stop.__context__  # typer makes a silent end of an interrupt
+        if ended is not None and isinstance(ended.__cause__, KeyboardInterrupt):
+            raise ended.__cause__ from None
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return status
 
 
 def _without_debug(arguments: list[str]) -> tuple[bool, list[str]]:
@@ -116,4 +122,4 @@ def _say(text: str) -> None:
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201
     except (OSError, ValueError):
-        pass  # there is no one left to tell; the exit status says it
+        return  # there is no one left to tell; the exit status says it

@@ -13,7 +13,6 @@ import typer
 from photosieve.errors import UsageError
 
 
-
 def _finite(value: float) -> float:
     """Refuse what is no number: "nan" passes every comparison with a smallest value."""
     if not math.isfinite(value):

@@ -68,13 +68,14 @@ def train(
 ) -> None:
     """Adapt a model to labeled photos.
 
-    Learns the cut on held-out buildings, and saves model and cut as a sieve. A training that
-    changes the towers saves its progress in SIEVE.training, for --resume.
+    Learns the cut on held-out buildings, and saves model and cut as a sieve. Until it is done, its
+    progress is in SIEVE.training, for --resume.
     """
     from photosieve.data.dataset import Dataset
     from photosieve.decision.objective import Objective
     from photosieve.sieve.folder import check_target
     from photosieve.sieve.sieve import Sieve
+    from photosieve.training.checkpoints import Checkpoints
     from photosieve.training.recipes import get_recipe
 
     chosen = get_recipe(recipe, read_settings(settings))
@@ -82,14 +83,11 @@ def train(
     check_target(out)
     dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
     print_kept_for_testing(dataset)
-    checkpoints = None
-    if chosen.trains_blocks or resume:
-        from photosieve.training.checkpoints import Checkpoints  # brings torch
-
-        checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
+    checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
     with (
+        checkpoints,
         progress_bars() as progress,
-        resumable(checkpoints is not None, "the same command with --resume"),
+        resumable(True, "the same command with --resume"),
     ):
         sieve = Sieve.fit(
             dataset,
@@ -104,7 +102,6 @@ def train(
         )
         sieve = replace(sieve, seconds=seconds_of_process())
         _save(sieve, out)
-    if checkpoints is not None:
         checkpoints.remove()
     print_skipped(sieve.skipped)
     if guarantee is not None:  # if it is refused, the sieve without it is saved already

@@ -27,7 +27,9 @@ def distinct_names(depths: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...
         names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
         uses = Counter(names.values())
         clashing = [
-            folder for folder, name in names.items() if uses[name] > 1 and depths[folder] < len(folder)
+            folder
+            for folder, name in names.items()
+            if uses[name] > 1 and depths[folder] < len(folder)
         ]
         if not clashing:
             return names

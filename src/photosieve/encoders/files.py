@@ -235,7 +235,7 @@ def first_line(error: Exception) -> str:
 def is_hub_id(name: str) -> bool:
     """Whether a name could be that of a model on the hub; folders have absolute paths here."""
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     with suppress(HFValidationError):
         validate_repo_id(name)  # refuses "..", "--" and more than 96 letters, too

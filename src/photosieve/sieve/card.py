@@ -149,8 +149,7 @@ def _quality(record: Record) -> str:
     if held_out < buildings:
         basis = f"Rough figures, from {held_out} of {buildings} buildings. {basis}"
     rows = "\n".join(
-        f"| {name} | {shown_number(tuning.figures[key])} |"
-        for key, name in FIGURE_NAMES.items()
+        f"| {name} | {shown_number(tuning.figures[key])} |" for key, name in FIGURE_NAMES.items()
     )
     text = (
         f"## How good it is\n\n{basis}\n\n| | |\n| --- | ---: |\n{rows}\n\n"

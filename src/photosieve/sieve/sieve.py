@@ -118,8 +118,9 @@ class Sieve(Record):
         run = Run(chosen, seed, folds, checkpoints, progress)
         model = open_for(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
-            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
-        )
+            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress,
+            keep=None if checkpoints is None else checkpoints.features(),
+        )  # fmt: skip
         fitted = cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
         return replace(fitted, seconds=time.monotonic() - started)
 

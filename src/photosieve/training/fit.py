@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
-from photosieve.encoders.protocol import Head
+from photosieve.encoders.protocol import Head, Student
 from photosieve.errors import TrainingError
 from photosieve.training.checkpoints import Checkpoint
 from photosieve.training.features import Prepared
@@ -58,6 +58,9 @@ def fit(
     checkpoint = run.checkpoints.of(name) if run.checkpoints is not None else None
     key = _key(data, start, run, held_out) if checkpoint is not None else ""
 
+    def due() -> bool:
+        return checkpoint is not None and checkpoint.due()
+
     def save(epoch: int, batches: list[torch.Tensor], total: float, count: float) -> None:
         """Save the state after so many epochs, in the midst of one where batches are left."""
         if checkpoint is not None:
@@ -77,36 +80,46 @@ def fit(
         if not left:
             total = count = 0.0
         for number, batch in enumerate(batches, start=1):
-            with _memory_explained(recipe):
-                steps.optimizer.zero_grad()
-                loss = steps.backward(batch, epoch)
-                if not math.isfinite(loss):
-                    raise TrainingError(
-                        f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
-                        f"lower the learning rate (now {recipe.learning_rate:g})"
-                    )
-                steps.optimizer.step()
+            loss = _step(steps, batch, epoch)
             total, count = total + loss * len(batch), count + len(batch)
-            if number < len(batches) and checkpoint is not None and checkpoint.due():
+            if number < len(batches) and due():
                 save(epoch, batches[number:], total, count)
         left = []
-        # The length of an embedding would overflow; no such weights are scored or kept.
-        if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
-            raise TrainingError(
-                f"the weights grew out of all bounds in epoch {epoch + 1}; "
-                f"lower the learning rate (now {recipe.learning_rate:g})"
-            )
+        _check_weights(student, recipe, epoch)
         if recipe.schedule == "plateau":
             steps.plateau.step(total / count)
         run.progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
         losses.append(total / count)
         go_on = held_out is None or held_out.look(start.with_arrays(student.arrays()))
         last = not go_on or epoch + 1 == recipe.epochs
-        if last or (checkpoint is not None and checkpoint.due()):
+        if last or due():
             save(recipe.epochs if last else epoch + 1, [], 0.0, 0.0)
         if last:
             break
     return start.with_arrays(student.arrays()), losses
+
+
+def _step(steps: Steps, batch: torch.Tensor, epoch: int) -> float:
+    """Change the weights by one batch; return its loss."""
+    with _memory_explained(steps.recipe):
+        steps.optimizer.zero_grad()
+        loss = steps.backward(batch, epoch)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss stopped being a number in epoch {epoch + 1}; "
+                f"lower the learning rate (now {steps.recipe.learning_rate:g})"
+            )
+        steps.optimizer.step()
+    return loss
+
+
+def _check_weights(student: Student, recipe: Recipe, epoch: int) -> None:
+    """Refuse weights with which the length of an embedding would overflow."""
+    if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
+        raise TrainingError(
+            f"the weights grew out of all bounds in epoch {epoch + 1}; "
+            f"lower the learning rate (now {recipe.learning_rate:g})"
+        )
 
 
 def fit_as(

@@ -185,8 +185,8 @@ from photosieve.storage import cache_folder
 os.setuid(54321)
 print(cache_folder() == cache_folder(), cache_folder().is_dir(), cache_folder())
 """
-    gone = {name: "" for name in ("HOME", "XDG_CACHE_HOME", "PHOTOSIEVE_CACHE")}
-    status, out, err = run([sys.executable, "-W", "error", "-c", code], **gone)
+    command = [sys.executable, "-W", "error", "-c", code]
+    status, out, err = run(command, HOME="", XDG_CACHE_HOME="", PHOTOSIEVE_CACHE="")
     assert (status, err) == (0, "")
     same, there, folder = out.split()
     assert (same, there) == ("True", "True")
