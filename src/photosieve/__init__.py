@@ -15,8 +15,6 @@ import importlib
 
 TYPE_CHECKING = False  # as in `typing`, which takes longer to load than Ctrl-C should have to wait
 if TYPE_CHECKING:
-    from typing import Any
-
     from photosieve.data.check import CheckReport, check
     from photosieve.data.dataset import Dataset
     from photosieve.decision.cut import Cut
@@ -140,7 +138,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that importing the package costs nothing."""
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

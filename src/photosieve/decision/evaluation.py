@@ -22,9 +22,6 @@ from photosieve.errors import Skipped
 DRAWS = 2000
 """Bootstrap draws behind each interval."""
 
-_BLOCK = 2**20
-"""Weights of photos at a time, draws x photos, so that the memory does not grow with the photos."""
-
 
 @dataclass(frozen=True)
 class EmptyAnswers:
@@ -211,26 +208,12 @@ class Evaluation:
         weights : array (draws, buildings)
             How often each building counts.
         """
-        step = max(1, _BLOCK // max(len(self.photos), 1))
-        blocks = [
-            self._drawn_block(weights[start : start + step])
-            for start in range(0, max(len(weights), 1), step)
-        ]
-        return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-
-    def _drawn_block(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         drawn = self.counts.drawn(weights)  # (draws, labels)
         total = drawn.sum(-1)
         asked = self.unanswerable
         right = (asked & self._none_returned).sum(1)  # (B,)
         number = {name: i for i, name in enumerate(self.buildings)}
-        by_photo = weights[:, [number[group] for group in self.groups]]  # (draws, photos)
-        precisions = [
-            metrics.average_precision(scores, relevant, by_photo * known)
-            for scores, relevant, known in zip(
-                self.scores.T, self.relevant.T, self.known.T, strict=True
-            )
-        ]
+        members = np.array([number[group] for group in self.groups], np.intp)
         return {
             "macro_precision": metrics.mean(drawn.precision, -1),
             "macro_recall": metrics.mean(drawn.recall, -1),
@@ -238,7 +221,9 @@ class Evaluation:
             "micro_f1": total.f1,
             "accuracy": total.accuracy,
             "empty_right": metrics.ratio(weights @ right, weights @ asked.sum(1)),
-            "mean_average_precision": metrics.mean(precisions, 0),
+            "mean_average_precision": metrics.drawn_average_precision(
+                self.scores, self.relevant, self.known, members, weights
+            ),
         }
 
     @cached_property

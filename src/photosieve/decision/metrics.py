@@ -16,6 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 Float64Array = NDArray[np.float64]
 
 
+_BLOCK = 2**20
+"""Weights of photos at a time, so that the memory of a bootstrap does not grow with the photos."""
+
+
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Float64Array:
     """Divide element by element; a division by zero gives nan, without a warning."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
@@ -178,6 +182,35 @@ def mean_average_precision(
 ) -> float:
     """Mean of `average_precisions`; labels that no photo has do not count."""
     return float(mean(average_precisions(scores, relevant, known)))
+
+
+def drawn_average_precision(
+    scores: Float64Array,
+    relevant: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    members: NDArray[np.intp],
+    weights: Float64Array,
+) -> Float64Array:
+    """Mean average precision with weights for groups of photos, (draws,), some draws at a time.
+
+    Parameters
+    ----------
+    scores : array (photos, labels)
+    relevant, known : array of bool (photos, labels)
+    members : array of int (photos,)
+        The group of each photo.
+    weights : array (draws, groups)
+    """
+    step, columns = max(1, _BLOCK // max(len(scores), 1)), (scores.T, relevant.T, known.T)
+    blocks = [np.zeros(0)]
+    for start in range(0, len(weights), step):
+        by_photo = weights[start : start + step, members]  # (draws, photos)
+        found = [
+            average_precision(own, right, by_photo * sure)
+            for own, right, sure in zip(*columns, strict=True)
+        ]
+        blocks.append(mean(found, 0))
+    return np.concatenate(blocks)
 
 
 def first_within_noise(values: NDArray[np.float64]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from photosieve.decision import evaluation
+from photosieve.decision import metrics
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.leaderboard import ComparisonRow, best_first
@@ -184,7 +184,7 @@ def test_intervals_of_ten_thousand_photos_take_little_memory() -> None:
 
 def test_draws_in_blocks_are_those_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = random_example().draws
-    monkeypatch.setattr(evaluation, "_BLOCK", 777 * 72)
+    monkeypatch.setattr(metrics, "_BLOCK", 777 * 72)
     for name, draws in random_example().draws.items():
         assert_array_equal(draws, expected[name])
 

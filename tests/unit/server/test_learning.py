@@ -77,3 +77,19 @@ def test_proposals_have_no_labels_yet_and_are_not_for_testing(
     assert {photo["group"] for photo in every} == {"house-3"}
     suggested = {photo["name"]: photo["suggested"] for photo in every}
     assert suggested["green.png"] == ["garden"]
+
+
+def test_labels_that_cannot_be_written_are_a_sentence(
+    client: TestClient, library: Library, tmp_path: Path
+) -> None:
+    one = ids(client, "house-1")["red.png"]
+    before = (tmp_path / "secret-place" / "house-1" / "train_labels.json").read_bytes()
+    lock = library.state / "labels-history.jsonl.lock"
+    lock.mkdir()  # nothing stops root but that
+    for answer in (
+        client.put("/labels", json={"photos": {one: ["new"]}}),
+        client.patch("/labels", json={"photos": [one], "add": ["new"]}),
+        client.post("/labels/undo"),
+    ):
+        assert_problem(answer, 409, "cannot be written", "nothing was changed")
+    assert (tmp_path / "secret-place" / "house-1" / "train_labels.json").read_bytes() == before
