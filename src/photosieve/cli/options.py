@@ -86,7 +86,9 @@ GuaranteeOption = Annotated[
 ConfidenceOption = Annotated[
     float, typer.Option(metavar="P", help="Confidence of the guarantee, between 0 and 1.")
 ]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of the random numbers.")
+]
 SieveArgument = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
 SettingsOption = Annotated[
     list[str] | None,
