@@ -18,8 +18,8 @@ compares it with the program.
 
 Results go to stdout, progress and what was skipped to stderr, so that results can be piped. Every
 command has `--json`, but for `serve`. Exit status 0 is done (an empty result too), 1 failed, 2
-wrong usage, 130 interrupted. An error is one sentence; with `--debug`, anywhere among the arguments,
-its traceback is printed too.
+wrong usage, 130 interrupted. An error is one sentence; with `--debug`, anywhere among the
+arguments, its traceback is printed too.
 """
 
 
