@@ -61,7 +61,7 @@ def fit(
         if not left:
             total = count = 0.0
         for number, batch in enumerate(batches, start=1):
-            loss = _step(steps, batch, epoch)
+            loss = _step(steps, batch, epoch, number)
             total, count = total + loss * len(batch), count + len(batch)
             if number < len(batches) and saves.due():
                 saves.save(epoch, batches[number:], total, count)
@@ -80,14 +80,14 @@ def fit(
     return start.with_arrays(student.arrays()), losses
 
 
-def _step(steps: Steps, batch: torch.Tensor, epoch: int) -> float:
+def _step(steps: Steps, batch: torch.Tensor, epoch: int, number: int) -> float:
     """Change the weights by one batch; return its loss."""
     with _memory_explained(steps.recipe):
         steps.optimizer.zero_grad()
         loss = steps.backward(batch, epoch)
         if not math.isfinite(loss):
             raise TrainingError(
-                f"the loss stopped being a number in epoch {epoch + 1}; "
+                f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
                 f"lower the learning rate (now {steps.recipe.learning_rate:g})"
             )
         steps.optimizer.step()
