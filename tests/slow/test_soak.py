@@ -167,7 +167,8 @@ async def learner(address: str, server: int, seen: Seen) -> None:
                 if turn % 2:
                     await asyncio.sleep(rng.uniform(0, 2))
                     for child in children(server):
-                        os.kill(child, signal.SIGKILL)
+                        with suppress(ProcessLookupError):
+                            os.kill(child, signal.SIGKILL)
                 await asyncio.sleep(0.2)
             seen.done[f"training {state}"] += 1
             if state == "done":
@@ -227,9 +228,12 @@ async def requests(address: str, count: int) -> None:
 
 
 def children(process: int) -> list[int]:
-    with suppress(FileNotFoundError):
-        return list(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
-    return []
+    """Processes that any thread of a process started."""
+    found: list[int] = []
+    for file in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, file.read_text().split())
+    return found
 
 
 def megabytes(process: int) -> float:
