@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 from typer.testing import CliRunner
 
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 
 PAGE = Path(__file__).with_name("commands.md")
 
@@ -18,7 +18,8 @@ compares it with the program.
 
 Results go to stdout, progress and what was skipped to stderr, so that results can be piped. Every
 command has `--json`, but for `serve`. Exit status 0 is done (an empty result too), 1 failed, 2
-wrong usage, 130 interrupted.
+wrong usage, 130 interrupted. An error is one sentence; with `--debug`, anywhere among the
+arguments, its traceback is printed too.
 """
 
 

@@ -9,9 +9,11 @@
         print(hit.path, hit.probability)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import importlib
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load than Ctrl-C should have to wait
 if TYPE_CHECKING:
     from photosieve.data.check import CheckReport, check
     from photosieve.data.dataset import Dataset
@@ -140,7 +142,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that importing the package costs nothing."""
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

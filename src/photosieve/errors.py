@@ -141,7 +141,12 @@ def shown(path: Path) -> str:
     return re.sub(r"^(\w{2,}):/(?=[^/])", r"\1://", str(path))
 
 
-def one_line(error: Exception) -> str:
+def printable(text: str) -> str:
+    """Return a text with the mark "\ufffd" for each piece of a file name that is no UTF-8."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def one_line(error: BaseException) -> str:
     """Say an error in at most 200 characters without a line break."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split())[:200] or type(error).__name__

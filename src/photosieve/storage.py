@@ -11,12 +11,15 @@ writer of the same name knows which drafts are abandoned, and removes these.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
+import functools
 import glob
 import os
 import secrets
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,7 +51,18 @@ def cache_folder() -> Path:
         return Path(chosen)
     import platformdirs
 
-    return platformdirs.user_cache_path("photosieve")
+    try:
+        return platformdirs.user_cache_path("photosieve")
+    except RuntimeError:  # this user has no home folder
+        return _passing_cache()
+
+
+@functools.cache
+def _passing_cache() -> Path:
+    """Make a folder that lasts as long as the process."""
+    folder = tempfile.mkdtemp(prefix="photosieve-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ import typer.main
 from filelock import FileLock
 from pyarrow import fs
 
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.words import general_words
 from tests.e2e.conftest import SAMPLES, Run

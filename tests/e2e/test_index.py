@@ -47,7 +47,7 @@ def test_a_search_loads_little(index: Path) -> None:
     """A first answer within a second: neither torch nor what writes indexes is loaded."""
     code = f"""
 import sys
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 sys.argv = ["photosieve", "search", "sofa", "--index", {str(index)!r}]
 try:
     app()

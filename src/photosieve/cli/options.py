@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,23 @@ import typer
 
 from photosieve.errors import UsageError
 
+
+def _finite(value: float) -> float:
+    """Refuse what is no number: "nan" passes every comparison with a smallest value."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of megapixels; give one such as 100")
+    return value
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 MaxMegapixelsOption = Annotated[
-    float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
+    float,
+    typer.Option(
+        min=0.01,
+        metavar="N",
+        callback=_finite,
+        help="Skip photos of more megapixels than this.",
+    ),
 ]
 PartialLabelsOption = Annotated[
     bool,
@@ -80,7 +95,9 @@ GuaranteeOption = Annotated[
 ConfidenceOption = Annotated[
     float, typer.Option(metavar="P", help="Confidence of the guarantee, between 0 and 1.")
 ]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of the random numbers.")
+]
 SieveArgument = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
 SettingsOption = Annotated[
     list[str] | None,

@@ -155,6 +155,7 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
 
 def print_cut(sieve: Sieve) -> None:
     """Print the cut, and its figures on held-out photos."""
+    from photosieve.decision.metrics import shown_number
     from photosieve.decision.objective import Objective
 
     figures, objective = sieve.tuning.figures, sieve.tuning.objective
@@ -162,8 +163,9 @@ def print_cut(sieve: Sieve) -> None:
     typer.echo(
         f"cut: {sieve.cut.describe()}; "
         f"for other words: above {sieve.tuning.calibration.word_threshold:.3f}\n"
-        f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
-        f"recall {figures['recall']:.3f}, tuned for {objective}"
+        f"held-out photos: macro F1 {shown_number(figures['f1'])}, "
+        f"precision {shown_number(figures['precision'])}, "
+        f"recall {shown_number(figures['recall'])}, tuned for {objective}"
     )
     if unknown := sieve.evidence.unknown:
         typer.echo(
@@ -327,6 +329,8 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from photosieve.decision.metrics import shown_number
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("method", "macro F1 [95 %]", "mAP", "accuracy", '"none" right'):
         table.add_column(heading, justify="left" if heading == "method" else "right")
@@ -334,8 +338,8 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_row(
             row.name,
             str(row.macro_f1),
-            f"{row.mean_average_precision.value:.3f}",
-            f"{row.accuracy.value:.3f}",
-            "-" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
+            shown_number(row.mean_average_precision.value),
+            shown_number(row.accuracy.value),
+            "n/a" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
         )
     Console(file=sys.stdout, width=80, highlight=False).print(table)

@@ -20,6 +20,7 @@ from photosieve.cli.output import (
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.errors import UsageError
+from photosieve.progress import seconds_of_process
 
 if TYPE_CHECKING:
     from photosieve.index.index import Index
@@ -109,6 +110,7 @@ def index(
             embed=embed,
             progress=progress,
         )
+        update.seconds = seconds_of_process()
     if as_json:
         print_json(update.to_dict())
     else:

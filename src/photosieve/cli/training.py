@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +44,7 @@ from photosieve.cli.output import (
     training_dict,
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.progress import seconds_of_process
 from photosieve.training.recipes import DEFAULT
 
 if TYPE_CHECKING:
@@ -69,13 +71,14 @@ def train(
 ) -> None:
     """Adapt a model to labeled photos.
 
-    Learns the cut on held-out buildings, and saves model and cut as a sieve. A training that
-    changes the towers saves its progress in SIEVE.training, for --resume.
+    Learns the cut on held-out buildings, and saves model and cut as a sieve. Until it is done, its
+    progress is in SIEVE.training, for --resume.
     """
     from photosieve.data.dataset import Dataset
     from photosieve.decision.objective import Objective
     from photosieve.sieve.folder import check_target
     from photosieve.sieve.sieve import Sieve
+    from photosieve.training.checkpoints import Checkpoints
     from photosieve.training.recipes import get_recipe
 
     chosen = get_recipe(recipe, read_settings(settings))
@@ -85,14 +88,11 @@ def train(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
     print_notes(dataset, but="rare label")
-    checkpoints = None
-    if chosen.trains_blocks or resume:
-        from photosieve.training.checkpoints import Checkpoints  # brings torch
-
-        checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
+    checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
     with (
+        checkpoints,
         progress_bars() as progress,
-        resumable(checkpoints is not None, "the same command with --resume"),
+        resumable(True, "the same command with --resume"),
     ):
         sieve = Sieve.fit(
             dataset,
@@ -105,14 +105,15 @@ def train(
             max_pixels=pixels(max_megapixels),
             progress=progress,
         )
+        sieve = replace(sieve, seconds=seconds_of_process())
         _save(sieve, out)
-    if checkpoints is not None:
         checkpoints.remove()
     print_skipped(sieve.skipped)
     if guarantee is not None:  # if it is refused, the sieve without it is saved already
         sieve = sieve.with_guarantee(dataset, guarantee, confidence)
         _save(sieve, out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
+    sieve = replace(sieve, seconds=seconds_of_process())
     if as_json:
         print_json({**training_dict(sieve, out, sieve.notes), "address": address})
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from photosieve.errors import UsageError
@@ -57,14 +57,33 @@ def building_names(folders: Sequence[tuple[Path, Path]]) -> tuple[str, ...]:
     depths: dict[tuple[str, ...], int] = {}
     for (folder, root), own in zip(folders, parts, strict=True):
         depths.setdefault(own, max(1, len(folder.relative_to(root).parts)))
+    names = distinct_names(depths)
+    return tuple(names[own] for own in parts)
+
+
+def distinct_names(depths: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], str]:
+    """Name folders by the last parts of their paths.
+
+    Where two folders would get one name, their names start further up until they differ.
+
+    Parameters
+    ----------
+    depths : mapping
+        For each folder, as the parts of its path, the least number of parts in its name.
+    """
+    depths = dict(depths)
     while True:
-        names = {own: "/".join(own[-depth:]) for own, depth in depths.items()}
+        names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
         uses = Counter(names.values())
-        clashing = [own for own, name in names.items() if uses[name] > 1]
+        clashing = [
+            folder
+            for folder, name in names.items()
+            if uses[name] > 1 and depths[folder] < len(folder)
+        ]
         if not clashing:
-            return tuple(names[own] for own in parts)
-        for own in clashing:
-            depths[own] += 1
+            return names
+        for folder in clashing:
+            depths[folder] += 1
 
 
 def absolute(path: Path) -> Path:

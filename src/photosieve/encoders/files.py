@@ -248,7 +248,13 @@ def _file_digest(path: Path) -> bytes:
 
 def is_hub_id(name: str) -> bool:
     """Whether a name could be that of a model on the hub; folders have absolute paths here."""
-    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    with suppress(HFValidationError):
+        validate_repo_id(name)  # refuses "..", "--" and more than 96 letters, too
+        return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
+    return False
 
 
 def _is_folder(name: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve import checksums
+from photosieve.data.paths import distinct_names
 from photosieve.errors import PhotoIndexError
 from photosieve.index import neighbors
 from photosieve.index.arrays import DamagedSnapshotError, write_checksums
@@ -162,7 +163,12 @@ def _write(
     stamp: str,
     progress: Progress,
 ) -> None:
-    rows = store.rows().sort_by([(name, "ascending") for name in ("root", "group", "path")])
+    import pyarrow.compute as pc
+
+    rows = store.rows()
+    folders = pc.replace_substring_regex(rows["path"], "/?[^/]*$", "")
+    rows = rows.append_column("folder", folders)
+    rows = rows.sort_by([(name, "ascending") for name in ("root", "folder", "path")])
     names, ends = _text(rows["path"])
     hashes = np.frombuffer(bytes.fromhex(_text(rows["sha256"])[0].tobytes().decode()), "V32")
     arrays: dict[str, NDArray[Any]] = {
@@ -253,13 +259,18 @@ def _text(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _groups(rows: Any) -> list[PhotoGroup]:
-    """Return the ranges of rows that share root and group."""
-    columns = [rows[name].combine_chunks() for name in ("root", "group")]
-    codes = [column.dictionary_encode().indices.to_numpy() for column in columns]
+    """Return the ranges of rows that share root and folder."""
+    root, folder, short = (rows[name].combine_chunks() for name in ("root", "folder", "group"))
+    codes = [column.dictionary_encode().indices.to_numpy() for column in (root, folder)]
     changes = (np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)
     starts = [0, *(np.flatnonzero(changes) + 1).tolist()] if len(rows) else []
     stops = [*starts[1:], len(rows)]
+    roots = [root[start].as_py() for start in starts]
+    inside = [[part for part in folder[start].as_py().split("/") if part] for start in starts]
+    places = [(*r.split("/"), *below) for r, below in zip(roots, inside, strict=True)]
+    depths = [max(1, len(below)) for below in inside]
+    names = distinct_names(dict(zip(places, depths, strict=True)))
     return [
-        PhotoGroup(columns[0][start].as_py(), columns[1][start].as_py(), start, stop)
-        for start, stop in zip(starts, stops, strict=False)
+        PhotoGroup(roots[i], names[places[i]] or roots[i], short[start].as_py(), start, stop)
+        for i, (start, stop) in enumerate(zip(starts, stops, strict=False))
     ]

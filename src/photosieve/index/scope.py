@@ -43,7 +43,7 @@ def rows_in_scope(
 
 
 def _rows_of_groups(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.intp]:
-    known = {group.name for group in snapshot.groups}
+    known = {name for group in snapshot.groups for name in (group.name, group.short)}
     for name in names:
         if not any(f"{group}/".startswith(f"{name}/") for group in known):
             near = ", ".join(difflib.get_close_matches(name, known, cutoff=0.4))
@@ -55,6 +55,6 @@ def _rows_of_groups(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.intp
     parts = [
         np.arange(group.start, group.stop)
         for group in snapshot.groups
-        if f"{group.name}/".startswith(prefixes)
+        if f"{group.name}/".startswith(prefixes) or f"{group.short}/".startswith(prefixes)
     ]
     return np.concatenate(parts)

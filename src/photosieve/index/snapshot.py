@@ -5,7 +5,7 @@ vectors are the sieve's projection of the table's features, see `photosieve.inde
 Opening one reads next to nothing, and a search reads only the vectors in its scope. What is read
 is compared with checksums; a snapshot that is damaged is made again.
 
-Rows are sorted by root, group and path, so that a group is a range of rows.
+Rows are sorted by root, folder and path, so that a group is a range of rows.
 """
 
 from __future__ import annotations
@@ -46,12 +46,16 @@ class PhotoGroup:
         The folder that was indexed.
     name : str
         The folder of the photos, below the root; for photos in the root itself, the root's name.
+        Where two folders would get one name, it starts further up.
+    short : str
+        The same without regard to other folders, as the table has it.
     start, stop : int
         Their rows.
     """
 
     root: str
     name: str
+    short: str
     start: int
     stop: int
 

@@ -32,9 +32,10 @@ from photosieve.index.sources import place
 from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 
-COMMIT_SECONDS = 5.0
+COMMIT_SECONDS = 3.0
 COMMIT_BYTES = 2**25
-"""A commit is due after so much time, or features of so many bytes."""
+"""A commit is due after so much time, or features of so many bytes. A run that is killed loses at
+most five seconds of work: what was embedded since, and the commit itself."""
 
 LARGE_FILE_BYTES = 2**25
 """Files of more bytes than this are read one at a time: several at once could fill the memory."""

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, astuple
 from pathlib import Path
 
+from photosieve.errors import printable
 from photosieve.report import plots, written_file
 from photosieve.training.run import History
 
@@ -27,4 +28,4 @@ def write_training(history: History, folder: Path) -> None:
         held_out = [max(row) for row in history.held_out_f1]
         picture = plots.training(history.losses, held_out, history.epochs)
     with written_file(folder / "training.svg") as file:
-        file.write(picture.encode())
+        file.write(printable(picture).encode())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
 from photosieve.data.photos import decode
+from photosieve.errors import PhotoError
 from photosieve.server.library import Photo, View
-from photosieve.storage import draft_file
+from photosieve.storage import cache_folder, draft_file
 
 SIDE = 480
 """Pixels on the longer side."""
@@ -32,24 +35,34 @@ def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> tuple[
     A thumbnail that is missing is made first. It is kept under the hash of the bytes that were
     read: the photo may have changed since it was indexed.
 
+    Where the folder cannot be written, it is kept in the user's cache folder.
+
     Raises
     ------
     PhotoError
-        If the photo cannot be read any more.
+        If the photo cannot be read any more, or there is no room for its thumbnail.
     """
     name = view.sha256(photo.row)
-    if (file := _file(folder, name)).exists():
-        return file, name
+    folders = (folder, cache_folder() / "thumbnails")
+    if made := _made(folders, name):
+        return made, name
     with _decoding:
         content = view.read(photo, max_pixels)
-        if (file := _file(folder, content.sha256)).exists():
-            return file, content.sha256
+        if made := _made(folders, content.sha256):
+            return made, content.sha256
         data = content.data
         picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
         picture.thumbnail((SIDE, SIDE))
-        with draft_file(file) as draft:
-            picture.save(draft, "JPEG", quality=82)
-    return file, content.sha256
+        for place in folders:
+            with suppress(OSError), draft_file(file := _file(place, content.sha256)) as draft:
+                picture.save(draft, "JPEG", quality=82)
+                return file, content.sha256
+    raise PhotoError(photo.path, "there is no room for its thumbnail", "make room on the disk")
+
+
+def _made(folders: Sequence[Path], name: str) -> Path | None:
+    files = (_file(folder, name) for folder in folders)
+    return next((file for file in files if file.exists()), None)
 
 
 def _file(folder: Path, name: str) -> Path:

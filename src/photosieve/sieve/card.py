@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from huggingface_hub import ModelCardData
 
+from photosieve.decision.metrics import shown_number
 from photosieve.encoders import STARTERS, VECTORS, license_of
 from photosieve.encoders.files import is_hub_id
 from photosieve.errors import counted
@@ -147,8 +148,7 @@ def _quality(record: Record) -> str:
     if held_out < buildings:
         basis = f"Rough figures, from {held_out} of {buildings} buildings. {basis}"
     rows = "\n".join(
-        f"| {name} | {tuning.figures[key]:.3f} |".replace("nan", "undefined")
-        for key, name in FIGURE_NAMES.items()
+        f"| {name} | {shown_number(tuning.figures[key])} |" for key, name in FIGURE_NAMES.items()
     )
     text = (
         f"## How good it is\n\n{basis}\n\n| | |\n| --- | ---: |\n{rows}\n\n"

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save_file
 
-from photosieve.errors import SieveError, UsageError
+from photosieve.errors import SieveError, UsageError, printable
 from photosieve.storage import draft_folder, recover_folder, remove_drafts
 
 MANIFEST = "sieve.json"
@@ -143,8 +143,9 @@ def write(folder: Path, contents: Contents) -> None:
     files = {file.name: _hash(file) for file in sorted(folder.iterdir())}
     manifest = {"format": VERSION, **contents.manifest, "files": files}
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
-    (folder / CARD).write_text(contents.card, "utf-8")  # has no hash: it may be edited
+    # The name of a building may be no text; "\\udc.." is what JSON has for its bytes.
+    (folder / MANIFEST).write_text(text + "\n", "utf-8", "backslashreplace")
+    (folder / CARD).write_text(printable(contents.card), "utf-8")  # has no hash: it may be edited
     for name in files:  # safetensors makes files that only this user may read
         (folder / name).chmod((folder / MANIFEST).stat().st_mode)
 

@@ -7,7 +7,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
@@ -48,8 +48,7 @@ class Sieve(Record):
     encoder : Encoder
     labels : mapping of str to int
         The labels of the training photos, and the number of photos of each.
-    recipe : Recipe
-    seed : int
+    recipe, seed : Recipe, int
     tuning : Tuning
         The calibration, the cut and their figures out of fold.
     history : History
@@ -57,7 +56,7 @@ class Sieve(Record):
     guarantee : Guarantee or None
         Of the cut.
     seconds : float
-        Duration of the training.
+        Duration of the training, from the photos on; `photosieve train` notes that of the command.
     skipped, notes : tuple of Skipped, tuple of Note
         Training photos that could not be read, and a sentence for each kind of unused ones.
     """
@@ -113,13 +112,16 @@ class Sieve(Record):
         PhotosieveError
             If an input cannot be used. The message names the remedy.
         """
+        started = time.monotonic()
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         run = Run(chosen, seed, folds, checkpoints, progress)
         model = open_for(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
-            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
-        )
-        return cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
+            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress,
+            keep=None if checkpoints is None else checkpoints.features(),
+        )  # fmt: skip
+        fitted = cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
+        return replace(fitted, seconds=time.monotonic() - started)
 
     @classmethod
     def fit_prepared(
@@ -283,11 +285,9 @@ class Sieve(Record):
         """
         return self.evaluate_prepared(self._unseen(Dataset.of(*buildings), max_pixels, progress))
 
-    def _unseen(self, dataset: Dataset, max_pixels: int, progress: Progress) -> Prepared:
-        return prepare(
-            self.encoder, dataset, labels=tuple(self.labels), words=False,
-            max_pixels=max_pixels, progress=progress,
-        )  # fmt: skip
+    def _unseen(self, dataset: Dataset, cap: int, progress: Progress) -> Prepared:
+        known: dict[str, Any] = {"labels": tuple(self.labels), "words": False}
+        return prepare(self.encoder, dataset, max_pixels=cap, progress=progress, **known)
 
     def evaluate_prepared(self, data: Prepared, cut: Cut | None = None) -> Evaluation:
         """Evaluate on features that were computed before; no photo is opened.

@@ -14,6 +14,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.notes import Note, unreadable_note
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
+from photosieve.encoders.kept import KeptFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
 from photosieve.encoders.words import word_features
 from photosieve.errors import Skipped, TrainingError
@@ -110,6 +111,7 @@ def prepare(
     words: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
+    keep: KeptFeatures | None = None,
 ) -> Prepared:
     """Run the encoder's trunk over a dataset: every photo, label and general word once.
 
@@ -126,6 +128,8 @@ def prepare(
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
+    keep : KeptFeatures, optional
+        As for `photo_features`.
 
     Raises
     ------
@@ -142,8 +146,9 @@ def prepare(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
         )
     features = photo_features(
-        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
-    )
+        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress,
+        keep=keep,
+    )  # fmt: skip
     if not len(features.kept):
         raise TrainingError(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "

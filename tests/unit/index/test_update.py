@@ -124,6 +124,43 @@ def test_killed_at_any_moment_the_next_run_goes_on(
     assert not again.verify()
 
 
+SLOWLY = """
+import sys, time
+from tests.library import CountingEncoder, fake_by_name
+from photosieve.index.index import Index
+from photosieve.sieve import saved
+
+vars(saved)["load_encoder"] = fake_by_name
+
+def bind(folder, max_pixels):
+    def embed(photos, load, other):
+        for found in CountingEncoder().stream(photos, load, other):
+            time.sleep(0.1)
+            yield found
+            print(time.time(), flush=True)
+    return embed
+
+index, sieve, folder = sys.argv[1:]
+Index(index).update(sieve, folder, embed=bind)
+"""
+
+
+@pytest.mark.kill
+@pytest.mark.long
+def test_a_killed_run_loses_less_than_five_seconds(index: Index, folder: Path, sieve: Path) -> None:
+    for number in range(200, 300):
+        photo(folder / "house-5" / f"{number}.png", number)
+    command = [sys.executable, "-c", SLOWLY, index.address, str(sieve), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        embedded = [float(process.stdout.readline()) for _ in range(70)]
+        process.kill()
+        killed = time.time()
+    long_ago = sum(moment < killed - 5 for moment in embedded)
+    assert long_ago >= 5
+    assert Index(index.address).store.photos.count_rows() - 40 >= long_ago
+
+
 def test_bad_photos_are_named_and_not_read_again(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

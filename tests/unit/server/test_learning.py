@@ -96,3 +96,19 @@ def test_of_two_requests_at_once_both_additions_stay(client: TestClient) -> None
     labels = client.get(f"/labels?id={one}").json()["photos"][0]["labels"]
     added = {f"{name} {number}" for name in ("ann", "ben", "cy") for number in range(10)}
     assert added <= set(labels)
+
+
+def test_labels_that_cannot_be_written_are_a_sentence(
+    client: TestClient, library: Library, tmp_path: Path
+) -> None:
+    one = ids(client, "house-1")["red.png"]
+    before = (tmp_path / "secret-place" / "house-1" / "train_labels.json").read_bytes()
+    lock = library.state / ".labels-history.jsonl.lock"
+    lock.mkdir()  # nothing stops root but that
+    for answer in (
+        client.put("/labels", json={"photos": {one: ["new"]}}),
+        client.patch("/labels", json={"photos": [one], "add": ["new"]}),
+        client.post("/labels/undo"),
+    ):
+        assert_problem(answer, 409, "cannot be written", "nothing was changed")
+    assert (tmp_path / "secret-place" / "house-1" / "train_labels.json").read_bytes() == before

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -79,3 +80,16 @@ def test_a_photo_that_changes_after_indexing_is_not_kept_under_its_old_hash(
         again = client.get(place, headers={"If-None-Match": before.headers["etag"]})
         assert again.status_code == 200
         assert color(again.content) == (1, 0, 0)
+
+
+def test_where_nothing_can_be_written_pictures_are_kept_elsewhere(
+    client: TestClient, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOSIEVE_CACHE", str(tmp_path / "cache"))
+    one, two = (ids(client, "house-1")[name] for name in ("red.png", "blue.png"))
+    (library.state / "thumbnails").write_text("no folder")  # nothing stops root but that
+    for _ in range(2):
+        assert client.get(f"/thumbnails/{one}").headers["content-type"] == "image/jpeg"
+    assert len(list((tmp_path / "cache" / "thumbnails").rglob("*.jpg"))) == 1
+    monkeypatch.setenv("PHOTOSIEVE_CACHE", str(library.state / "thumbnails"))
+    assert_problem(client.get(f"/thumbnails/{two}"), 410, "no room for its thumbnail")

@@ -82,7 +82,7 @@ def test_a_guarantee_and_rough_figures_are_told(sieve: Sieve) -> None:
     assert "Rough figures, from 1 of 4 buildings." in text
     figures = dict.fromkeys(sieve.tuning.figures, float("nan"))
     text = written(sieve, tuning=replace(sieve.tuning, figures=figures))
-    assert ["macro F1", "undefined"] in rows(text)
+    assert ["macro F1", "n/a"] in rows(text)
 
 
 def test_a_sieve_without_labels_guarantees_nothing(sieve: Sieve) -> None:
