@@ -26,7 +26,7 @@ def rows_in_scope(
     within : sequence of str
         Groups, with those below them; all if it is empty.
     where : str or None
-        A condition in SQL on the columns of the table.
+        A condition on the columns of the table; see `photosieve.index.condition.read_condition`.
 
     Raises
     ------

@@ -200,25 +200,38 @@ class Store:
             return set(roots.unique().to_pylist())
 
     def where(self, condition: str) -> NDArray[np.uint64]:
-        """Return the ids of the rows for which an SQL condition holds.
+        """Return the ids of the rows for which a condition holds.
+
+        Parameters
+        ----------
+        condition : str
+            See `photosieve.index.condition.read_condition`. Folders (root) and features are no
+            columns for it.
 
         Raises
         ------
         UsageError
             If the condition cannot be understood.
         """
-        try:
-            search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
+        import pyarrow as pa
+
+        from photosieve.index.condition import read_condition
+
+        known = self.photos.schema
+        offered = [name for name in (*PHOTO_COLUMNS, *self.columns) if name != "root"]
+        asked = read_condition(condition, pa.schema([known.field(name) for name in offered]))
+        with index_errors(self.address):
+            search = self.photos.search().select(list(asked.columns)).with_row_id(True)
             rows = search.to_arrow()
-        except (ValueError, RuntimeError) as error:
-            names = ", ".join((*PHOTO_COLUMNS, *self.columns))
-            reason = str(error).partition("Valid fields are")[0]
-            reason = " ".join(reason.replace("SELECT 1 FROM t WHERE ", "").split())[:200]
+        try:
+            fitting = rows.filter(asked.expression)
+        except pa.ArrowException:
+            names = ", ".join(asked.columns)
             raise UsageError(
-                f'the condition "{condition}" cannot be used ({reason.rstrip(". ")}); '
-                f"the columns are {names}"
+                f"the columns of the condition cannot be compared ({names}); "
+                "compare columns with values of the same kind"
             ) from None
-        return np.asarray(rows["_rowid"].to_numpy(), np.uint64)
+        return np.asarray(fitting["_rowid"].to_numpy(), np.uint64)
 
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import jinja2
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
@@ -14,7 +15,13 @@ from photosieve.report.page import write_html
 from photosieve.server.guard import COOKIE, Rules
 from photosieve.server.service import get_service
 
-templates = Jinja2Templates(Path(__file__).with_name("templates"))
+templates = Jinja2Templates(
+    env=jinja2.Environment(
+        loader=jinja2.PackageLoader("photosieve.server", "templates"),
+        autoescape=True,  # by default only files that end in .html escape, and ours end in .j2
+        undefined=jinja2.StrictUndefined,
+    )
+)
 router = APIRouter(include_in_schema=False)
 
 REPORT_POLICY = (
