@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
-from photosieve.errors import PhotoIndexError, UsageError, one_line
+from photosieve.errors import PhotoIndexError, one_line
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -189,49 +189,16 @@ class Store:
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
-        with index_errors(self.address):
-            search = self.photos.search().select([*PHOTO_COLUMNS, *self.columns]).with_row_id(True)
-            return search.to_arrow()
+        return self.select([*PHOTO_COLUMNS, *self.columns])
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
+        return set(self.select(["root"])["root"].unique().to_pylist())
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns of all rows, with `_rowid`."""
         with index_errors(self.address):
-            roots = self.photos.search().select(["root"]).to_arrow()["root"]
-            return set(roots.unique().to_pylist())
-
-    def where(self, condition: str) -> NDArray[np.uint64]:
-        """Return the ids of the rows for which a condition holds.
-
-        Parameters
-        ----------
-        condition : str
-            See `photosieve.index.condition.read_condition`. Folders (root) and features are no
-            columns for it.
-
-        Raises
-        ------
-        UsageError
-            If the condition cannot be understood.
-        """
-        import pyarrow as pa
-
-        from photosieve.index.condition import read_condition
-
-        known = self.photos.schema
-        offered = [name for name in (*PHOTO_COLUMNS, *self.columns) if name != "root"]
-        asked = read_condition(condition, pa.schema([known.field(name) for name in offered]))
-        with index_errors(self.address):
-            search = self.photos.search().select(list(asked.columns)).with_row_id(True)
-            rows = search.to_arrow()
-        try:
-            fitting = rows.filter(asked.expression)
-        except pa.ArrowException:
-            names = ", ".join(asked.columns)
-            raise UsageError(
-                f"the columns of the condition cannot be compared ({names}); "
-                "compare columns with values of the same kind"
-            ) from None
-        return np.asarray(fitting["_rowid"].to_numpy(), np.uint64)
+            return self.photos.search().select(list(columns)).with_row_id(True).to_arrow()
 
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)
