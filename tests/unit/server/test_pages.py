@@ -1,11 +1,18 @@
 """Pages load nothing from elsewhere, and a login cannot be forged."""
 
+import json
+from pathlib import Path
+
 from fastapi.testclient import TestClient
 
+from photosieve.index.index import Index
 from photosieve.server import guard
 from photosieve.server.guard import Rules
 from photosieve.server.library import Library
+from tests.conftest import write_building
 from tests.unit.server.conftest import TOKEN, assert_problem, ids, served
+
+EVIL = "\"'><img src=x onerror=alert(1)>"
 
 
 def test_pages_have_no_inline_script_or_style_and_ask_nobody_else(reader: TestClient) -> None:
@@ -16,6 +23,25 @@ def test_pages_have_no_inline_script_or_style_and_ask_nobody_else(reader: TestCl
         assert " onclick" not in text
         assert "<script>" not in text
         assert "//" not in text.replace("<!doctype html>", "")
+
+
+def test_names_are_text_on_every_page(tmp_path: Path, trained: Path) -> None:
+    photos = tmp_path / EVIL
+    for number, file in enumerate(("train_labels.json", "test_labels.json")):
+        building = photos / f"{EVIL}{number}"
+        write_building(building, file, seed=number)
+        (building / "red.png").rename(building / f"{EVIL}.png")
+        labels = json.loads((building / file).read_text())
+        labels[f"{EVIL}.png"] = [*labels.pop("red.png"), EVIL]
+        (building / file).write_text(json.dumps(labels))
+    Index(tmp_path / "index").update(trained, photos)
+    for client in served(Library(trained, str(tmp_path / "index"))):
+        assert EVIL in client.get("/labels").json()["labels"]
+        for path in ("/", "/report", "/login", f"/?q={EVIL}&in={EVIL}"):
+            text = client.get(path, headers={"Accept": "text/html"}).text
+            assert "<img" not in text, path
+            assert "'>" not in text
+        assert "&lt;img src=x onerror" in client.get("/").text
 
 
 def test_a_login_is_remembered_for_a_while_and_cannot_be_forged(shared: Library) -> None:
