@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from photosieve.report.page import write_html
-from photosieve.server.guard import COOKIE, Rules
+from photosieve.server.credentials import Credentials, cookie_name, peer
+from photosieve.server.guard import Rules
 from photosieve.server.service import get_service
 
 templates = Jinja2Templates(
@@ -76,26 +77,27 @@ def login_form(request: Request) -> Response:
 
 @router.post("/login", response_class=HTMLResponse)
 def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") -> Response:
-    """Check the token, and store a signed cookie."""
+    """Check the token, and store the cookie of a session."""
     rules: Rules = request.app.state.rules
-    if rules.token is not None and not rules.accepts(token):
+    credentials: Credentials = request.app.state.credentials
+    if not credentials.accept(token.encode(), peer(request.scope)):
         return templates.TemplateResponse(request, "login.html.j2", {"wrong": True}, 401)
     answer = RedirectResponse("/", 303)
-    if rules.token is not None:
-        answer.set_cookie(
-            COOKIE,
-            rules.signer().sign("logged in").decode(),
-            max_age=rules.session_seconds,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+    answer.set_cookie(
+        cookie_name(request.scope),
+        credentials.log_in(),
+        max_age=rules.session_seconds,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
     return answer
 
 
 @router.post("/logout")
-def logout() -> Response:
-    """Delete the cookie."""
+def logout(request: Request) -> Response:
+    """End the session."""
+    request.app.state.credentials.log_out(request.scope)
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE)
+    answer.delete_cookie(cookie_name(request.scope))
     return answer

@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -253,9 +254,11 @@ def _cached(tag: str, *, forever: bool = False) -> dict[str, str]:
 
 
 @router.get("/health", tags=["operation"], summary="Check the server")
-def health(request: Request) -> Health:
+async def health(request: Request) -> Health:
     """Return 200 while searches can be answered."""
-    view = get_service(request).library.view()
+    service = get_service(request)
+    # In threads of its own: those of searches may all be busy.
+    view = await run_sync(service.library.view, limiter=service.health_threads)
     return Health(status="ok", photos=len(view.snapshot), labels=len(view.sieve.labels))
 
 

@@ -47,12 +47,24 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """Errors that any endpoint may answer with, for the OpenAPI document."""
 
 
-class ApiError(Exception):
-    """Ends a request with a status and one sentence."""
+class ApiError(HTTPException):
+    """Ends a request with a status and one sentence.
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
+    Parameters
+    ----------
+    status : int
+    detail : str
+    retry : int, optional
+        Seconds until the client may try again.
+    """
+
+    def __init__(self, status: int, detail: str, *, retry: int | None = None) -> None:
+        super().__init__(status, detail)
+        self.retry = retry
+
+    def response(self) -> Response:
+        """Return the answer."""
+        return problem_response(self.status_code, self.detail, retry=self.retry)
 
 
 def problem_response(
@@ -90,7 +102,7 @@ def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
 
     @app.exception_handler(ApiError)
     async def api_error(_: Request, error: ApiError) -> Response:
-        return problem_response(error.status, error.detail)
+        return error.response()
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> Response:
