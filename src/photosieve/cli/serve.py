@@ -47,6 +47,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="Another name of this server."),
     ] = None,
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Believe X-Forwarded-For and -Proto of this proxy."),
+    ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse changes of labels, and training.")
     ] = False,
@@ -62,9 +66,8 @@ def serve(
         raise UsageError(
             f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, to keep them out"
         )
-    import uvicorn
-
     from photosieve.server.app import create_app
+    from photosieve.server.connections import make_server
     from photosieve.server.guard import Rules
     from photosieve.server.library import Library
 
@@ -91,16 +94,8 @@ def serve(
         f"{len(view.snapshot)} photos, {len(view.sieve.labels)} labels: "
         f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C stops it)"
     )
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=32_000,
-    )
     with suppress(KeyboardInterrupt):  # the usual end
-        uvicorn.Server(config).run(sockets=[listening])
+        make_server(app, trust_proxy or ()).run(sockets=[listening])
 
 
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:

@@ -45,6 +45,7 @@ class Service:
         self.library = library
         self.jobs = Jobs(library)
         self.health_threads = CapacityLimiter(2)
+        self.streams = 0
         # More at once than there are cores would only make each slower.
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
