@@ -7,8 +7,9 @@ import logging
 import resource
 import time
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -22,6 +23,9 @@ FILES_PER_CONNECTION = 3
 OTHER_FILES = 256
 """Files that index, libraries and trainings have open."""
 
+MAX_HEAD = 32_000
+"""Bytes of a request's first line and headers."""
+
 QUIET_SECONDS = 60
 """The same line of the log appears once in this time."""
 
@@ -32,6 +36,19 @@ SECONDS: dict[Part, float] = {"request": 20, "body": 60, "reading": 30}
 next request's headers, for the body, and to read the next 50 kB of an answer."""
 
 log = logging.getLogger("photosieve")
+
+
+class Parser(h11.Connection):
+    """Refuses bodies in chunks: chunks of one byte would keep the server busy with reading them."""
+
+    def next_event(self) -> Any:
+        """Return the next part of a request."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            for name, _ in event.headers:
+                if name == b"transfer-encoding":
+                    raise h11.RemoteProtocolError("a body has no length")
+        return event
 
 
 class Connection(H11Protocol):
@@ -70,6 +87,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection; close another one if there are too many."""
         super().connection_made(transport)
+        self.conn = Parser(h11.SERVER, MAX_HEAD)
         self._watch()
         if len(self.connections) > self.most:
             waiting = (
@@ -92,6 +110,10 @@ class Connection(H11Protocol):
         """Read a part of a request."""
         super().data_received(data)
         self._watch()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a request that is no proper HTTP."""
+        super().send_400_response(f"{msg} A body needs a Content-Length.")
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -157,7 +179,6 @@ def make_server(app: FastAPI, proxies: Sequence[str] = ()) -> uvicorn.Server:
         server_header=False,
         timeout_keep_alive=int(SECONDS["request"]),
         timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=32_000,
         backlog=100,  # taken at once, before the first of them can be closed
     )
     for name in ("photosieve", "uvicorn.error", "asyncio"):
