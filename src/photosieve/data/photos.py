@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -31,6 +32,9 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # No real photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
 _BYTES_PER_PIXEL = 8
 _METADATA_BYTES = 64 * 2**20
+
+_BLOCK_BYTES = 32 * 2**20
+"""Memory for the conversion of some rows of a photo, about."""
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -117,6 +121,7 @@ def decode(
     *,
     data: bytes | None = None,
     shortest_side: int | None = None,
+    shrink: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Image.Image:
     """Decode a photo to pixels, upright and in RGB.
@@ -134,6 +139,9 @@ def decode(
         How many pixels the caller needs on the shorter side. A JPEG is then decoded at 1/2, 1/4
         or 1/8 of its size, several times faster, while both sides stay at least this long. The
         caller still does the exact resize.
+    shrink : bool
+        Whether photos of other formats are made smaller too, by a whole factor, while both sides
+        stay at least this long. This saves memory, not time.
     max_pixels : int
         A photo with more pixels is refused from its header, before memory is spent on it.
 
@@ -159,7 +167,7 @@ def decode(
                     image.draft("RGB", (shortest_side, shortest_side))
                 image.load()
                 orientation = _orientation(image)  # conversion may lose the metadata
-                upright = _to_rgb(image)
+                upright = _in_blocks(image, _factor(image, shortest_side) if shrink else 1)
                 if orientation in _UPRIGHT:
                     upright = upright.transpose(_UPRIGHT[orientation])
                 upright.info.clear()  # a leftover "transparency" would mislead the next reader
@@ -182,6 +190,69 @@ def decode(
             truncated = "truncated" in str(error).lower()
             reason = f"it is {'cut short' if truncated else 'damaged'} ({one_line(error)})"
             raise PhotoError(path, reason, "copy it again from its source") from error
+
+
+@dataclass(frozen=True)
+class Header:
+    """Facts from the first bytes of a photo.
+
+    Parameters
+    ----------
+    format : str
+        Its name in Pillow; empty if it is no photo that can be decoded.
+    memory : int
+        Most bytes that `decode` with `shrink` takes for it.
+    """
+
+    format: str
+    memory: int
+
+
+def inspect(
+    path: Path,
+    *,
+    data: bytes | None = None,
+    shortest_side: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> Header:
+    """Read the header of a photo; the arguments are those of `decode`.
+
+    Raises
+    ------
+    PhotoError
+        If the file cannot be opened.
+    """
+    with _open(path) if data is None else io.BytesIO(data) as file:
+        try:
+            with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
+                work = _work_bytes(image)
+                if shortest_side is not None:
+                    image.draft("RGB", (shortest_side, shortest_side))
+                result = image.width * image.height // _factor(image, shortest_side) ** 2
+                # Pillow holds a pixel in 4 bytes; the result is turned upright in a copy.
+                memory = work + 4 * image.width * image.height + 8 * result + _BLOCK_BYTES
+                return Header(str(image.format), memory)
+        except Exception:  # `decode` explains it
+            return Header("", 0)
+
+
+def _work_bytes(image: Image.Image) -> int:
+    """Bytes that the decoder of a format takes beside the pixels, at most."""
+    pixels = image.width * image.height
+    known: Any = image  # each format has attributes of its own
+    if image.format == "JPEG":  # a progressive one is kept as coefficients of two bytes
+        areas = [across * down for _, across, down, _ in known.layer]
+        return 2 * pixels * sum(areas) // max(areas) if "progressive" in image.info else 0
+    if image.format == "TIFF":  # a compressed one is read in strips
+        tags = known.tag_v2
+        raw, rows = tags.get(259, 1) == 1, tags.get(278, image.height)
+        bits = max(tags.get(258, (8,))) * tags.get(277, 1)
+        return 0 if raw else min(rows, image.height) * image.width * bits // 8
+    return {"PNG": 1, "BMP": 0, "GIF": 2}.get(str(image.format), 12) * pixels
+
+
+def _factor(image: Image.Image, shortest_side: int | None) -> int:
+    return max(1, min(image.size) // shortest_side) if shortest_side else 1
 
 
 def content_hash(path: Path) -> str:
@@ -255,6 +326,22 @@ def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
     return PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
 
 
+def _in_blocks(image: Image.Image, factor: int) -> Image.Image:
+    """Convert to RGB, smaller by a factor, some rows at a time: conversions take several copies."""
+    width, height = image.size
+    rows = max(1, _BLOCK_BYTES // (40 * width * factor)) * factor
+    if image.mode in ("I", "F"):
+        image.info["range"] = _gray_range(image, rows)
+    if rows >= height:
+        whole = _to_rgb(image)
+        return whole if factor == 1 else whole.reduce(factor)
+    result = Image.new("RGB", (-(-width // factor), -(-height // factor)))
+    for top in range(0, height, rows):
+        block = _to_rgb(image.crop((0, top, width, min(top + rows, height))))
+        result.paste(block if factor == 1 else block.reduce(factor), (0, top // factor))
+    return result
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
         return _deep_gray(image).convert("RGB")
@@ -273,9 +360,19 @@ def _deep_gray(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray(((gray.astype(np.uint32) + 128) // 257).astype(np.uint8))
     # 32-bit integers and floats have no agreed white, so the photo's own range is used.
+    low, high = image.info["range"]
     gray = np.nan_to_num(gray.astype(np.float64), posinf=0, neginf=0)
-    low, high = gray.min(), gray.max()
     return Image.fromarray(((gray - low) * (255 / max(high - low, 1e-300))).astype(np.uint8))
+
+
+def _gray_range(image: Image.Image, rows: int) -> tuple[float, float]:
+    """Return the lowest and the highest value of a gray image, read some rows at a time."""
+    ranges = []
+    for top in range(0, image.height, rows):
+        block = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))))
+        finite = np.nan_to_num(block.astype(np.float64), posinf=0, neginf=0)
+        ranges.append((finite.min(), finite.max()))
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def _orientation(image: Image.Image) -> object:

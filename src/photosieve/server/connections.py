@@ -14,6 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from photosieve.server.decoding import return_freed_memory
+
 MAX_CONNECTIONS = 1000
 """Open connections, if the system allows as many files."""
 
@@ -169,6 +171,7 @@ def make_server(app: FastAPI, proxies: Sequence[str] = ()) -> uvicorn.Server:
         Addresses of proxies that are believed about the addresses of their clients.
     """
     Connection.most = most_connections()
+    return_freed_memory()
     config = uvicorn.Config(
         app,
         http=Connection,

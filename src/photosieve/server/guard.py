@@ -85,7 +85,7 @@ class Rules:
     hosts: frozenset[str] = field(default_factory=frozenset)
     max_upload: int = 20_000_000
     max_at_once: int = 64
-    max_bodies: int = 100_000_000
+    max_bodies: int = 60_000_000
     max_seconds: float = 60.0
     session_seconds: int = 30 * 24 * 3600
     limits: Mapping[str, RateLimitItem] = field(default_factory=lambda: LIMITS)

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
-from photosieve.data.photos import Bytes
 from photosieve.encoders.embedding import PhotoFeatures
 from photosieve.errors import PhotoError, UsageError
 from photosieve.index.index import Index
@@ -29,6 +28,9 @@ from photosieve.storage import cache_folder, draft_file
 from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
+
+REMOTE_PIXELS = 4_000_000
+"""Photos in an object store are read into memory: no more bytes than so many pixels can need."""
 
 log = logging.getLogger("photosieve")
 
@@ -125,8 +127,10 @@ class View:
         """Return the hash of a photo's bytes at the time it was indexed."""
         return str(self.snapshot.hashes[row].tobytes().hex())
 
-    def read(self, photo: Photo, max_pixels: int) -> Bytes:
-        """Read a photo's bytes, only from inside the folder that was indexed.
+    def locate(self, photo: Photo) -> tuple[Path, bytes | None]:
+        """Return a photo's file, which is inside the folder that was indexed.
+
+        Of a photo in an object store, return the bytes too.
 
         Raises
         ------
@@ -134,11 +138,13 @@ class View:
             If it cannot be read any more, or has become a link that leads out of its folder.
         """
         root = photo.group.root
-        if not is_remote(root):
-            real = photo.path.resolve()
-            if not real.is_relative_to(Path(root).resolve()):
-                raise PhotoError(photo.path, "it is a link to another place", "copy it here")
-        return open_root(root).read(self.snapshot.path(photo.row), max_pixels)
+        if is_remote(root):
+            data = open_root(root).read(self.snapshot.path(photo.row), REMOTE_PIXELS).data
+            return photo.path, data
+        real = photo.path.resolve()
+        if not real.is_relative_to(Path(root).resolve()):
+            raise PhotoError(photo.path, "it is a link to another place", "copy it here")
+        return real, None
 
     @cached_property
     def groups_of_photos(self) -> dict[Path, str]:

@@ -12,7 +12,6 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
 from photosieve.index.condition import MAX_LENGTH
 from photosieve.index.scope import rows_in_scope
@@ -154,7 +153,7 @@ def search_photo(
     own_row = None
     with service.searching():
         if photo is not None:
-            vector = service.embed(view, photo.file.read())
+            vector = service.embed(view, photo.file)
         else:
             own_row = find_photo(view, str(id)).row
             vector = np.asarray(view.snapshot.vectors[own_row])
@@ -211,14 +210,17 @@ def photos(
 
 @router.get("/photos/{photo_id}", tags=["photos"], summary="Get a photo", response_class=Response)
 def get_photo(request: Request, photo_id: PhotoId) -> Response:
-    """Return the picture; as JPEG if browsers do not show its format."""
-    view = get_service(request).library.view()
+    """Return the picture; as JPEG of at most 3,000 pixels if browsers do not show its format."""
+    service = get_service(request)
+    view = service.library.view()
     photo = find_photo(view, photo_id)
     tag = f'"{view.sha256(photo.row)}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=_cached(tag))
-    data, kind = whole(view, photo, DEFAULT_MAX_PIXELS)
-    return Response(data, media_type=kind, headers=_cached(tag))
+    content, kind = whole(view, photo, service.library.state / "converted")
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=_cached(tag))
+    return FileResponse(content, media_type=kind, headers=_cached(tag))
 
 
 @router.get(
@@ -244,7 +246,7 @@ def get_thumbnail(
     headers = _cached(tag, forever=v is not None and v == digest[:8])
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    file = thumbnail(view, photo, service.library.state / "thumbnails", DEFAULT_MAX_PIXELS)
+    file = thumbnail(view, photo, service.library.state / "thumbnails")
     return FileResponse(file, media_type="image/jpeg", headers=headers)
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from anyio import CapacityLimiter
@@ -15,10 +15,10 @@ from fastapi import Request
 from numpy.typing import NDArray
 
 from photosieve.data.label_files import label_key
-from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
+from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
@@ -69,7 +69,7 @@ class Service:
         finally:
             self._cores.release()
 
-    def embed(self, view: View, data: bytes) -> Float32Array:
+    def embed(self, view: View, data: BinaryIO) -> Float32Array:
         """Embed an uploaded photo, (d,).
 
         Raises
@@ -79,15 +79,13 @@ class Service:
         """
         encoder = view.sieve.encoder
         try:
-            photo = decode(
-                Path("the upload"),
-                data=data,
-                shortest_side=encoder.shortest_side,
-                max_pixels=DEFAULT_MAX_PIXELS,
-            )
+            with decoder(
+                Path("the upload"), data.read(), shortest_side=encoder.shortest_side
+            ) as decode:
+                photo = decode()
+                ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
         except PhotoError as error:
             raise ApiError(400, f"the upload cannot be used: {error.reason}") from None
-        ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
         return np.asarray(encoder.head.project_photos(features)[0])
 
     def similar(self, view: View, vector: Float32Array, count: int) -> list[tuple[int, float]]:

@@ -1,19 +1,19 @@
-"""Small pictures of photos, made once and stored."""
+"""Small pictures of photos, and pictures that browsers show: made once and stored."""
 
 from __future__ import annotations
 
-import io
-import threading
 from pathlib import Path
 
-from PIL import Image
-
-from photosieve.data.photos import decode
+from photosieve.data.photos import inspect
+from photosieve.server.decoding import decoder
 from photosieve.server.library import Photo, View
 from photosieve.storage import draft_file
 
 SIDE = 480
-"""Pixels on the longer side."""
+"""Pixels on the longer side of a thumbnail."""
+
+VIEW_SIDES = 1500, 3000
+"""Pixels on the shorter side, at least, and on the longer side, at most, of a converted photo."""
 
 BROWSER_FORMATS = {
     "JPEG": "image/jpeg",
@@ -23,44 +23,47 @@ BROWSER_FORMATS = {
 }
 """Formats that every browser shows; other formats are converted."""
 
-_decoding = threading.BoundedSemaphore(4)  # each holds a decoded photo in memory
 
-
-def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
+def thumbnail(view: View, photo: Photo, folder: Path) -> Path:
     """Return the file of a photo's thumbnail; make it first if it is missing.
 
     Raises
     ------
     PhotoError
-        If the photo cannot be read any more.
+        If the photo cannot be read any more, or is too large.
     """
-    name = view.sha256(photo.row)
-    file = folder / name[:2] / f"{name}-{SIDE}.jpg"
-    if file.exists():
-        return file
-    with _decoding:
-        data = view.read(photo, max_pixels).data
-        picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
-        picture.thumbnail((SIDE, SIDE))
-        with draft_file(file) as draft:
-            picture.save(draft, "JPEG", quality=82)
-    return file
+    return _stored(view, photo, folder, SIDE, SIDE, quality=82)
 
 
-def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
-    """Return a photo's bytes and their type, in a format that browsers show.
+def whole(view: View, photo: Photo, folder: Path) -> tuple[Path | bytes, str]:
+    """Return a photo's file, or its bytes if they are elsewhere, and their type.
+
+    A photo in another format than those of browsers is converted first.
 
     Raises
     ------
     PhotoError
-        If the photo cannot be read any more.
+        If the photo cannot be read any more, or is too large.
     """
-    data = view.read(photo, max_pixels).data
-    try:
-        with Image.open(io.BytesIO(data), formats=tuple(BROWSER_FORMATS)) as image:
-            return data, BROWSER_FORMATS[str(image.format)]
-    except (OSError, ValueError, SyntaxError):  # another format, or no photo; decode tells which
-        pass
-    converted = io.BytesIO()
-    decode(photo.path, data=data, max_pixels=max_pixels).save(converted, "JPEG", quality=90)
-    return converted.getvalue(), "image/jpeg"
+    path, data = view.locate(photo)
+    kind = BROWSER_FORMATS.get(inspect(path, data=data).format)
+    if kind is None:
+        return _stored(view, photo, folder, *VIEW_SIDES, quality=90), "image/jpeg"
+    return path if data is None else data, kind
+
+
+def _stored(
+    view: View, photo: Photo, folder: Path, shorter: int, longer: int, quality: int
+) -> Path:
+    name = view.sha256(photo.row)
+    file = folder / name[:2] / f"{name}-{longer}.jpg"
+    if file.exists():
+        return file
+    path, data = view.locate(photo)
+    with decoder(path, data, shortest_side=shorter) as decode:
+        if not file.exists():  # another request may have made it meanwhile
+            picture = decode()
+            picture.thumbnail((longer, longer))
+            with draft_file(file) as draft:
+                picture.save(draft, "JPEG", quality=quality)
+    return file
