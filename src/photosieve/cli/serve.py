@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from photosieve.cli.options import AllowDownloadOption, permit_downloads
 from photosieve.cli.output import print_skipped, progress_bars
 from photosieve.cli.search import AddressOption
 from photosieve.errors import UsageError
@@ -54,18 +56,23 @@ def serve(
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse changes of labels, and training.")
     ] = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Serve a page to search, label and train, and an API.
 
     Folders of photos are indexed first. They need no labels: without a sieve, the page starts with
     labeling.
     """
+    permit_downloads(allow_download)
     if token is not None and len(token) < 8:
         raise UsageError("the token must have at least 8 characters")
     if not _is_loopback(host) and token is None:
         raise UsageError(
             f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, to keep them out"
         )
+    os.environ.pop("PHOTOSIEVE_TOKEN", None)  # no process that this one starts needs it
+    if not os.environ.get("PHOTOSIEVE_ALLOW_DOWNLOAD"):
+        os.environ["HF_HUB_OFFLINE"] = "1"
     from photosieve.server.app import create_app
     from photosieve.server.connections import make_server
     from photosieve.server.guard import Rules

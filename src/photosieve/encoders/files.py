@@ -9,12 +9,14 @@ import functools
 import hashlib
 import importlib.util
 import json
+import os
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
     import torch
 
 NETWORK_SECONDS = 20
+
+ALLOW_DOWNLOAD = "PHOTOSIEVE_ALLOW_DOWNLOAD"
+"""Environment variable: not empty if the models that sieves name may be downloaded."""
+
+MAX_HUB_ID = 96
+"""Characters of a name on the hub; its other rules are in `is_hub_id`."""
+
+_downloads: ContextVar[bool] = ContextVar("downloads", default=True)
 
 _SETTINGS = ("preprocessor_config.json", "processor_config.json")
 _VOCABULARIES = (
@@ -234,7 +244,22 @@ def first_line(error: Exception) -> str:
 
 def is_hub_id(name: str) -> bool:
     """Whether a name could be that of a model on the hub; folders have absolute paths here."""
-    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
+    part = r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?"
+    odd = len(name) > MAX_HUB_ID or re.search(r"--|\.\.|\.git$", name)
+    return not odd and re.fullmatch(f"{part}/{part}", name) is not None
+
+
+@contextmanager
+def local_only() -> Iterator[None]:
+    """Download nothing during the block: a sieve of somebody else must not decide that.
+
+    With the environment variable `ALLOW_DOWNLOAD`, models are downloaded all the same.
+    """
+    before = _downloads.set(bool(os.environ.get(ALLOW_DOWNLOAD)))
+    try:
+        yield
+    finally:
+        _downloads.reset(before)
 
 
 def _is_folder(name: str) -> bool:
@@ -258,12 +283,18 @@ def _fetch(name: str) -> Path:
     )
 
     partly = ""
-    with suppress(LocalEntryNotFoundError):
+    with suppress(LocalEntryNotFoundError, OSError):  # such as a cache that cannot be read
         folder = Path(snapshot_download(name, allow_patterns="config.json", local_files_only=True))
         missing = _missing({path.name for path in folder.iterdir()})
         if not missing:
             return folder
         partly = f"; its cached copy has no {missing}"
+    if not _downloads.get():
+        raise EncoderError(
+            f"the model {name} is not on this machine{partly}, and a sieve does not download "
+            "models by itself; if you trust it, add --allow-download, or in Python "
+            f"give load_encoder({name!r}) to Sieve.load"
+        )
     try:
         files = HfApi().model_info(name, timeout=NETWORK_SECONDS).siblings or []
         there = {file.rfilename for file in files}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -63,13 +63,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     app.include_router(learning.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    problems.install(app, lambda: _folders(library))
+    problems.install(app, library.folders)
     app.add_middleware(Measure, figures=figures)
     app.add_middleware(Guard, rules=rules, credentials=credentials, limiter=limiter)
     return app
-
-
-def _folders(library: Library) -> Iterator[str]:
-    """Folders that no answer may name."""
-    yield from (str(library.state), str(library.sieve_folder), str(Path(library.address).resolve()))
-    yield from {group.root for group in library.view().snapshot.groups}

@@ -200,6 +200,11 @@ class Library:
                 self._view = View(index, snapshot, self._book(snapshot), self._key())
             return self._view
 
+    def folders(self) -> set[str]:
+        """Return the folders that no answer may name."""
+        own = {str(self.state), str(self.sieve_folder), str(Path(self.address).resolve())}
+        return own | {group.root for group in self.view().snapshot.groups}
+
     def renew(self) -> None:
         """Load the sieve from its folder again, and use it when its vectors are ready.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,9 @@ from starlette.exceptions import HTTPException
 
 from photosieve.errors import LabelsError, PhotoError, PhotosieveError, TrainingError, UsageError
 from photosieve.server.schemas import ProblemDetails
+
+_FOLDERS = re.compile(r"""(?<![\w/:.~-])~?(/[^\s/:;,()'"]+)*/(?=[^\s/])""")
+"""The folders in a path that begins with / or ~/."""
 
 log = logging.getLogger("photosieve")
 
@@ -87,7 +91,7 @@ def without_folders(text: str, folders: Iterable[str]) -> str:
     """Remove folders of this machine from a sentence; names of files stay."""
     for folder in sorted(set(folders), key=len, reverse=True):
         text = text.replace(f"{folder.rstrip('/')}/", "").replace(folder, "the collection")
-    return text
+    return _FOLDERS.sub("", text)  # any other
 
 
 def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:

@@ -18,6 +18,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
+from photosieve.encoders.files import local_only
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import PhotosieveError, TrainingError
 from photosieve.progress import Progress
@@ -92,7 +93,8 @@ def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
-    start = open_for(load_encoder(view.sieve.encoder.name), recipe)
+    with local_only():
+        start = open_for(load_encoder(view.sieve.encoder.name), recipe)
     if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
     if recipe.more_views:

@@ -212,4 +212,5 @@ def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
         small = load_encoder("starter-small")
         if manifest["trunk_fingerprint"] == small.trunk_fingerprint:
             return small
-    return load_encoder(manifest["encoder"])
+    with model_files.local_only():
+        return load_encoder(manifest["encoder"])

@@ -19,6 +19,7 @@ from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import photo_features
+from photosieve.encoders.files import local_only
 from photosieve.encoders.prompts import prompts_of
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, UsageError
@@ -213,7 +214,8 @@ class Sieve(Record):
             )
         evidence = self.evidence.relabeled(dataset, labels)
         if evidence is None:
-            start = open_for(encoder or load_encoder(self.encoder.name), self.recipe)
+            with local_only():
+                start = open_for(encoder or load_encoder(self.encoder.name), self.recipe)
             data = prepare(
                 start, dataset, labels=labels, more_views=self.recipe.more_views,
                 max_pixels=max_pixels, progress=progress,
