@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -33,7 +32,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 _BYTES_PER_PIXEL = 8
 _METADATA_BYTES = 64 * 2**20
 
-_BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 32 * 2**20
 """Memory for the conversion of some rows of a photo, about."""
 
 _ORIENTATION_TAG = 0x0112
@@ -167,7 +166,7 @@ def decode(
                     image.draft("RGB", (shortest_side, shortest_side))
                 image.load()
                 orientation = _orientation(image)  # conversion may lose the metadata
-                upright = _in_blocks(image, _factor(image, shortest_side) if shrink else 1)
+                upright = _in_blocks(image, reduction(image, shortest_side) if shrink else 1)
                 if orientation in _UPRIGHT:
                     upright = upright.transpose(_UPRIGHT[orientation])
                 upright.info.clear()  # a leftover "transparency" would mislead the next reader
@@ -192,66 +191,19 @@ def decode(
             raise PhotoError(path, reason, "copy it again from its source") from error
 
 
-@dataclass(frozen=True)
-class Header:
-    """Facts from the first bytes of a photo.
-
-    Parameters
-    ----------
-    format : str
-        Its name in Pillow; empty if it is no photo that can be decoded.
-    memory : int
-        Most bytes that `decode` with `shrink` takes for it.
-    """
-
-    format: str
-    memory: int
+@contextmanager
+def opened(path: Path, data: bytes | None, max_pixels: int) -> Iterator[Image.Image]:
+    """Open a photo without decoding it; Pillow raises nearly every built-in error."""
+    with (
+        _open(path) if data is None else io.BytesIO(data) as file,
+        _quiet_pillow(max_pixels),
+        Image.open(file, formats=_FORMATS) as image,
+    ):
+        yield image
 
 
-def inspect(
-    path: Path,
-    *,
-    data: bytes | None = None,
-    shortest_side: int | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-) -> Header:
-    """Read the header of a photo; the arguments are those of `decode`.
-
-    Raises
-    ------
-    PhotoError
-        If the file cannot be opened.
-    """
-    with _open(path) if data is None else io.BytesIO(data) as file:
-        try:
-            with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
-                work = _work_bytes(image)
-                if shortest_side is not None:
-                    image.draft("RGB", (shortest_side, shortest_side))
-                result = image.width * image.height // _factor(image, shortest_side) ** 2
-                # Pillow holds a pixel in 4 bytes; the result is turned upright in a copy.
-                memory = work + 4 * image.width * image.height + 8 * result + _BLOCK_BYTES
-                return Header(str(image.format), memory)
-        except Exception:  # `decode` explains it
-            return Header("", 0)
-
-
-def _work_bytes(image: Image.Image) -> int:
-    """Bytes that the decoder of a format takes beside the pixels, at most."""
-    pixels = image.width * image.height
-    known: Any = image  # each format has attributes of its own
-    if image.format == "JPEG":  # a progressive one is kept as coefficients of two bytes
-        areas = [across * down for _, across, down, _ in known.layer]
-        return 2 * pixels * sum(areas) // max(areas) if "progressive" in image.info else 0
-    if image.format == "TIFF":  # a compressed one is read in strips
-        tags = known.tag_v2
-        raw, rows = tags.get(259, 1) == 1, tags.get(278, image.height)
-        bits = max(tags.get(258, (8,))) * tags.get(277, 1)
-        return 0 if raw else min(rows, image.height) * image.width * bits // 8
-    return {"PNG": 1, "BMP": 0, "GIF": 2}.get(str(image.format), 12) * pixels
-
-
-def _factor(image: Image.Image, shortest_side: int | None) -> int:
+def reduction(image: Image.Image, shortest_side: int | None) -> int:
+    """Return the whole factor by which `decode` makes a photo smaller."""
     return max(1, min(image.size) // shortest_side) if shortest_side else 1
 
 
@@ -329,7 +281,7 @@ def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
 def _in_blocks(image: Image.Image, factor: int) -> Image.Image:
     """Convert to RGB, smaller by a factor, some rows at a time: conversions take several copies."""
     width, height = image.size
-    rows = max(1, _BLOCK_BYTES // (40 * width * factor)) * factor
+    rows = max(1, BLOCK_BYTES // (40 * width * factor)) * factor
     if image.mode in ("I", "F"):
         image.info["range"] = _gray_range(image, rows)
     if rows >= height:

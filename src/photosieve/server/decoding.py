@@ -11,7 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode, inspect
+from photosieve.data.headers import inspect
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.errors import PhotoError
 from photosieve.server.problems import ApiError
 

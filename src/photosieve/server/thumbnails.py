@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from photosieve.data.photos import inspect
+from photosieve.data.headers import inspect
 from photosieve.server.decoding import decoder
 from photosieve.server.library import Photo, View
 from photosieve.storage import draft_file

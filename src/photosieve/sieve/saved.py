@@ -212,5 +212,10 @@ def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
         small = load_encoder("starter-small")
         if manifest["trunk_fingerprint"] == small.trunk_fingerprint:
             return small
+    return load_base(manifest["encoder"])
+
+
+def load_base(name: str) -> Encoder:
+    """Load the pretrained encoder that a sieve names; it is not downloaded."""
     with model_files.local_only():
-        return load_encoder(manifest["encoder"])
+        return load_encoder(name)

@@ -19,7 +19,6 @@ from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import photo_features
-from photosieve.encoders.files import local_only
 from photosieve.encoders.prompts import prompts_of
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import SieveError, UsageError
@@ -214,8 +213,7 @@ class Sieve(Record):
             )
         evidence = self.evidence.relabeled(dataset, labels)
         if evidence is None:
-            with local_only():
-                start = open_for(encoder or load_encoder(self.encoder.name), self.recipe)
+            start = open_for(encoder or saved.load_base(self.encoder.name), self.recipe)
             data = prepare(
                 start, dataset, labels=labels, more_views=self.recipe.more_views,
                 max_pixels=max_pixels, progress=progress,

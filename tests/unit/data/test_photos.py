@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.data import photos as data_photos
-from photosieve.data.photos import MORE_VIEWS, content_hash, decode, inspect, more_views
+from photosieve.data.photos import MORE_VIEWS, content_hash, decode, more_views
 from photosieve.errors import PhotoError, Skipped
 
 
@@ -447,23 +447,9 @@ def test_conversion_in_blocks_changes_nothing(
         path, options = tmp_path / "photo.png", {"transparency": bytes(range(0, 250, 5))}
     image.save(path, **options)
     whole = decode(path)
-    monkeypatch.setattr(data_photos, "_BLOCK_BYTES", 40 * 41 * 8)
+    monkeypatch.setattr(data_photos, "BLOCK_BYTES", 40 * 41 * 8)
     assert whole.tobytes() == decode(path).tobytes()
     small = decode(path, shortest_side=10, shrink=True)
     assert (small.size, small.info["full_size"]) == ((11, 18), (41, 70))
     expected = np.asarray(whole.reduce(4), np.float32)
     assert np.abs(expected - np.asarray(small, np.float32)).max() <= 1
-
-
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
-def test_a_header_tells_format_and_memory(tmp_path: Path, form: str) -> None:
-    path = tmp_path / "photo"
-    Image.new("RGB", (400, 300), "red").save(path, form)
-    header = inspect(path, shortest_side=100)
-    assert header.format == form
-    assert header.memory > 4 * 400 * 300 // (16 if form == "JPEG" else 1)
-    assert inspect(path, data=path.read_bytes(), shortest_side=100) == header
-    path.write_bytes(b"no photo")
-    assert inspect(path).format == ""
-    with pytest.raises(PhotoError, match="no such file"):
-        inspect(tmp_path / "none")
