@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
 import jinja2
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
-from photosieve.report.page import write_html
 from photosieve.server.credentials import Credentials, cookie_name, peer
 from photosieve.server.guard import Rules
 from photosieve.server.service import get_service
@@ -61,12 +58,10 @@ def report(request: Request) -> Response:
         return templates.TemplateResponse(
             request, "untested.html.j2", {"tuning": view.sieve.tuning, "trained": view.sieve.labels}
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        page = Path(scratch) / "report.html"
-        write_html(evaluation, page)
-        return HTMLResponse(
-            page.read_text("utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
-        )
+    page = service.report(evaluation)
+    return FileResponse(
+        page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY}
+    )
 
 
 @router.get("/login", response_class=HTMLResponse)

@@ -18,6 +18,7 @@ from photosieve.data.label_files import label_key
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
+from photosieve.report.page import write_html
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
@@ -50,6 +51,7 @@ class Service:
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
         self._evaluating = threading.Lock()
+        self._reported: Evaluation | None = None
         self._texts: tuple[object, Float32Array] | None = None
         """Vectors of the labels that the sieve does not know; see `_guessed`."""
 
@@ -155,6 +157,15 @@ class Service:
                     evaluation = view.sieve.evaluate_prepared(data)
                 self._evaluated = key, evaluation
             return self._evaluated[1]
+
+    def report(self, evaluation: Evaluation) -> Path:
+        """Return the page of an evaluation; it is written once, as it takes time and memory."""
+        page = self.library.state / "report.html"
+        with self._evaluating:
+            if self._reported is not evaluation:
+                write_html(evaluation, page)
+                self._reported = evaluation
+        return page
 
 
 def get_service(request: Request) -> Service:
