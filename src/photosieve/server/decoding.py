@@ -19,6 +19,9 @@ from photosieve.server.problems import ApiError
 MEMORY = 430_000_000
 """Bytes for all photos that are decoded at the same time."""
 
+MOST_AT_ONCE = 8
+"""Photos that are decoded at the same time, however small: more would only make each slower."""
+
 WAITING_SECONDS = 20
 """Longest wait for memory."""
 
@@ -97,7 +100,7 @@ def decoder(
     if memory > _memory.total:
         reason = f"decoding it takes {memory / 1e6:.0f} MB, the cap is {_memory.total / 1e6:.0f} MB"
         raise PhotoError(path, reason, "save it smaller, or as baseline JPEG")
-    with _memory.hold(memory):
+    with _memory.hold(max(memory, _memory.total // MOST_AT_ONCE)):
         yield functools.partial(
             decode,
             path,

@@ -151,12 +151,12 @@ def search_photo(
     if (photo is None) == (id is None):
         raise ApiError(400, "give either a photo or the id of one")
     own_row = None
+    if photo is not None:
+        vector = service.embed(view, photo.file)
+    else:
+        own_row = find_photo(view, str(id)).row
+        vector = np.asarray(view.snapshot.vectors[own_row])
     with service.searching():
-        if photo is not None:
-            vector = service.embed(view, photo.file)
-        else:
-            own_row = find_photo(view, str(id)).row
-            vector = np.asarray(view.snapshot.vectors[own_row])
         similar = service.similar(view, vector, limit + 1)
     return SimilarPhotos(
         photos=[

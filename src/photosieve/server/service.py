@@ -84,8 +84,9 @@ class Service:
             with decoder(
                 Path("the upload"), data.read(), shortest_side=encoder.shortest_side
             ) as decode:
-                photo = decode()
-                ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
+                photo = decode()  # before the core is taken: searches do not wait for it
+                with self.searching():
+                    ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
         except PhotoError as error:
             raise ApiError(400, f"the upload cannot be used: {error.reason}") from None
         return np.asarray(encoder.head.project_photos(features)[0])
