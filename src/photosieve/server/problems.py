@@ -140,5 +140,5 @@ def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected_error(request: Request, error: Exception) -> Response:
-        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        log.error("%s %r", request.method, request.url.path, exc_info=error)
         return problem_response(500, "something went wrong here; the server's log has the details")
