@@ -16,7 +16,7 @@ from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.errors import PhotoError
 from photosieve.server.problems import ApiError
 
-MEMORY = 430_000_000
+MEMORY = 400_000_000
 """Bytes for all photos that are decoded at the same time."""
 
 MOST_AT_ONCE = 8

@@ -104,7 +104,7 @@ def main(sieve: Path, folder: Path) -> None:
         tasks = [("view", "GET", f"/photos/{scan}")] * 3
         tasks += [("small", "GET", f"/thumbnails/{scan}")] * 3
         middle = io.BytesIO()
-        Image.effect_noise((2400, 2000), 50).convert("RGB").save(middle, "PNG", compress_level=1)
+        Image.linear_gradient("L").resize((2400, 2000)).convert("RGB").save(middle, "PNG")
         uploads = [(file.name, file.read_bytes()) for file in (folder / "bombs").iterdir()] * 2
         uploads += [("middle", middle.getvalue())] * 20
         found = list(pool.map(lambda task: ask(port, *task), tasks))
