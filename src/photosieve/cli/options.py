@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,12 @@ MaxMegapixelsOption = Annotated[
         metavar="N",
         callback=_finite,
         help="Skip photos of more megapixels than this.",
+    ),
+]
+AllowDownloadOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download", help="Download the model that the sieve names, if it is missing."
     ),
 ]
 PartialLabelsOption = Annotated[
@@ -164,3 +171,9 @@ def read_recipes(text: str) -> list[str] | None:
     if not names:
         raise UsageError("name at least one recipe, such as: --recipes probe")
     return [get_recipe(name).name for name in names]
+
+
+def permit_downloads(allowed: bool) -> None:
+    """Tell this process, and those that it starts, whether sieves may download their models."""
+    if allowed:
+        os.environ["PHOTOSIEVE_ALLOW_DOWNLOAD"] = "1"

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photosieve.cli.options import JsonOption, MaxMegapixelsOption, pixels
+from photosieve.cli.options import (
+    AllowDownloadOption,
+    JsonOption,
+    MaxMegapixelsOption,
+    permit_downloads,
+    pixels,
+)
 from photosieve.cli.output import (
     print_explanation,
     print_json,
@@ -79,12 +85,14 @@ def index(
     ] = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Embed photos once, so that searches need not open them.
 
     Re-run it after adding, changing, moving or deleting photos; only those are processed. After an
     interruption, the next run resumes.
     """
+    permit_downloads(allow_download)
     from photosieve.index.index import Index
 
     photo_index = Index(address)
@@ -180,12 +188,14 @@ def search(
     ] = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Print the photos that match, and no others.
 
     Best first, with the number of photos left out. A query may have several terms: "sofa -window",
     "kitchen + island", "TV|television".
     """
+    permit_downloads(allow_download)
     if html is not None:
         from photosieve.report import check_report
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photosieve.cli.options import (
+    AllowDownloadOption,
     BuildingsArgument,
     ConfidenceOption,
     EncoderOption,
@@ -26,6 +27,7 @@ from photosieve.cli.options import (
     SettingsOption,
     SieveArgument,
     TrainArgument,
+    permit_downloads,
     pixels,
     read_recipes,
     read_settings,
@@ -138,12 +140,14 @@ def tune(
     labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Learn the cut again, for another objective or with a guarantee.
 
     The model stays the same, so this takes a second. For a guarantee, give buildings as TRAIN that
     the sieve was not trained on.
     """
+    permit_downloads(allow_download)
     from photosieve.data.dataset import Dataset
     from photosieve.sieve.sieve import Sieve
 
@@ -179,11 +183,13 @@ def evaluate(
     labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Ask for every label in every building, and score the answers.
 
     Counts right and wrong answers, and writes the figures as text, page, workbook or table.
     """
+    permit_downloads(allow_download)
     from photosieve.data.dataset import Dataset
     from photosieve.report import check_report
     from photosieve.report.page import write_html

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photosieve.encoders.downloads import downloads_allowed, is_hub_id
 from photosieve.encoders.weights import (
     check_finite,
     first_line,
@@ -246,17 +247,6 @@ def _file_digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def is_hub_id(name: str) -> bool:
-    """Whether a name could be that of a model on the hub; folders have absolute paths here."""
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
-
-    with suppress(HFValidationError):
-        validate_repo_id(name)  # refuses "..", "--" and more than 96 letters, too
-        return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
-    return False
-
-
 def _is_folder(name: str) -> bool:
     try:
         return bool(name) and Path(name).is_dir()
@@ -278,7 +268,7 @@ def _fetch(name: str) -> Path:
     )
 
     partly = ""
-    with suppress(LocalEntryNotFoundError):
+    with suppress(LocalEntryNotFoundError, OSError):  # such as a cache that cannot be read
         folder = Path(snapshot_download(name, allow_patterns="config.json", local_files_only=True))
         folder /= _inner(folder)
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
@@ -286,6 +276,12 @@ def _fetch(name: str) -> Path:
         if not missing:
             return folder
         partly = f"; its cached copy has no {missing}"
+    if not downloads_allowed():
+        raise EncoderError(
+            f"the model {name} is not on this machine{partly}, and a sieve does not download "
+            "models by itself; if you trust it, add --allow-download, or in Python "
+            f"give load_encoder({name!r}) to Sieve.load"
+        )
 
     def download(*patterns: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=list(patterns)))

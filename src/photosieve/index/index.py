@@ -157,7 +157,8 @@ class Index:
         within : sequence of str
             Groups to look in, with those below them; by default all.
         where : str, optional
-            A condition in SQL on the columns of the index, such as ``"price < 300000"``.
+            A condition on the columns of the index, such as ``"price < 300000"``: see
+            `photosieve.index.condition.read_condition`.
         top : int, optional
             Return this many of the best photos instead of those that the cut keeps.
         cut : Cut, optional

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
-from photosieve.errors import PhotoIndexError, UsageError, one_line
+from photosieve.errors import PhotoIndexError, one_line
 from photosieve.index.problems import index_errors
 from photosieve.index.schema import TABLE_VERSION, photos_schema
 
@@ -234,36 +234,16 @@ class Store:
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
-        with index_errors(self.address):
-            search = self.photos.search().select([*PHOTO_COLUMNS, *self.columns]).with_row_id(True)
-            return search.to_arrow()
+        return self.select([*PHOTO_COLUMNS, *self.columns])
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
+        return set(self.select(["root"])["root"].unique().to_pylist())
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns of all rows, with `_rowid`."""
         with index_errors(self.address):
-            roots = self.photos.search().select(["root"]).to_arrow()["root"]
-            return set(roots.unique().to_pylist())
-
-    def where(self, condition: str) -> NDArray[np.uint64]:
-        """Return the ids of the rows for which an SQL condition holds.
-
-        Raises
-        ------
-        UsageError
-            If the condition cannot be understood.
-        """
-        try:
-            search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
-            rows = search.to_arrow()
-        except (ValueError, RuntimeError) as error:
-            names = ", ".join((*PHOTO_COLUMNS, *self.columns))
-            reason = str(error).partition("Valid fields are")[0]
-            reason = " ".join(reason.replace("SELECT 1 FROM t WHERE ", "").split())[:200]
-            raise UsageError(
-                f'the condition "{condition}" cannot be used ({reason.rstrip(". ")}); '
-                f"the columns are {names}"
-            ) from None
-        return np.asarray(rows["_rowid"].to_numpy(), np.uint64)
+            return self.photos.search().select(list(columns)).with_row_id(True).to_arrow()
 
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 from photosieve.errors import TrainingError
 from photosieve.server.library import Library
+from photosieve.server.problems import without_folders
 from photosieve.sieve import folder
 from photosieve.storage import remove_drafts
 
@@ -24,7 +26,11 @@ State = Literal["running", "done", "failed", "cancelled", "kept", "dropped"]
 MAX_JOBS = 20
 """Jobs that can be looked up; older ones are forgotten."""
 
-WORKER = (sys.executable, "-m", "photosieve.server.worker")
+# -P: modules are imported from where photosieve is installed, not from the current folder.
+WORKER = (sys.executable, "-P", "-m", "photosieve.server.worker")
+
+TOKEN_VARIABLE = "PHOTOSIEVE_TOKEN"  # noqa: S105  # a name, no secret
+"""Environment variable that a training does not inherit."""
 
 log = logging.getLogger("photosieve")
 
@@ -116,6 +122,7 @@ class Jobs:
                 stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
+                env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
             )
             self._follower = threading.Thread(target=self._follow, args=(job, process), daemon=True)
             self._follower.start()
@@ -139,7 +146,9 @@ class Jobs:
                     if "progress" in message:
                         vars(job).update(message["progress"])
                     job.result = message.get("result", job.result)
-                    job.error = message.get("error", job.error)
+                    if "error" in message:
+                        log.error("the training failed: %s", message["error"])
+                        job.error = without_folders(message["error"], library.folders())
         except (OSError, ValueError):
             log.exception("the training's output cannot be read")
         status = process.wait()

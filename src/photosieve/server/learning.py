@@ -30,6 +30,9 @@ from photosieve.server.schemas import (
 )
 from photosieve.server.service import find_photo, get_service, photo_fields
 
+MAX_STREAMS = 100
+"""Streams of events at the same time; others ask for the state now and then."""
+
 router = APIRouter(responses=ERRORS)
 
 
@@ -170,22 +173,28 @@ def get_job(request: Request, job_id: str) -> JobState:
 )
 async def events(request: Request, job_id: str) -> StreamingResponse:
     """Send the state of a training whenever it changes, as server-sent events."""
-    job = _job(request, job_id)
+    job, service = _job(request, job_id), get_service(request)
+    if service.streams >= MAX_STREAMS:
+        raise ApiError(429, "too many watch this training; ask for /jobs/{id} instead", retry=5)
 
     async def states() -> AsyncIterator[str]:
-        last, quiet = "", 0.0
-        while not await request.is_disconnected():
-            state = json.dumps(job.to_dict())
-            if state != last:
-                yield f"data: {state}\n\n"
-                last, quiet = state, 0.0
-            elif quiet > 15:
-                yield ": keep-alive\n\n"
-                quiet = 0.0
-            if job.state != "running":
-                return
-            await asyncio.sleep(0.2)
-            quiet += 0.2
+        service.streams += 1
+        try:
+            last, quiet = "", 0.0
+            while not await request.is_disconnected():
+                state = json.dumps(job.to_dict())
+                if state != last:
+                    yield f"data: {state}\n\n"
+                    last, quiet = state, 0.0
+                elif quiet > 15:
+                    yield ": keep-alive\n\n"
+                    quiet = 0.0
+                if job.state != "running":
+                    return
+                await asyncio.sleep(0.2)
+                quiet += 0.2
+        finally:
+            service.streams -= 1
 
     return StreamingResponse(states(), media_type="text/event-stream")
 

@@ -31,6 +31,9 @@ from photosieve.training.features import Prepared, assemble
 ID_BYTES = 8
 KEY_BYTES = 32
 
+REMOTE_PIXELS = 4_000_000
+"""Photos in an object store are read into memory: no more bytes than so many pixels can need."""
+
 log = logging.getLogger("photosieve")
 
 
@@ -126,20 +129,33 @@ class View:
         """Return the hash of a photo's bytes at the time it was indexed."""
         return str(self.snapshot.hashes[row].tobytes().hex())
 
-    def read(self, photo: Photo, max_pixels: int) -> Bytes:
-        """Read a photo's bytes, only from inside the folder that was indexed.
+    def locate(self, photo: Photo) -> tuple[Path, bytes | None]:
+        """Return a photo's file, which is inside the folder that was indexed.
+
+        Of a photo in an object store, return the bytes too.
 
         Raises
         ------
         PhotoError
             If it cannot be read any more, or has become a link that leads out of its folder.
         """
+        if is_remote(photo.group.root):
+            return photo.path, self.read(photo, REMOTE_PIXELS).data
+        return self._inside(photo), None
+
+    def read(self, photo: Photo, max_pixels: int) -> Bytes:
+        """Read a photo's bytes; raises `PhotoError` as `locate` does."""
         root = photo.group.root
         if not is_remote(root):
-            real = photo.path.resolve()
-            if not real.is_relative_to(Path(root).resolve()):
-                raise PhotoError(photo.path, "it is a link to another place", "copy it here")
+            self._inside(photo)
         return open_root(root).read(self.snapshot.path(photo.row), max_pixels)
+
+    @staticmethod
+    def _inside(photo: Photo) -> Path:
+        real = photo.path.resolve()
+        if not real.is_relative_to(Path(photo.group.root).resolve()):
+            raise PhotoError(photo.path, "it is a link to another place", "copy it here")
+        return real
 
     @cached_property
     def groups_of_photos(self) -> dict[Path, str]:
@@ -195,6 +211,11 @@ class Library:
                 snapshot = index.verified()
                 self._view = View(index, snapshot, self._book(snapshot), self._key())
             return self._view
+
+    def folders(self) -> set[str]:
+        """Return the folders that no answer may name."""
+        own = {str(self.state), str(self.sieve_folder), str(Path(self.address).resolve())}
+        return own | {group.root for group in self.view().snapshot.groups}
 
     def renew(self) -> None:
         """Load the sieve from its folder again, and use it when its vectors are ready.

@@ -22,6 +22,7 @@ from PIL import Image
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode, more_views
 from photosieve.encoders import load_encoder
+from photosieve.encoders.downloads import local_only
 from photosieve.encoders.embedding import PhotoFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.errors import (
@@ -117,7 +118,8 @@ def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
-    start = open_for(load_encoder(view.sieve.encoder.name), recipe)
+    with local_only():
+        start = open_for(load_encoder(view.sieve.encoder.name), recipe)
     if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
     if recipe.more_views:

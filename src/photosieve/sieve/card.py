@@ -13,7 +13,7 @@ from huggingface_hub import ModelCardData
 
 from photosieve.decision.metrics import shown_number
 from photosieve.encoders import STARTERS, VECTORS, license_of
-from photosieve.encoders.files import is_hub_id
+from photosieve.encoders.downloads import is_hub_id
 from photosieve.errors import counted
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe

@@ -215,7 +215,7 @@ class Sieve(Record):
             )
         evidence = self.evidence.relabeled(dataset, labels)
         if evidence is None:
-            start = open_for(encoder or load_encoder(self.encoder.name), self.recipe)
+            start = open_for(encoder or saved.load_base(self.encoder.name), self.recipe)
             data = prepare(
                 start, dataset, labels=labels, more_views=self.recipe.more_views,
                 max_pixels=max_pixels, progress=progress,

@@ -92,4 +92,4 @@ def test_where_nothing_can_be_written_pictures_are_kept_elsewhere(
         assert client.get(f"/thumbnails/{one}").headers["content-type"] == "image/jpeg"
     assert len(list((tmp_path / "cache" / "thumbnails").rglob("*.jpg"))) == 1
     monkeypatch.setenv("PHOTOSIEVE_CACHE", str(library.state / "thumbnails"))
-    assert_problem(client.get(f"/thumbnails/{two}"), 410, "no room for its thumbnail")
+    assert_problem(client.get(f"/thumbnails/{two}"), 410, "no room for its small copy")

@@ -30,13 +30,20 @@ function watch(job) {
     make("div", { class: "buttons" },
       make("button", { type: "button", onclick: () => ask(`/jobs/${job.id}`, { method: "DELETE" }).catch(failed) }, "Stop"), close("Hide")));
   const events = new EventSource(`/jobs/${job.id}/events`);
-  events.onmessage = (event) => {
-    const state = JSON.parse(event.data);
+  const update = (state) => {
     stage.textContent = `${state.stage[0].toUpperCase()}${state.stage.slice(1)}: ${state.done} of ${state.total}`;
     bar.value = state.done / Math.max(state.total, 1);
     if (state.state === "running") return;
     events.close();
     finish(state);
+  };
+  events.onmessage = (event) => update(JSON.parse(event.data));
+  events.onerror = async () => {  // too many watch: ask now and then
+    if (events.readyState !== EventSource.CLOSED) return;  // it connects again by itself
+    for (let state = job; state.state === "running"; update(state)) {
+      await new Promise((done) => { setTimeout(done, 1000); });
+      state = await ask(`/jobs/${job.id}`).catch(() => state);
+    }
   };
 }
 
