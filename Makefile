@@ -111,7 +111,7 @@ COMPATIBLE := Apache-2.0;Apache 2.0 License;Apache License, Version 2.0;Apache S
     Apache-2.0 AND BSD-2-Clause;Apache-2.0 AND CNRI-Python;Apache-2.0 OR BSD-2-Clause;$\
     BSD License;BSD-2-Clause;BSD-3-Clause;BSD-3-Clause AND 0BSD AND MIT AND Zlib AND CC0-1.0;$\
     ISC License (ISCL);MIT;MIT License;MIT-CMU;MPL-2.0 AND MIT;Mozilla Public License 2.0 (MPL 2.0);$\
-    PSF-2.0
+    PSF-2.0;Python Software Foundation License
 
 # Fails when something in build/env has a license that does not go together with ours.
 check-licenses:

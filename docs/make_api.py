@@ -35,8 +35,9 @@ curl --header "Authorization: Bearer $PHOTOSIEVE_TOKEN" "http://photos.example:8
 - **Who may ask.** On the address of this machine anybody on it; elsewhere who has the token, as a
   bearer or, for people, through `/login`. Requests by pages of other sites are refused, and so are
   names in `Host` that are not the server's: add them with `--allow-host`.
-- **Limits.** 1000 requests in 5 s for each client, 64 at a time, 60 uploads a minute, 30 MB and 64
-  megapixels each, 1 MB for any other body, 60 s for an answer.
+- **Limits.** 1000 requests in 5 s for each client, 64 at a time, 60 uploads a minute of 20 MB each,
+  1 MB for any other body, 60 s for an answer, 10 wrong tokens a minute. A body needs a
+  `Content-Length`. [All limits](service.md#limits).
 """
 
 

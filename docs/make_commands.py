@@ -7,7 +7,7 @@ from pathlib import Path
 import typer.main
 from typer.testing import CliRunner
 
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 
 PAGE = Path(__file__).with_name("commands.md")
 
@@ -18,14 +18,18 @@ compares it with the program.
 
 Results go to stdout, progress and what was skipped to stderr, so that results can be piped. Every
 command has `--json`, but for `serve`. Exit status 0 is done (an empty result too), 1 failed, 2
-wrong usage, 130 interrupted.
+wrong usage, 130 interrupted. An error is one sentence; with `--debug`, anywhere among the
+arguments, its traceback is printed too.
 """
 
 
 def page() -> str:
     """Ask the program, and then each command, for help."""
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
-    parts = [HEAD, _help(), *(f"\n## {name}\n\n{_help(name)}" for name in commands)]
+    parts = [HEAD, _help()]
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        # Of a group, such as `labels`, each command.
+        words = [(name, inner) for inner in getattr(command, "commands", ())] or [(name,)]
+        parts += [f"\n## {' '.join(each)}\n\n{_help(*each)}" for each in words]
     return "\n".join(parts)
 
 

@@ -82,7 +82,10 @@ def save_tokenizer(family: str, folder: Path) -> None:
     if family == "siglip2":  # its class builds its own kind of tokenizer: one token a letter
         letters = [*SPECIAL, "▁", *"abcdefghijklmnopqrstuvwxyz"]
         vocabulary = {token: index for index, token in enumerate(letters)}
-        made: Any = transformers.Siglip2Tokenizer(vocabulary, [], model_max_length=LENGTH)
+        # On the right as in the hub's models; the class by itself pads on the left.
+        made: Any = transformers.Siglip2Tokenizer(
+            vocabulary, [], model_max_length=LENGTH, padding_side="right"
+        )
     else:
         vocabulary = {word: index for index, word in enumerate([*SPECIAL, *WORDS])}
         inner = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))

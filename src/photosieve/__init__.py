@@ -9,12 +9,15 @@
         print(hit.path, hit.probability)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+import importlib
+
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load than Ctrl-C should have to wait
 if TYPE_CHECKING:
     from photosieve.data.check import CheckReport, check
     from photosieve.data.dataset import Dataset
+    from photosieve.data.export import Export, export_labels
     from photosieve.decision.cut import Cut
     from photosieve.decision.evaluation import Evaluation
     from photosieve.decision.guarantee import Guarantee
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "data.check": ("CheckReport", "check"),
     "data.dataset": ("Dataset",),
+    "data.export": ("Export", "export_labels"),
     "decision.cut": ("Cut",),
     "decision.evaluation": ("Evaluation",),
     "decision.guarantee": ("Guarantee",),
@@ -100,6 +104,7 @@ __all__ = [
     "Encoder",
     "EncoderError",
     "Evaluation",
+    "Export",
     "Guarantee",
     "GuaranteeError",
     "History",
@@ -123,6 +128,7 @@ __all__ = [
     "check",
     "compare",
     "embed_on",
+    "export_labels",
     "general_words",
     "get_recipe",
     "load_encoder",
@@ -136,7 +142,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that importing the package costs nothing."""
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)

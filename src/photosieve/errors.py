@@ -17,6 +17,8 @@ a status code. Anything else that escapes is a bug.
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -41,13 +43,16 @@ class PhotoError(PhotosieveError):
         What is wrong with it, such as "the file is empty".
     remedy : str
         What its owner can do about it.
+    form : str
+        The name of its format, such as "HEIC", if that is the reason.
     """
 
-    def __init__(self, path: Path, reason: str, remedy: str) -> None:
+    def __init__(self, path: Path, reason: str, remedy: str, form: str = "") -> None:
         super().__init__(f"{path}: {reason}; {remedy}")
         self.path = path
         self.reason = reason
         self.remedy = remedy
+        self.form = form
 
 
 class LabelsError(PhotosieveError):
@@ -88,17 +93,25 @@ class Skipped:
         What its owner can do about it.
     kind : str
         "photo", or "folder" for a folder that cannot be listed: its photos are unknown.
+    form : str
+        The name of its format, such as "HEIC", if that is the reason.
     """
 
     path: Path
     reason: str
     remedy: str
     kind: Literal["photo", "folder"] = "photo"
+    form: str = ""
+
+    @classmethod
+    def of_format(cls, path: Path, form: str, remedy: str) -> "Skipped":
+        """The record of a photo in a format that is not read."""
+        return cls(path, f"{form} files are not read here", remedy, form=form)
 
     @classmethod
     def from_error(cls, error: PhotoError) -> "Skipped":
         """The record of a photo that could not be read."""
-        return cls(error.path, error.reason, error.remedy)
+        return cls(error.path, error.reason, error.remedy, form=error.form)
 
     def to_dict(self) -> dict[str, str]:
         """Return a form for JSON."""
@@ -114,12 +127,31 @@ class Skipped:
         return " ".join(f"skipped {shown(self.path)}: {self.reason}; {self.remedy}".split())
 
 
+def unread_formats(skipped: Iterable[Skipped]) -> dict[str, int]:
+    """Count the photos that were left out for their format, with a sentence for each format."""
+    counts = Counter((skip.form, skip.remedy) for skip in skipped if skip.form)
+    return {
+        f"{counted(count, f'{form} file')} left out: {remedy}": count
+        for (form, remedy), count in sorted(counts.items())
+    }
+
+
 def shown(path: Path) -> str:
     """Return a path as text, with both slashes of ``s3://``, of which `Path` removes one."""
     return re.sub(r"^(\w{2,}):/(?=[^/])", r"\1://", str(path))
 
 
-def one_line(error: Exception) -> str:
+def printable(text: str) -> str:
+    """Return a text with the mark "\ufffd" for each piece of a file name that is no UTF-8."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def one_line(error: BaseException) -> str:
     """Say an error in at most 200 characters without a line break."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split())[:200] or type(error).__name__
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

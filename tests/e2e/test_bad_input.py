@@ -213,13 +213,13 @@ def test_interrupted_training_leaves_nothing_half_done(house: Path, tmp_path: Pa
         shown += os.read(ours, 4096).decode()
     process.send_signal(signal.SIGINT)
     after = ""
-    while "discarded" not in after:
+    while "--resume" not in after:
         after += os.read(ours, 4096).decode()
     assert process.wait(timeout=60) == 130
     os.close(ours)
-    assert "photosieve: interrupted; unfinished work is discarded" in after
+    assert "photosieve: interrupted; to resume, run the same command with --resume" in after
     assert "Traceback" not in after
-    assert not out.exists()
+    assert [path.name for path in out.parent.iterdir()] == ["s.training"]
 
 
 def test_hostile_label_text_is_only_text(run: Run, house: Path, tmp_path: Path) -> None:
@@ -229,6 +229,32 @@ def test_hostile_label_text_is_only_text(run: Run, house: Path, tmp_path: Path) 
     assert run("train", house, "--out", sieve).status == 0
     assert run("evaluate", sieve, house, "--html", page).status == 0
     assert label not in page.read_text("utf-8")
+
+
+def test_names_that_are_no_text(run: Run, house: Path, sieve: Path, tmp_path: Path) -> None:
+    """All commands take them, but `index`, whose table holds text, skips the photos."""
+    odd = house.rename(tmp_path / os.fsdecode(b"h\xe4user"))
+    labels = json.loads((odd / "train_labels.json").read_text())
+    photo = odd / os.fsdecode(b"caf\xe9.jpg")
+    (odd / "photo-01.jpg").rename(photo)
+    labels[photo.name] = labels.pop("photo-01.jpg")
+    (odd / "train_labels.json").write_text(json.dumps(labels))
+    assert run("check", odd).status == 0
+    trained = run("train", odd, "--out", tmp_path / "s")
+    assert trained.status == 0, trained.err
+    found = run("search", "kitchen", odd, "--sieve", tmp_path / "s", "--top", 3, "--json").json
+    assert str(photo) in [hit["path"] for hit in found["hits"]]
+    page = tmp_path / "page.html"
+    done = run("search", "kitchen", odd, "--sieve", sieve, "--html", page, "--top", 3)
+    assert done.status == 0, done.err
+    assert "caf\ufffd.jpg" in page.read_text("utf-8")
+    files = [item for n in ("html", "excel", "csv") for item in (f"--{n}", tmp_path / f"e.{n}")]
+    evaluated = run("evaluate", tmp_path / "s", odd, *files)
+    assert evaluated.status == 0, evaluated.err
+    indexed = run("index", odd, "--sieve", sieve, "--index", tmp_path / "index")
+    indexed.assert_one_sentence(2, "not valid UTF-8")
+    query = os.fsdecode(b"caf\xe9")
+    run("search", query, odd, "--sieve", sieve).assert_one_sentence(2, "not valid UTF-8")
 
 
 def test_a_server_that_should_not_start(run: Run, sieve: Path, tmp_path: Path) -> None:
@@ -243,3 +269,58 @@ def test_a_server_that_should_not_start(run: Run, sieve: Path, tmp_path: Path) -
         port = taken.getsockname()[1]
         done = run(*where, SAMPLES / "test" / "willow-cottage", "--port", port)
         done.assert_one_sentence(2, f"127.0.0.1:{port}", "choose another --port")
+
+
+@pytest.fixture
+def careless(house: Path) -> Path:
+    """A building with an entry without a photo, a photo without an entry, and a raw photo."""
+    labels = json.loads((house / "train_labels.json").read_text("utf-8"))
+    make_labels(house, {**labels, "photo-04.JPEG": ["sofa"], "gone.jpg": []})
+    make_photo(house / "photo-04.jpg")
+    (house / "photo-05.CR2").write_bytes(b"II*\0")
+    return house
+
+
+NOTES = (
+    "2 of 5 entries have no photo, such as photo-04.JPEG; did you mean photo-04.jpg?",
+    "1 photo is in no labels file and not used, such as photo-04.jpg",
+    "1 CR2 file left out: save them as JPEG",
+)
+
+
+def test_every_command_says_what_it_does_not_use(run: Run, careless: Path, tmp_path: Path) -> None:
+    made = tmp_path / "s"
+    commands = {
+        "train": ("train", careless, "--out", made),
+        "tune": ("tune", made, careless),
+        "evaluate": ("evaluate", made, careless),
+        "compare": ("compare", careless, careless, "--recipes", "zero-shot", "--seeds", "1"),
+    }
+    for name, command in commands.items():
+        done = run(*command, "--json")
+        assert done.status == 0, done
+        notes = done.json["notes"]
+        for found in notes.values() if name == "compare" else (notes,):
+            assert {note["message"] for note in found} >= set(NOTES), name
+            assert "rare label" in {note["kind"] for note in found}
+        for sentence in NOTES:
+            assert sentence in done.err, name
+    card = (made / "README.md").read_text("utf-8")
+    assert "- 2 of 5 entries have no photo\n" in card
+    assert "- 1 CR2 file left out\n" in card
+    assert "labels are on fewer than 3 photos" in card
+
+
+def test_search_and_index_name_formats(
+    run: Run, careless: Path, sieve: Path, tmp_path: Path
+) -> None:
+    asked = run("search", "sofa", careless, "--sieve", sieve)
+    assert asked.err == "1 CR2 file left out: save them as JPEG\n"
+    assert "of 4 photos match" in asked.out
+    made = run("index", careless, "--sieve", sieve, "--index", tmp_path / "i")
+    assert made.err == asked.err
+    assert "4 photos, 4 added; 1 skipped" in made.out
+    only = tmp_path / "only"
+    only.mkdir()
+    (only / "a.CR2").write_bytes(b"II*\0")
+    run("search", "sofa", only, "--sieve", sieve).assert_one_sentence(2, "no photo", "1 CR2 file")

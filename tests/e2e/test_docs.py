@@ -25,7 +25,7 @@ import typer.main
 from filelock import FileLock
 from pyarrow import fs
 
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.words import general_words
 from tests.e2e.conftest import SAMPLES, Run
@@ -241,7 +241,12 @@ OPTIONS = re.compile(r"(?<![\w-])--[a-z][\w-]+")
 def test_every_option_that_a_page_names_exists() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # it is a group
     known = {
-        name: {option for parameter in command.params for option in parameter.opts}
+        name: {
+            option
+            for each in (command, *getattr(command, "commands", {}).values())
+            for parameter in each.params
+            for option in parameter.opts
+        }
         for name, command in commands.items()
     }
     assert "--json" in known["search"]

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ def plain_numbers(value: Any) -> bool:
     if isinstance(value, list):
         return all(plain_numbers(item) for item in value)
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def test_the_stated_seconds_are_those_that_one_waits(run: Run, tmp_path: Path) -> None:
+    """From the start of the process: the libraries that load are a large part of a training."""
+    for command in (
+        ("train", SAMPLES / "train", "--out", tmp_path / "s", "--recipe", "zero-shot"),
+        ("index", BUILDING, "--sieve", tmp_path / "s", "--index", tmp_path / "index"),
+    ):
+        started = time.monotonic()
+        seconds = run(*command, "--json").json["seconds"]
+        waited = time.monotonic() - started
+        assert 0.8 * waited <= seconds <= waited + 0.02, command
 
 
 def test_training_says_what_it_learned(run: Run, tmp_path: Path) -> None:

@@ -76,10 +76,10 @@ def test_a_killed_training_goes_on(run: Run, place: Path) -> None:
     kept = place / "killed.training"
     with subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE) as process:
         deadline = time.monotonic() + 120
-        while not list(kept.glob("*.checkpoint")) and time.monotonic() < deadline:
+        while not list(kept.glob("fold-*.checkpoint")) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-    assert list(kept.glob("*.checkpoint"))
+    assert list(kept.glob("fold-*.checkpoint"))
     assert not (place / "killed").exists()
     other = run(*arguments("killed", *more, "--seed", "7", "--resume"), cwd=place)
     other.assert_one_sentence(1, "other photos, labels or settings", "without --resume")

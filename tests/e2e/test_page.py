@@ -161,18 +161,55 @@ def test_on_a_phone_in_the_dark(browser: Browser, address: str) -> None:
         assert page.evaluate("document.querySelector('#box').scrollWidth") <= 390
 
 
-def test_names_are_never_read_as_html(browser: Browser, address: str) -> None:
-    evil = "<img src=x onerror=alert(1)>"
-    with page_of(browser, address) as page:
-        page.fill("#query", evil)
+EVIL = "\"'><img src=x onerror=document.title='pwned'>"
+
+
+def test_names_are_never_read_as_html(browser: Browser, sieve: Path, tmp_path: Path) -> None:
+    """Names of photos, buildings and labels, wherever the page shows them, also when it reloads."""
+    for number, (source, file) in enumerate(
+        (("train/harbour-view", "train_labels.json"), ("test/willow-cottage", "test_labels.json"))
+    ):
+        building = tmp_path / "photos" / f"{EVIL}{number}"
+        shutil.copytree(SAMPLES / source, building)
+        labels = json.loads((building / file).read_text())
+        name = next(name for name, own in labels.items() if own)
+        (building / name).rename(building / f"{EVIL}.jpg")
+        labels[f"{EVIL}.jpg"] = [*labels.pop(name), EVIL]
+        (building / file).write_text(json.dumps(labels))
+    options = ("--sieve", sieve, "--index", tmp_path / "index")
+
+    def harmless(page: Page) -> None:
+        assert page.locator("img[src=x], [onerror]").count() == 0
+        assert page.title() != "pwned"
+
+    with serving(tmp_path / "photos", *options) as address, page_of(browser, address) as page:
+        expect(page.locator("#labels")).to_contain_text(EVIL)
+        harmless(page)
+        page.fill("#query", EVIL)
+        page.fill("#group", f"{EVIL}0")
+        page.press("#group", "Enter")
         expect(page.locator("#status")).to_contain_text("<img")
+        page.reload()  # with the query and the building in the address
+        expect(page.locator("#status")).to_contain_text("<img")
+        harmless(page)
+        page.get_by_label(f"Open {EVIL}.jpg").click()
+        expect(page.locator("#box h2")).to_have_text(f"{EVIL}.jpg")
+        harmless(page)
+        page.keyboard.press("Escape")
         page.locator(".pick").first.check()
-        page.fill("#bulk-label", evil)
+        page.fill("#bulk-label", f"{EVIL} again")
         page.click("button[name=add][value=add]")
-        expect(page.locator("#labels")).to_contain_text(evil)
-        assert page.locator("img[src=x]").count() == 0
-        page.click("#toast button")
-        expect(page.locator("#labels")).not_to_contain_text(evil)
+        expect(page.locator("#labels")).to_contain_text(f"{EVIL} again")
+        harmless(page)
+        page.reload()
+        expect(page.locator("#labels")).to_contain_text(f"{EVIL} again")
+        harmless(page)
+        page.click("#show-label")
+        expect(page.locator("#labeling")).to_contain_text("Every photo has labels")
+        harmless(page)
+        page.goto(f"{address}report")
+        expect(page.locator("main")).to_contain_text(EVIL)
+        harmless(page)
 
 
 def test_label_ten_photos_learn_keep_and_search_again(browser: Browser, address: str) -> None:

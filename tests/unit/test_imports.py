@@ -26,7 +26,7 @@ PACKAGES = (
     "training",
     "encoders",
     "decision data",
-    "errors progress storage",
+    "checksums errors progress storage",
 )
 """Top to bottom: a package imports only from lines below its own. Within a line: nothing."""
 
@@ -153,7 +153,7 @@ def test_help_loads_no_library_that_takes_time() -> None:
     """Of the program and of each command, and the list of recipes."""
     code = """
 import json, runpy, sys
-from photosieve.cli.main import app
+from photosieve.cli.commands import app
 commands = [command.name or command.callback.__name__ for command in app.registered_commands]
 found = {}
 for arguments in [["--help"], *([command, "--help"] for command in commands), ["recipes"]]:

@@ -51,7 +51,8 @@ def test_a_license_that_does_not_go_together_is_named(
 
 def test_what_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["ray"]]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["heif"], *extras["ray"]]
     declared = {canonical(re.split(r"[^\w.-]", line)[0]) for line in lines}
     homes = packages_distributions()
     imports = set().union(*map(imported, sources().values()))

@@ -11,6 +11,7 @@ from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders import load_encoder
 from photosieve.errors import PhotosieveError
 from photosieve.progress import Progress, silent
+from photosieve.report import check_report
 from photosieve.report.page import write_html
 from photosieve.report.table import write_excel
 from photosieve.sieve.answer import SearchResult
@@ -79,6 +80,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     """
     samples = _samples()
     check_target(out / "sieve")
+    check_report(out / "report.html", out / "report.xlsx")
     encoder = load_encoder("starter")
     train = prepare(encoder, Dataset.load(samples / "train"), more_views=True, progress=progress)
     test_set = Dataset.load(samples / "test")

@@ -1,137 +1,125 @@
-"""The program `photosieve`: its commands and exit statuses."""
+"""The program `photosieve`: runs the command that was typed, and is the last to hear of errors.
+
+It imports next to nothing before it is ready for Ctrl-C, which may come while libraries load.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+import sys
 
-import typer
-from typer.core import TyperGroup
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
-from photosieve.cli.options import JsonOption, MaxMegapixelsOption, PartialLabelsOption, pixels
-from photosieve.cli.output import (
-    print_comparison,
-    print_json,
-    print_recipes,
-    print_search,
-    print_training,
-    progress_bars,
-)
-from photosieve.cli.search import index, search
-from photosieve.cli.serve import serve
-from photosieve.cli.training import compare, evaluate, train, tune
-from photosieve.data import DEFAULT_MEGAPIXELS
-from photosieve.errors import PhotosieveError, UsageError
+try:
+    import atexit
+    import os
+    import signal
+except KeyboardInterrupt:
+    sys.exit(INTERRUPTED)
 
-# Commands import torch, numpy and Pillow inside their functions, so that `--help` is fast.
+TYPE_CHECKING = False  # as in `typing`, which takes longer to load
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
-class Commands(TyperGroup):
-    """Commands whose errors become one sentence and an exit status."""
+class _Interrupts:
+    """Raises `KeyboardInterrupt`, and remembers it: libraries turn it into errors of their own."""
 
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command."""
+    seen = False
+
+    def __call__(self, *_: object) -> NoReturn:
+        self.seen = True
+        raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Run the command that was typed, and exit: an error is one sentence on stderr.
+
+    With `--debug` anywhere among the arguments, an error has its traceback.
+    """
+    interrupts = _Interrupts()
+    # Whoever runs this in the background of a shell hands on that interrupts are ignored.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupts)
+    debug, status = False, 0
+    try:
+        _open_streams()
+        debug, arguments = _without_debug(sys.argv[1:])
+        status = _run(arguments)
+    except BaseException as error:
+        if debug:
+            import traceback
+
+            _say(traceback.format_exc())
+        if interrupts.seen or isinstance(error, KeyboardInterrupt):
+            status = INTERRUPTED
+            _say("photosieve: interrupted; unfinished work is discarded")
+        else:
+            from photosieve.cli.failures import explain
+
+            status, sentence = explain(error)
+            if sentence:
+                _say(f"photosieve: {sentence}")
+    if signal.getsignal(signal.SIGINT) is interrupts:  # all is done: another Ctrl-C ends it now
+        signal.signal(signal.SIGINT, lambda *_: os._exit(status))
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    _close_streams()
+    if status == INTERRUPTED:
+        # Else threads would go on for a while, and Python might end by the signal instead.
+        os._exit(status)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command; return its exit status."""
+    from photosieve.cli.commands import app
+
+    status = 0
+    try:
+        app(arguments)
+    except SystemExit as stop:
+        ended = stop.__context__  # typer makes a silent end of an interrupt
+        if ended is not None and isinstance(ended.__cause__, KeyboardInterrupt):
+            raise ended.__cause__ from None
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    return status
+
+
+def _without_debug(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Take `--debug` out of the arguments, wherever it stands before a `--`."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options = [argument for argument in arguments[:end] if argument != "--debug"]
+    return len(options) < end, options + arguments[end:]
+
+
+def _open_streams() -> None:
+    """Make sure that there is an output, and that it takes every name of a file."""
+    for number in range(3):
         try:
-            return super().invoke(ctx)
-        except PhotosieveError as error:
-            typer.echo(f"photosieve: {error}", err=True)
-            raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
-        except KeyboardInterrupt:
-            typer.echo("photosieve: interrupted; unfinished work is discarded", err=True)
-            raise typer.Exit(130) from None
+            os.fstat(number)
+        except OSError:  # else the next file that is opened would get what libraries print
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        # The name of a file may be no text: as \udc.. it can be printed, and read from JSON.
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
-app = typer.Typer(
-    cls=Commands,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    help="Ask for photos in words; get the photos that match, all of them and no others.",
-    epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
-)
-
-main = app
+def _close_streams() -> None:
+    """Write the rest of the output; if that fails, be silent: the error was told already."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if stream is sys.stdout else 2)
 
 
-@app.callback(invoke_without_command=True)
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-) -> None:
-    """Handle options before the command."""
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"photosieve {installed('photosieve')}")
-        raise typer.Exit
-
-
-@app.command()
-def demo(
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder for the sieve and the report.")
-    ] = Path("photosieve-demo"),
-    seeds: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Trainings behind each row of the table.")
-    ] = 2,
-    as_json: JsonOption = False,
-) -> None:
-    """Run the whole job on the sample listings.
-
-    Trains on 6 buildings, tests on 8 others, compares with zero-shot and with the notebooks'
-    method, searches, and writes a report.
-    """
-    from photosieve.cli.demo import run
-
-    with progress_bars() as progress:
-        demo = run(out, seeds=seeds, progress=progress)
-    if as_json:
-        print_json(demo.to_dict())
-        return
-    print_training(demo.sieve, out / "sieve")
-    typer.echo(f"\nTested on {demo.evaluation.summary()}\n")
-    print_comparison(demo.comparison)
-    for result in demo.results:
-        typer.echo(f'\nSearch for "{result.query}" in {demo.building.name}:')
-        print_search(result, relative_to=demo.building)
-    typer.echo(f"\nReport: {(out / 'report.html').resolve()}")
-    typer.echo(f"Excel:  {(out / 'report.xlsx').resolve()}")
-
-
-@app.command()
-def check(
-    paths: Annotated[
-        list[str], typer.Argument(metavar="PATH", help="Folders of photos with labels files.")
-    ],
-    partial_labels: PartialLabelsOption = False,
-    max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
-    as_json: JsonOption = False,
-) -> None:
-    """Find problems in labels and photos.
-
-    Exit status 1 if a problem prevents the use of the data.
-    """
-    from photosieve.data.check import check as run_check
-
-    report = run_check(paths, partial_labels=partial_labels, max_pixels=pixels(max_megapixels))
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        typer.echo(report.summary())
-    if report.fatal:
-        raise typer.Exit(1)
-
-
-@app.command()
-def recipes(as_json: JsonOption = False) -> None:
-    """List the recipes with their known problems."""
-    from photosieve.training.notebooks import NOTEBOOKS
-    from photosieve.training.recipes import OURS
-
-    if as_json:
-        print_json([recipe.to_dict() for recipe in (*OURS, *NOTEBOOKS)])
-    else:
-        print_recipes(OURS, NOTEBOOKS)
-
-
-for command in (train, tune, evaluate, compare, index, search, serve):
-    app.command()(command)
+def _say(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+    except (OSError, ValueError):
+        return  # there is no one left to tell; the exit status says it

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +13,44 @@ import typer
 
 from photosieve.errors import UsageError
 
+
+def _finite(value: float) -> float:
+    """Refuse what is no number: "nan" passes every comparison with a smallest value."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of megapixels; give one such as 100")
+    return value
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 MaxMegapixelsOption = Annotated[
-    float, typer.Option(min=0.01, metavar="N", help="Skip photos of more megapixels than this.")
+    float,
+    typer.Option(
+        min=0.01,
+        metavar="N",
+        callback=_finite,
+        help="Skip photos of more megapixels than this.",
+    ),
+]
+AllowDownloadOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-download", help="Download the model that the sieve names, if it is missing."
+    ),
 ]
 PartialLabelsOption = Annotated[
     bool,
     typer.Option(
         "--partial-labels",
         help="Take labels that a listed photo lacks for unknown, not for absent.",
+    ),
+]
+LabelsFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--labels-from",
+        metavar="FORM",
+        help="Read labels from folders (one for each label), txt (files beside the photos) or "
+        "keywords (in the photos) instead of labels files.",
     ),
 ]
 BuildingsArgument = Annotated[
@@ -71,7 +102,9 @@ GuaranteeOption = Annotated[
 ConfidenceOption = Annotated[
     float, typer.Option(metavar="P", help="Confidence of the guarantee, between 0 and 1.")
 ]
-SeedOption = Annotated[int, typer.Option(metavar="N", help="Seed of the random numbers.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of the random numbers.")
+]
 SieveArgument = Annotated[Path, typer.Argument(metavar="SIEVE", help="A folder that train made.")]
 SettingsOption = Annotated[
     list[str] | None,
@@ -138,3 +171,9 @@ def read_recipes(text: str) -> list[str] | None:
     if not names:
         raise UsageError("name at least one recipe, such as: --recipes probe")
     return [get_recipe(name).name for name in names]
+
+
+def permit_downloads(allowed: bool) -> None:
+    """Tell this process, and those that it starts, whether sieves may download their models."""
+    if allowed:
+        os.environ["PHOTOSIEVE_ALLOW_DOWNLOAD"] = "1"

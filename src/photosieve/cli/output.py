@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from photosieve.data.dataset import Dataset
+    from photosieve.data.notes import Note
     from photosieve.errors import Skipped
     from photosieve.index.update import Update
     from photosieve.progress import Progress
@@ -86,7 +87,7 @@ def print_json(value: Any) -> None:
 def print_skipped(
     skipped: Sequence[Skipped], rest: str = "`photosieve check` lists them all"
 ) -> None:
-    """Print skipped photos, with reason and remedy, on stderr.
+    """Print skipped photos, with reason and remedy, on stderr; those of a format as one line.
 
     Parameters
     ----------
@@ -94,17 +95,22 @@ def print_skipped(
     rest : str
         Where to see the photos after the tenth.
     """
-    if not skipped:
+    from photosieve.errors import counted, unread_formats
+
+    for sentence in unread_formats(skipped):
+        typer.echo(sentence, err=True)
+    others = [skip for skip in skipped if not skip.form]
+    if not others:
         return
-    typer.echo(f"skipped {len(skipped)} photos that cannot be used:", err=True)
-    for skip in skipped[:10]:
+    typer.echo(f"skipped {counted(len(others), 'photo')} that cannot be used:", err=True)
+    for skip in others[:10]:
         typer.echo(f"  {skip}", err=True)
-    if len(skipped) > 10:
-        typer.echo(f"  and {len(skipped) - 10} more; {rest}", err=True)
+    if len(others) > 10:
+        typer.echo(f"  and {len(others) - 10} more; {rest}", err=True)
 
 
-def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
-    """Describe a fitted sieve for JSON."""
+def training_dict(sieve: Sieve, folder: Path, notes: Sequence[Note]) -> dict[str, Any]:
+    """Describe a fitted sieve for JSON, with the notes on its photos and labels."""
     from photosieve.encoders.prompts import prompts_of
 
     tuning = sieve.tuning.to_dict()
@@ -113,6 +119,7 @@ def training_dict(sieve: Sieve, folder: Path) -> dict[str, Any]:
         "labels": len(sieve.labels),
         "photos": len(sieve.evidence.names),
         "skipped": len(sieve.skipped),
+        "notes": notes_list(notes),
         "unknown": sieve.evidence.unknown,
         "seconds": round(sieve.seconds, 3),
         "objective": tuning["objective"],
@@ -142,14 +149,13 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
             f"best on held-out photos: epoch {sieve.history.epochs}, "
             f"{sieve.history.mix:.0%} of the way from the pretrained weights"
         )
-    for sentence in sieve.evidence.doubtful(tuple(sieve.labels)).values():
-        typer.echo(f"note: {sentence}")
     if address is not None:
         typer.echo(f"saved at {address}")
 
 
 def print_cut(sieve: Sieve) -> None:
     """Print the cut, and its figures on held-out photos."""
+    from photosieve.decision.metrics import shown_number
     from photosieve.decision.objective import Objective
 
     figures, objective = sieve.tuning.figures, sieve.tuning.objective
@@ -157,8 +163,9 @@ def print_cut(sieve: Sieve) -> None:
     typer.echo(
         f"cut: {sieve.cut.describe()}; "
         f"for other words: above {sieve.tuning.calibration.word_threshold:.3f}\n"
-        f"held-out photos: macro F1 {figures['f1']:.3f}, precision {figures['precision']:.3f}, "
-        f"recall {figures['recall']:.3f}, tuned for {objective}"
+        f"held-out photos: macro F1 {shown_number(figures['f1'])}, "
+        f"precision {shown_number(figures['precision'])}, "
+        f"recall {shown_number(figures['recall'])}, tuned for {objective}"
     )
     if unknown := sieve.evidence.unknown:
         typer.echo(
@@ -173,13 +180,29 @@ def print_cut(sieve: Sieve) -> None:
         typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
     if sieve.guarantee:
         typer.echo(f"guarantee: {sieve.guarantee.describe()}")
+    for sentence in sieve.evidence.doubtful(tuple(sieve.labels)).values():
+        typer.echo(f"note: {sentence}")
 
 
-def print_kept_for_testing(dataset: Dataset) -> None:
-    """Print, on stderr, the photos that were left out of training."""
-    for problem in dataset.problems:
-        if problem.kind == "kept for testing":
-            typer.echo(problem.message, err=True)
+def print_notes(dataset: Dataset, role: str = "", *, but: str = "") -> None:
+    """Print, on stderr, a sentence for each kind of photo, entry or label that is not used.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    role : str
+        Stands before each sentence, where there are several data sets.
+    but : str
+        A kind that the command says more about elsewhere.
+    """
+    for note in dataset.notes:
+        if note.kind != but:
+            typer.echo(f"note: {role}{note}", err=True)
+
+
+def notes_list(notes: Sequence[Note]) -> list[dict[str, Any]]:
+    """Describe notes for JSON."""
+    return [note.to_dict() for note in notes]
 
 
 def print_update(update: Update, address: str) -> None:
@@ -306,6 +329,8 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from photosieve.decision.metrics import shown_number
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("method", "macro F1 [95 %]", "mAP", "accuracy", '"none" right'):
         table.add_column(heading, justify="left" if heading == "method" else "right")
@@ -313,8 +338,8 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_row(
             row.name,
             str(row.macro_f1),
-            f"{row.mean_average_precision.value:.3f}",
-            f"{row.accuracy.value:.3f}",
-            "-" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
+            shown_number(row.mean_average_precision.value),
+            shown_number(row.accuracy.value),
+            "n/a" if math.isnan(row.empty_right.value) else f"{row.empty_right.value:.1%}",
         )
     Console(file=sys.stdout, width=80, highlight=False).print(table)

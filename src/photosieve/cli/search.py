@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photosieve.cli.options import JsonOption, MaxMegapixelsOption, pixels
+from photosieve.cli.options import (
+    AllowDownloadOption,
+    JsonOption,
+    MaxMegapixelsOption,
+    permit_downloads,
+    pixels,
+)
 from photosieve.cli.output import (
     print_explanation,
     print_json,
@@ -20,6 +26,7 @@ from photosieve.cli.output import (
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.errors import UsageError
+from photosieve.progress import seconds_of_process
 
 if TYPE_CHECKING:
     from photosieve.index.index import Index
@@ -78,12 +85,14 @@ def index(
     ] = False,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Embed photos once, so that searches need not open them.
 
     Re-run it after adding, changing, moving or deleting photos; only those are processed. After an
     interruption, the next run resumes.
     """
+    permit_downloads(allow_download)
     from photosieve.index.index import Index
 
     photo_index = Index(address)
@@ -109,6 +118,7 @@ def index(
             embed=embed,
             progress=progress,
         )
+        update.seconds = seconds_of_process()
     if as_json:
         print_json(update.to_dict())
     else:
@@ -178,12 +188,18 @@ def search(
     ] = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Print the photos that match, and no others.
 
     Best first, with the number of photos left out. A query may have several terms: "sofa -window",
     "kitchen + island", "TV|television".
     """
+    permit_downloads(allow_download)
+    if html is not None:
+        from photosieve.report import check_report
+
+        check_report(html)
     if address is not None:
         if folders:
             raise UsageError("give folders or --index; to search a part of an index, use --in")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from photosieve.cli.options import AllowDownloadOption, permit_downloads
 from photosieve.cli.output import print_skipped, progress_bars
 from photosieve.cli.search import AddressOption
 from photosieve.errors import UsageError
@@ -47,24 +49,32 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="Another name of this server."),
     ] = None,
+    trust_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Believe X-Forwarded-For and -Proto of this proxy."),
+    ] = None,
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse changes of labels, and training.")
     ] = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Serve a page to search, label and train, and an API.
 
     Folders of photos are indexed first. They need no labels: without a sieve, the page starts with
     labeling.
     """
+    permit_downloads(allow_download)
     if token is not None and len(token) < 8:
         raise UsageError("the token must have at least 8 characters")
     if not _is_loopback(host) and token is None:
         raise UsageError(
             f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, to keep them out"
         )
-    import uvicorn
-
+    os.environ.pop("PHOTOSIEVE_TOKEN", None)  # no process that this one starts needs it
+    if not os.environ.get("PHOTOSIEVE_ALLOW_DOWNLOAD"):
+        os.environ["HF_HUB_OFFLINE"] = "1"
     from photosieve.server.app import create_app
+    from photosieve.server.connections import make_server
     from photosieve.server.guard import Rules
     from photosieve.server.library import Library
 
@@ -91,16 +101,8 @@ def serve(
         f"{len(view.snapshot)} photos, {len(view.sieve.labels)} labels: "
         f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C stops it)"
     )
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        server_header=False,
-        timeout_keep_alive=30,
-        timeout_graceful_shutdown=3,
-        h11_max_incomplete_event_size=32_000,
-    )
     with suppress(KeyboardInterrupt):  # the usual end
-        uvicorn.Server(config).run(sockets=[listening])
+        make_server(app, trust_proxy or ()).run(sockets=[listening])
 
 
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
@@ -116,7 +118,7 @@ def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
             from photosieve.data.folders import find_all
             from photosieve.sieve.untrained import untrained
 
-            untrained(find_all(folders), progress=progress).save(sieve)
+            untrained(find_all(folders)[0], progress=progress).save(sieve)
         update = Index(address).update(sieve, *folders, progress=progress)
     print_skipped(update.skipped)
 

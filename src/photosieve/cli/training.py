@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from photosieve.cli.options import (
+    AllowDownloadOption,
     BuildingsArgument,
     ConfidenceOption,
     EncoderOption,
     FoldsOption,
     GuaranteeOption,
     JsonOption,
+    LabelsFromOption,
     MaxMegapixelsOption,
     ObjectiveOption,
     PartialLabelsOption,
@@ -24,16 +27,18 @@ from photosieve.cli.options import (
     SettingsOption,
     SieveArgument,
     TrainArgument,
+    permit_downloads,
     pixels,
     read_recipes,
     read_settings,
 )
 from photosieve.cli.output import (
+    notes_list,
     print_comparison,
     print_cut,
     print_json,
-    print_kept_for_testing,
     print_left_out,
+    print_notes,
     print_skipped,
     print_training,
     progress_bars,
@@ -41,6 +46,7 @@ from photosieve.cli.output import (
     training_dict,
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.progress import seconds_of_process
 from photosieve.training.recipes import DEFAULT
 
 if TYPE_CHECKING:
@@ -61,33 +67,34 @@ def train(
     resume: ResumeOption = False,
     push_to_hub: PushOption = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
     """Adapt a model to labeled photos.
 
-    Learns the cut on held-out buildings, and saves model and cut as a sieve. A training that
-    changes the towers saves its progress in SIEVE.training, for --resume.
+    Learns the cut on held-out buildings, and saves model and cut as a sieve. Until it is done, its
+    progress is in SIEVE.training, for --resume.
     """
     from photosieve.data.dataset import Dataset
     from photosieve.decision.objective import Objective
     from photosieve.sieve.folder import check_target
     from photosieve.sieve.sieve import Sieve
+    from photosieve.training.checkpoints import Checkpoints
     from photosieve.training.recipes import get_recipe
 
     chosen = get_recipe(recipe, read_settings(settings))
     Objective(objective)  # a wrong one is refused before the training
     check_target(out)
-    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
-    print_kept_for_testing(dataset)
-    checkpoints = None
-    if chosen.trains_blocks or resume:
-        from photosieve.training.checkpoints import Checkpoints  # brings torch
-
-        checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
+    dataset = Dataset.load(
+        *train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    print_notes(dataset, but="rare label")
+    checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
     with (
+        checkpoints,
         progress_bars() as progress,
-        resumable(checkpoints is not None, "the same command with --resume"),
+        resumable(True, "the same command with --resume"),
     ):
         sieve = Sieve.fit(
             dataset,
@@ -100,16 +107,17 @@ def train(
             max_pixels=pixels(max_megapixels),
             progress=progress,
         )
+        sieve = replace(sieve, seconds=seconds_of_process())
         _save(sieve, out)
-    if checkpoints is not None:
         checkpoints.remove()
     print_skipped(sieve.skipped)
     if guarantee is not None:  # if it is refused, the sieve without it is saved already
         sieve = sieve.with_guarantee(dataset, guarantee, confidence)
         _save(sieve, out)
     address = sieve.push_to_hub(push_to_hub) if push_to_hub else None
+    sieve = replace(sieve, seconds=seconds_of_process())
     if as_json:
-        print_json({**training_dict(sieve, out), "address": address})
+        print_json({**training_dict(sieve, out, sieve.notes), "address": address})
     else:
         print_training(sieve, out, address)
 
@@ -129,20 +137,25 @@ def tune(
     guarantee: GuaranteeOption = None,
     confidence: ConfidenceOption = 0.9,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Learn the cut again, for another objective or with a guarantee.
 
     The model stays the same, so this takes a second. For a guarantee, give buildings as TRAIN that
     the sieve was not trained on.
     """
+    permit_downloads(allow_download)
     from photosieve.data.dataset import Dataset
     from photosieve.sieve.sieve import Sieve
 
     loaded, cap = Sieve.load(sieve), pixels(max_megapixels)
-    dataset = Dataset.load(*train, training=True, partial_labels=partial_labels)
-    print_kept_for_testing(dataset)
+    dataset = Dataset.load(
+        *train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    print_notes(dataset, but="rare label")
     with progress_bars() as progress:
         if guarantee is not None:
             tuned = loaded.with_guarantee(
@@ -152,7 +165,7 @@ def tune(
             tuned = loaded.retune(dataset, objective, max_pixels=cap, progress=progress)
         _save(tuned, sieve)
     if as_json:
-        print_json(training_dict(tuned, sieve))
+        print_json(training_dict(tuned, sieve, dataset.notes))
     else:
         typer.echo(f"{sieve}: new cut, same model")
         print_cut(tuned)
@@ -167,20 +180,26 @@ def evaluate(
     excel: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a workbook.")] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a table.")] = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
+    allow_download: AllowDownloadOption = False,
 ) -> None:
     """Ask for every label in every building, and score the answers.
 
     Counts right and wrong answers, and writes the figures as text, page, workbook or table.
     """
+    permit_downloads(allow_download)
     from photosieve.data.dataset import Dataset
+    from photosieve.report import check_report
     from photosieve.report.page import write_html
     from photosieve.report.table import write_csv, write_excel
     from photosieve.sieve.sieve import Sieve
 
+    check_report(html, excel, csv)
     loaded = Sieve.load(sieve)
-    dataset = Dataset.load(*buildings, partial_labels=partial_labels)
+    dataset = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
+    print_notes(dataset)
     with progress_bars() as progress:
         evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
@@ -202,7 +221,7 @@ def evaluate(
     if unknown := dataset.beyond(loaded.labels):
         typer.echo(f"labels that the sieve does not know, left out: {', '.join(unknown)}", err=True)
     if as_json:
-        print_json(evaluation.to_dict())
+        print_json({**evaluation.to_dict(), "notes": notes_list(dataset.notes)})
         return
     typer.echo(evaluation.summary())
     for path in (html, excel, csv):
@@ -227,6 +246,7 @@ def compare(
         Path | None, typer.Option(metavar="FILE", help="Write a workbook, with F1 by label.")
     ] = None,
     partial_labels: PartialLabelsOption = False,
+    labels_from: LabelsFromOption = None,
     max_megapixels: MaxMegapixelsOption = DEFAULT_MEGAPIXELS,
     as_json: JsonOption = False,
 ) -> None:
@@ -238,15 +258,20 @@ def compare(
     """
     from photosieve.data.dataset import Dataset
     from photosieve.encoders import load_encoder
+    from photosieve.report import check_report
     from photosieve.report.page import write_html
     from photosieve.report.table import write_leaderboard
     from photosieve.sieve.compare import compare as run_comparison
     from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
-    train_set = Dataset.load(train, training=True, partial_labels=partial_labels)
-    test_set = Dataset.load(*buildings, partial_labels=partial_labels)
-    print_kept_for_testing(train_set)
+    check_report(html, excel)
+    train_set = Dataset.load(
+        train, training=True, partial_labels=partial_labels, labels_from=labels_from
+    )
+    test_set = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
+    print_notes(train_set, "training: ")
+    print_notes(test_set, "test: ")
     with progress_bars() as progress:
         comparison = run_comparison(
             load_encoder(encoder),
@@ -267,7 +292,8 @@ def compare(
     print_skipped(comparison.skipped)
     print_left_out(comparison)
     if as_json:
-        print_json({"seeds": seeds, **comparison.to_dict()})
+        notes = {"train": notes_list(train_set.notes), "test": notes_list(test_set.notes)}
+        print_json({"seeds": seeds, **comparison.to_dict(), "notes": notes})
         return
     print_comparison(comparison)
     for path in (html, excel):

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.data.findings import Finding
 from photosieve.data.label_files import label_key
-from photosieve.data.scan import TEST_LABELS, Finding, scan
-from photosieve.errors import LabelsError, UsageError
+from photosieve.data.notes import Note, notes_of
+from photosieve.data.scan import TEST_LABELS, scan
+from photosieve.errors import LabelsError, UsageError, counted
 
 _MAX_FOLDS = 10
 
@@ -36,6 +38,8 @@ class Dataset:
         Per photo the labels that its entry says no to; None for a plain list. `()` where all are.
     partial_labels : bool
         Whether a plain list says nothing about other labels, if it is not empty.
+    notes : tuple of Note
+        A sentence for each kind of photo, entry or label that is not used or too rare.
     """
 
     root: Path
@@ -46,6 +50,7 @@ class Dataset:
     problems: tuple[Finding, ...] = field(default=(), repr=False)
     noes: tuple[tuple[str, ...] | None, ...] = field(default=(), repr=False)
     partial_labels: bool = False
+    notes: tuple[Note, ...] = field(default=(), repr=False)
 
     @classmethod
     def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
@@ -64,7 +69,11 @@ class Dataset:
 
     @classmethod
     def load(
-        cls, *paths: str | Path, training: bool = False, partial_labels: bool = False
+        cls,
+        *paths: str | Path,
+        training: bool = False,
+        partial_labels: bool = False,
+        labels_from: str | None = None,
     ) -> "Dataset":
         """Read labels files and find their photos.
 
@@ -80,6 +89,9 @@ class Dataset:
         partial_labels : bool
             Whether a plain list of labels says nothing about all others. An empty list still means
             that the photo has none of them.
+        labels_from : str, optional
+            Where the labels are instead of a labels file: "folders" for one folder for each label,
+            "txt" for text files beside the photos, "keywords" for keywords in the photos.
 
         Raises
         ------
@@ -87,30 +99,35 @@ class Dataset:
             If a labels file cannot be used, an entry points outside its folder, or there is no
             labeled photo.
         UsageError
-            If a path does not exist or a pattern matches nothing.
+            If a path does not exist, a pattern matches nothing, or labels cannot be read from
+            there.
         """
-        scanned = scan(paths)
+        scanned = scan(paths, labels_from)
         fatal = [problem.message for problem in scanned.problems if problem.fatal]
         if fatal:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
             raise LabelsError(fatal[0] + more)
-        listed, problems = scanned.listed, scanned.problems
+        listed, problems, entries = scanned.listed, scanned.problems, scanned.entries
         for_test = [entry for entry in listed if entry.file.name == TEST_LABELS]
         if training and 0 < len(for_test) < len(listed):
             listed = tuple(entry for entry in listed if entry.file.name != TEST_LABELS)
-            count = len({entry.group for entry in for_test})
-            buildings = "1 building" if count == 1 else f"{count} buildings"
+            problems = tuple(one for one in problems if Path(one.file).name != TEST_LABELS)
+            entries = {file: n for file, n in entries.items() if Path(file).name != TEST_LABELS}
+            buildings = counted(len({entry.group for entry in for_test}), "building")
             message = f"left out of training, as for testing ({TEST_LABELS}): {buildings}"
             problems += (Finding("kept for testing", False, message),)
+        labels = tuple(entry.labels for entry in listed)
+        groups = tuple(entry.group for entry in listed)
         return cls(
             root=scanned.root,
             photos=tuple(entry.photo for entry in listed),
-            labels=tuple(entry.labels for entry in listed),
-            groups=tuple(entry.group for entry in listed),
-            unlisted=scanned.unlisted,
+            labels=labels,
+            groups=groups,
+            unlisted=tuple(Path(p.paths[0]) for p in problems if p.kind == "unlisted photo"),
             problems=problems,
             noes=tuple(entry.noes for entry in listed),
             partial_labels=partial_labels,
+            notes=notes_of(problems, sum(entries.values()), labels, groups),
         )
 
     def __len__(self) -> int:
@@ -205,6 +222,7 @@ class Dataset:
             groups=tuple(self.groups[i] for i in indices),
             unlisted=(),
             problems=(),
+            notes=(),
             noes=tuple(self.noes[i] for i in indices) if self.noes else (),
         )
 

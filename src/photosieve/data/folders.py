@@ -7,8 +7,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from photosieve.data.photos import SUFFIXES
-from photosieve.errors import Skipped, UsageError, one_line
+from photosieve.data.formats import SUFFIXES, UNREAD, is_read, name_of
+from photosieve.data.photos import head
+from photosieve.errors import PhotoError, Skipped, UsageError, one_line, unread_formats
+
+_SYSTEM_FOLDERS = frozenset(
+    {
+        *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot"),  # NAS
+        *("$recycle.bin", "recycler", "system volume information"),  # Windows
+        *("__macosx", "network trash folder", "temporary items"),  # macOS
+        "lost+found",  # Linux
+    }
+)
+"""Folders of a system, in lower case: what is in them is a thumbnail, a copy or deleted."""
+
+
+def is_ignored(name: str) -> bool:
+    """Whether a file or folder is passed over by its name: hidden, or a folder of a system."""
+    return name.startswith(".") or name.lower() in _SYSTEM_FOLDERS
 
 
 class PhotoFile(NamedTuple):
@@ -34,10 +50,11 @@ def walk(
 ) -> Iterator[PhotoFile | Skipped]:
     """Go through the photo files of a folder, in no order.
 
-    Hidden files and folders are left out. A link to a photo counts while it stays inside `folder`;
-    linked folders are not entered, since their photos are either found at their own place or lie
-    outside. A photo file that cannot be used is given as `Skipped`, and so is a folder that cannot
-    be listed.
+    Hidden files and folders are left out, and so are those of a system, such as the thumbnails in
+    ``@eaDir`` of a NAS. A link to a photo counts while it stays inside `folder`; linked folders are
+    not entered, since their photos are either found at their own place or lie outside. A photo file
+    that cannot be used is given as `Skipped`, and so are a picture in a format that is not read and
+    a folder that cannot be listed.
 
     Parameters
     ----------
@@ -52,16 +69,7 @@ def walk(
     UsageError
         If `folder` does not exist, is not a folder or cannot be listed.
     """
-    try:
-        if not folder.is_dir():
-            problem = "is not a folder" if folder.exists() else "does not exist"
-            raise UsageError(f"{folder} {problem}: give a folder of photos.")
-        home = folder.resolve()
-        with os.scandir(folder):
-            pass  # an error of the folder itself is raised, one below it is a Skipped
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} cannot be listed ({one_line(error)}).") from error
-
+    home = _home(folder)
     entered = {os.path.realpath(home)} if follow_links else set()
     waiting = [(str(folder), "")]
     while waiting:
@@ -75,13 +83,32 @@ def walk(
         with entries:
             for entry in entries:
                 name = entry.name
-                if name[0] == ".":
+                if is_ignored(name):
                     continue
                 if _is_folder(entry, follow_links):
                     if recursive and _is_new(entry, entered, follow_links):
                         waiting.append((entry.path, f"{prefix}{name}/"))
-                elif os.path.splitext(name)[1].lower() in SUFFIXES:  # noqa: PTH122  # Path takes long
+                    continue
+                suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122  # Path takes long
+                if suffix in SUFFIXES:
                     yield _look(entry, prefix + name, home, follow_links)
+                elif suffix in UNREAD or not suffix:
+                    yield from _look_inside(entry, prefix + name, home, follow_links)
+
+
+def unread(path: Path) -> Skipped:
+    """Return the record of a picture whose name ends as those of `UNREAD` do."""
+    return Skipped.of_format(path, path.suffix[1:].upper(), UNREAD[path.suffix.lower()])
+
+
+def _is_photo(path: Path) -> bool:
+    """Whether the first bytes of a file of an unknown or unread kind are those of a photo."""
+    try:
+        name = name_of(head(path))
+    except PhotoError:
+        return False
+    # A raw photo of a camera is a TIFF file, too; what TIFF decoders show of it is a thumbnail.
+    return is_read(name) and not (name == "TIFF" and path.suffix)
 
 
 def find(folder: Path, *, recursive: bool = False) -> list[Path]:
@@ -96,21 +123,33 @@ def find(folder: Path, *, recursive: bool = False) -> list[Path]:
     return sorted(folder / entry.path for entry in entries if isinstance(entry, PhotoFile))
 
 
-def find_all(folders: Sequence[str | Path]) -> list[Path]:
+def find_all(folders: Sequence[str | Path]) -> tuple[list[Path], list[Skipped]]:
     """Return the photo files of several folders with all their sub-folders, each once.
+
+    Returns
+    -------
+    photos : list of Path
+    skipped : list of Skipped
+        Those that `walk` skips.
 
     Raises
     ------
     UsageError
         If there is none, or a folder cannot be listed.
     """
-    paths = [path for folder in folders for path in find(Path(folder), recursive=True)]
-    if not paths:
+    photos: list[Path] = []
+    skipped: list[Skipped] = []
+    for folder in map(Path, folders):
+        entries = list(walk(folder))
+        photos += sorted(folder / entry.path for entry in entries if isinstance(entry, PhotoFile))
+        skipped += (entry for entry in entries if isinstance(entry, Skipped))
+    if not photos:
+        left_out = "".join(f"; {sentence}" for sentence in unread_formats(skipped))
         raise UsageError(
             f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
-            "name a folder with jpg, png, webp, bmp, tif or gif files"
+            f"name a folder with jpg, png, webp, avif, jp2, bmp, tif or gif files{left_out}"
         )
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(photos)), list(dict.fromkeys(skipped))
 
 
 def _is_folder(entry: os.DirEntry[str], follow_links: bool) -> bool:
@@ -129,6 +168,29 @@ def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> b
         return False
     entered.add(real)
     return True
+
+
+def _home(folder: Path) -> Path:
+    """Return the real path of a folder that can be listed; raises `UsageError`."""
+    try:
+        if not folder.is_dir():
+            problem = "is not a folder" if folder.exists() else "does not exist"
+            raise UsageError(f"{folder} {problem}: give a folder of photos.")
+        with os.scandir(folder):
+            return folder.resolve()  # an error of a folder below it is a Skipped
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} cannot be listed ({one_line(error)}).") from error
+
+
+def _look_inside(
+    entry: os.DirEntry[str], path: str, home: Path, follow_links: bool
+) -> Iterator[PhotoFile | Skipped]:
+    """Give a file as a photo if its content is one; else as skipped, if it is called a picture."""
+    found = _look(entry, path, home, follow_links)
+    if isinstance(found, PhotoFile) and _is_photo(Path(entry.path)):
+        yield found
+    elif Path(path).suffix:
+        yield unread(Path(entry.path))
 
 
 def _look(

@@ -3,29 +3,32 @@
 A change goes to the history first, and then into the labels files. A change that was interrupted is
 carried out at the next start. The labels of a photo are in the file that `Dataset.load` reads them
 from; a folder of photos without one gets a ``labels.json``.
+
+A labels file is locked from the moment that its labels are read for a change until the changed file
+is in its place. So two processes, and two indexes of the same photos, lose nothing of each other.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import (
-    LabelEntry,
-    Verdicts,
-    label_key,
-    read_entries,
-    write_entries,
-)
+from photosieve.data.label_edits import change_entries, locked
+from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
-from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_among
+from photosieve.data.notes import missing_note, rare_note
+from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
 
 Labels = tuple[str, ...]
+Stamp = tuple[int, int, int]
+"""Time, size and number of a file, one of which differs after each change."""
 
 
 class LabelBook:
@@ -42,7 +45,7 @@ class LabelBook:
     Raises
     ------
     LabelsError
-        If a labels file or the history cannot be read.
+        If a labels file cannot be read.
     """
 
     def __init__(self, history: Path, folders: Mapping[Path, Path]) -> None:
@@ -51,8 +54,10 @@ class LabelBook:
         """For each folder of photos, the folder whose labels file covers it."""
         self._files: dict[Path, Path] = {}
         """The labels file of each such folder; it need not exist."""
-        self._cache: dict[Path, tuple[int, dict[str, Verdicts]]] = {}
-        """For each labels file that was read, its time of change and the verdicts by name."""
+        self._cache: dict[Path, tuple[Stamp, dict[str, Verdicts]]] = {}
+        """For each labels file that was read, its stamp and the verdicts by path."""
+        self._paths: dict[Path, dict[str, str]] = {}
+        """For each labels file, the paths that its names mean."""
         known: dict[Path, Path | None] = {}
         for folder, root in folders.items():
             self._home[folder] = self._cover(folder, root, known)
@@ -61,8 +66,10 @@ class LabelBook:
         }
         for home in set(self._home.values()):
             self._files[home] = known.get(home) or home / NEW_LABELS
-        with suppress(LabelsError):  # labels can be read although a change cannot be finished now
-            self._recover()
+        if self._history.unfinished():
+            # Labels can be read where nothing can be written now.
+            with suppress(LabelsError), self._history.lock():
+                self._recover()
 
     @staticmethod
     def _cover(folder: Path, root: Path, known: dict[Path, Path | None]) -> Path:
@@ -75,7 +82,7 @@ class LabelBook:
         for place in down:
             if place not in known:
                 inside = place.iterdir() if place.is_dir() else ()
-                names = labels_files_among(path.name for path in inside)
+                names = labels_files_in(place, (path.name for path in inside))
                 known[place] = place / names[0] if names else None
             if known[place]:
                 return place
@@ -146,34 +153,63 @@ class LabelBook:
         groups : mapping
             The group of each photo that counts; others are left out.
         """
-        listed = {p: own for p, own in self.listed(test=test).items() if p in groups}
+        every = self.listed(test=test)
+        listed = {photo: own for photo, own in every.items() if photo in groups}
+        missing = [photo for photo in every if photo not in groups]
         if not listed:
             return None
         spellings: dict[str, str] = {}
         for label in (label for own in listed.values() for label in own.yes):
             spellings.setdefault(label_key(label), label)
+        labels = tuple(
+            tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
+            for own in listed.values()
+        )
+        own_groups = tuple(groups[photo] for photo in listed)
+        notes = rare_note(labels, own_groups)
+        if missing:
+            notes.insert(0, missing_note(len(missing), len(every), missing[0].name))
         return Dataset(
             root=Path(os.path.commonpath([photo.parent for photo in listed])),
             photos=tuple(listed),
-            labels=tuple(
-                tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
-                for own in listed.values()
-            ),
-            groups=tuple(groups[photo] for photo in listed),
+            labels=labels,
+            groups=own_groups,
             noes=tuple(own.no for own in listed.values()),
+            notes=tuple(notes),
         )
 
     def _listed(self, file: Path) -> dict[str, Verdicts]:
         """Return the verdicts in a file by name; it is read again when it has changed."""
         try:
-            changed = file.stat().st_mtime_ns
+            found = file.stat()
         except OSError:
             return {}
+        changed = found.st_mtime_ns, found.st_size, found.st_ino
         known = self._cache.get(file)
         if known is None or known[0] != changed:
-            known = changed, _usable(file, read_entries(file))
+            known = changed, self._usable(file, read(file)[1])
             self._cache[file] = known
         return known[1]
+
+    def _usable(self, file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
+        """Return the verdicts by path; entries that cannot be used say nothing and are left out."""
+        verdicts: dict[str, Verdicts] = {}
+        for entry in entries:
+            with suppress(ValueError):
+                own, name = entry.verdicts(), self._path(file, entry.name)
+                if name:
+                    before = verdicts.get(name)
+                    verdicts[name] = own if before is None else before.joined(own)
+        return verdicts
+
+    def _path(self, file: Path, name: str) -> str:
+        """Return the path of an entry's photo below its file's folder; empty if there is none."""
+        paths = self._paths.setdefault(file, {})
+        if name not in paths:  # found once, as it takes long
+            paths[name] = ""
+            with suppress(ValueError):
+                paths[name] = LabelEntry(name, None).path_in(file.parent)
+        return paths[name]
 
     def change(self, labels: Mapping[Path, Sequence[str] | Verdicts | None]) -> Change:
         """Set the labels of photos, all or none.
@@ -190,26 +226,59 @@ class LabelBook:
         LabelsError
             If a label or a photo cannot be used, or a file cannot be written.
         """
-        new: dict[Path, Verdicts | None] = {}
-        for photo, own in labels.items():
-            try:
-                new[photo] = None if own is None else _normalized(photo, own)
-            except ValueError as error:
-                raise LabelsError(f"{photo.name} {error}.") from None
+        return self.revise(labels, lambda photo, _: labels[photo])
+
+    def revise(
+        self,
+        photos: Iterable[Path],
+        revised: Callable[[Path, Verdicts | None], Sequence[str] | Verdicts | None],
+    ) -> Change:
+        """Set the labels of photos to others that depend on those they have, all or none.
+
+        Parameters
+        ----------
+        photos : iterable of Path
+        revised : callable
+            Gets a photo and what its labels file says of it, and returns its labels as for
+            `change`. No other process changes the file in the meantime.
+
+        Raises
+        ------
+        LabelsError
+            If a label or a photo cannot be used, or a file cannot be written.
+        """
+        photos = list(photos)
+        for photo in photos:
             home = self._home.get(photo.parent)
             if home in self._above_labels and not self.file_of(photo).exists():
                 raise LabelsError(
                     f"{photo.name}: a labels file in its folder would hide those in the folders "
                     "below it; put the photo into a folder of its own."
                 )
+        files = self._files_of(photos)
         with self._history.lock():
             self._recover()
-            old = {photo: self.verdicts(photo) for photo in new}
-            for photo, own in new.items():
-                before = old[photo]
-                if own is not None and own.no is None and before is not None:
-                    new[photo] = before.with_yes(own.yes)
-            return self._carry_out({photo: (old[photo], own) for photo, own in new.items()}, None)
+            with locked(files):
+                new = {photo: self._revision(photo, revised) for photo in photos}
+                return self._carry_out(new, None)
+
+    def _revision(
+        self,
+        photo: Path,
+        revised: Callable[[Path, Verdicts | None], Sequence[str] | Verdicts | None],
+    ) -> tuple[Verdicts | None, Verdicts | None]:
+        """Return the verdicts of a photo before and after a change."""
+        before = self.verdicts(photo)
+        own = revised(photo, before)
+        if own is None:
+            return before, None
+        try:
+            after = _normalized(photo, own)
+        except ValueError as error:
+            raise LabelsError(f"{photo.name} {error}.") from None
+        if after.no is None and before is not None:
+            after = before.with_yes(after.yes)
+        return before, after
 
     def undo(self) -> Change | None:
         """Take back the last change that was not taken back yet; None if there is none.
@@ -224,56 +293,85 @@ class LabelBook:
             last = self._history.last()
             if last is None:
                 return None
-            for photo, (_, after) in last.photos.items():
-                if self.verdicts(photo) != after:
-                    raise LabelsError(
-                        f"{photo.name}: its labels were changed elsewhere since; "
-                        "nothing was taken back."
-                    )
-            back = {photo: (after, before) for photo, (before, after) in last.photos.items()}
-            return self._carry_out(back, last.number)
+            with locked(self._files_of(last.photos)):
+                for photo, (_, after) in last.photos.items():
+                    if self.verdicts(photo) != after:
+                        raise LabelsError(
+                            f"{photo.name}: its labels were changed elsewhere since; "
+                            "nothing was taken back."
+                        )
+                back = {photo: (after, before) for photo, (before, after) in last.photos.items()}
+                return self._carry_out(back, last.number)
+
+    def _files_of(self, photos: Iterable[Path]) -> list[Path]:
+        return sorted({self.file_of(photo) for photo in photos})
 
     def _carry_out(
         self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]], undoes: int | None
     ) -> Change:
         change = self._history.begin(photos, undoes)
         try:
-            self._apply(change)
+            self._write({photo: after for photo, (_, after) in photos.items()})
         except LabelsError:  # left as it is, it would be tried again at each start
-            with suppress(LabelsError):
-                self._apply(Change(change.number, {p: both[::-1] for p, both in photos.items()}))
+            self._take_back(photos)
             self._history.fail(change)
             raise
         self._history.finish(change)
         return change
 
-    def _apply(self, change: Change) -> None:
-        """Write the new labels of a change into the labels files."""
+    def _take_back(self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]]) -> None:
+        """Give photos that were changed their former labels, as far as that is possible."""
+        for photo, (before, after) in photos.items():
+            with suppress(LabelsError):
+                if self.verdicts(photo) == after:
+                    self._write({photo: before})
+
+    def _write(self, labels: Mapping[Path, Verdicts | None]) -> None:
         by_file: dict[Path, dict[str, Verdicts | None]] = {}
-        for photo, (_, after) in change.photos.items():
+        for photo, own in labels.items():
             file = self.file_of(photo)
-            name = photo.relative_to(file.parent).as_posix()
-            by_file.setdefault(file, {})[name] = after
+            by_file.setdefault(file, {})[photo.relative_to(file.parent).as_posix()] = own
+        _check_own(by_file)
         for file, new in by_file.items():
-            entries = read_entries(file) if file.exists() else []
-            left = {name: own for name, own in new.items() if own is not None}
-            kept: list[LabelEntry] = []
-            for entry in entries:
-                if entry.name not in new:
-                    kept.append(entry)
-                elif entry.name in left:  # in its place, and once even if it stood there twice
-                    kept.append(entry.rewritten(left.pop(entry.name)))
-            kept += [LabelEntry.of(name, own) for name, own in left.items()]
-            write_entries(file, kept)
-            self._cache.pop(file, None)
+            change_entries(file, new, partial(self._path, file))
 
     def _recover(self) -> None:
-        """Carry out a change that was noted and then interrupted."""
+        """Carry out a change that was noted and then interrupted.
+
+        A photo that has other labels by now keeps these. Where a file cannot be written, the change
+        counts as never made: nobody was told that it was.
+        """
         change = self._history.unfinished()
-        if change:
-            known = {p: own for p, own in change.photos.items() if p.parent in self._home}
-            self._apply(Change(change.number, known))
+        if change is None:
+            return
+        photos = {p: both for p, both in change.photos.items() if p.parent in self._home}
+        files = self._files_of(photos)
+        try:
+            with locked(files):
+                self._write(
+                    {
+                        p: after
+                        for p, (before, after) in photos.items()
+                        if self.verdicts(p) == before
+                    }
+                )
+        except LabelsError:
+            for file in files:
+                with suppress(LabelsError), locked([file]):
+                    self._take_back({p: photos[p] for p in photos if self.file_of(p) == file})
+            self._history.fail(change)
+        else:
             self._history.finish(change)
+
+
+def _check_own(files: Iterable[Path]) -> None:
+    """Refuse to change labels files of other programs."""
+    for file in files:
+        if form := recognize(file):
+            raise LabelsError(
+                f"{file} is {form.title}, which photosieve reads and does not change. "
+                f"Convert it first: photosieve labels export {file.parent} --to json"
+            )
 
 
 def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:
@@ -285,15 +383,3 @@ def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:
 
 def _once(labels: Labels) -> Labels:
     return tuple(dict.fromkeys(labels))
-
-
-def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
-    """Return the verdicts by name; entries that cannot be used say nothing and are left out."""
-    verdicts: dict[str, Verdicts] = {}
-    for entry in entries:
-        with suppress(ValueError):
-            own = entry.verdicts()
-            if not entry.leads_outside(file.parent):
-                before = verdicts.get(entry.name)
-                verdicts[entry.name] = own if before is None else before.joined(own)
-    return verdicts

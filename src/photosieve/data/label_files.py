@@ -1,11 +1,8 @@
-"""One labels file: read without trusting it, and written whole.
+"""One labels file, read without trusting it; `photosieve.data.label_edits` changes it.
 
 The name of a photo is the key of an entry. A plain list says yes to its labels and no to all
 others. An object ``{"yes": [...], "no": [...]}`` is exact: the labels that it does not name are
 unknown.
-
-An entry is kept as it is written, and a file that is rewritten has every entry that nobody changed
-in its old form; of an entry that changed, only its labels are new.
 """
 
 from __future__ import annotations
@@ -17,14 +14,15 @@ import os
 import re
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path, PureWindowsPath
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from photosieve.errors import LabelsError
-from photosieve.storage import draft_file, remove_drafts
 
 EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
+MARK = "\ufeff"
+"""Some programs begin UTF-8 text with it."""
+
 EXACT_EXAMPLE = '{"yes": ["kitchen"], "no": ["window"]}'
 
 
@@ -65,18 +63,17 @@ class LabelEntry(NamedTuple):
     value : object
         Its labels as written: a list, a text, or a tuple of pairs for an object; or anything else
         where the file is wrong.
-    source : str
-        The value as JSON text, if it was read from such a file; it is written again as it is.
     """
 
     name: str
     value: object
-    source: str = ""
 
     @classmethod
     def of(cls, name: str, verdicts: Verdicts) -> LabelEntry:
         """Return a new entry."""
-        return cls(name, list(verdicts.yes)).rewritten(verdicts)
+        if verdicts.no is None:
+            return cls(name, list(verdicts.yes))
+        return cls(name, (("yes", list(verdicts.yes)), ("no", list(verdicts.no))))
 
     def verdicts(self) -> Verdicts:
         """Return what the entry says, with all labels normalized.
@@ -108,31 +105,41 @@ class LabelEntry(NamedTuple):
         """Return the labels that the photo has, normalized; see `verdicts`."""
         return list(self.verdicts().yes)
 
-    def rewritten(self, verdicts: Verdicts) -> LabelEntry:
-        """Return the entry with other labels; whatever else an exact entry holds is kept."""
-        if verdicts.no is None:
-            return LabelEntry(self.name, list(verdicts.yes))
-        members, old = dict[str, str](), None
-        if isinstance(self.value, tuple):
-            members = dict(_members(self.source))
-            with suppress(ValueError):
-                old = self.verdicts()
-        if old is None or old.yes != verdicts.yes:
-            members["yes"] = _dump(verdicts.yes)
-        if old is None or old.no != verdicts.no:
-            members["no"] = _dump(verdicts.no)
-        source = "{" + ", ".join(f"{_dump(key)}: {text}" for key, text in members.items()) + "}"
-        return LabelEntry(self.name, _parse(source), source)
+    def path_in(self, folder: Path) -> str:
+        """Return the photo's path below the folder of its labels file, with "/" between the parts.
 
-    def leads_outside(self, folder: Path) -> bool:
-        """Whether the name could lead out of the file's folder, on any system."""
-        windows = PureWindowsPath(self.name)  # understands both kinds of slash
-        if windows.anchor or ".." in windows.parts or "\\" in self.name or "\0" in self.name:
-            return True
-        try:
-            return not (folder / self.name).resolve().is_relative_to(folder.resolve())
-        except (OSError, RuntimeError, ValueError):  # a link to itself, or no possible file name
-            return True
+        Backslashes, as Windows writes them, count as slashes unless a file has them in its name. An
+        absolute path inside the folder is shortened.
+
+        Raises
+        ------
+        ValueError
+            If it is not below the folder; the message completes "the entry 'photo.jpg'".
+        """
+        name, home = self.name, os.path.abspath(folder)  # noqa: PTH100  # `resolve` follows links
+        if not _possible(name):
+            raise ValueError("cannot be the name of a file; take it out")
+        if not os.path.lexists(os.path.join(home, name)):  # noqa: PTH118
+            name = name.replace("\\", "/")
+            if os.name != "nt" and PureWindowsPath(name).drive:
+                advice = f"write its path below {folder.name or folder}, such as house/photo.jpg"
+                raise ValueError(f"is a path of another computer; {advice}")
+        place = Path(os.path.normpath(os.path.join(home, name)))  # noqa: PTH118
+        real_home = Path(os.path.realpath(home))
+        inside = next((h for h in (Path(home), real_home) if place.is_relative_to(h)), None)
+        if inside is None:
+            raise ValueError("leads outside its folder; take it out")
+        if not Path(os.path.realpath(place)).is_relative_to(real_home):
+            raise ValueError("is a link that leads outside its folder; copy the photo there")
+        return place.relative_to(inside).as_posix()
+
+
+def _possible(name: str) -> bool:
+    """Whether a file can have this name on any system."""
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character
+        return False
 
 
 def label_key(label: str) -> str:
@@ -167,16 +174,37 @@ def read_entries(file: Path) -> list[LabelEntry]:
     LabelsError
         If the file cannot be read, or is neither JSON nor CSV of labels.
     """
+    return parse_entries(file, read_text(file))
+
+
+def read_text(file: Path) -> str:
+    """Read the text of a file, with each line end, and with the mark of UTF-8 if it has one.
+
+    Raises
+    ------
+    LabelsError
+        If the file cannot be read, or is not text.
+    """
     if not os.path.isfile(file):  # noqa: PTH113  # Path.is_file fails on an impossible name
         raise LabelsError(f"{file} is not a regular file: give a labels file or a folder.")
     try:
-        text = file.read_bytes().decode("utf-8-sig")
+        return file.read_bytes().decode()
     except UnicodeDecodeError as error:
         place = f"byte {error.start + 1}"
         raise LabelsError(f"{file} is not UTF-8 text ({place}): save it as UTF-8.") from error
     except OSError as error:
         raise LabelsError(f"{file} cannot be read ({error.strerror}).") from error
-    return _read_csv(file, text) if file.suffix.lower() == ".csv" else _read_json(file, text)
+
+
+def is_csv(file: Path) -> bool:
+    """Whether a labels file is CSV, by its name; otherwise it is JSON."""
+    return file.suffix.lower() == ".csv"
+
+
+def parse_entries(file: Path, text: str) -> list[LabelEntry]:
+    """Read all entries from the text of a file; see `read_entries`."""
+    text = text.removeprefix(MARK)
+    return _read_csv(file, text) if is_csv(file) else _read_json(file, text)
 
 
 def _read_json(file: Path, text: str) -> list[LabelEntry]:
@@ -194,34 +222,12 @@ def _read_json(file: Path, text: str) -> list[LabelEntry]:
         raise LabelsError(f"{file} is nested too deeply; it should look like {EXAMPLE}.") from error
     if not isinstance(data, tuple):
         raise LabelsError(f"{file} holds {_kind(data)}; it should look like {EXAMPLE}.")
-    sources = _members(text)
-    return [
-        LabelEntry(name, value, source)
-        for (name, value), (_, source) in zip(data, sources, strict=True)
-    ]
+    return [LabelEntry(name, value) for name, value in data]
 
 
 def _parse(text: str) -> Any:
     # Pairs, since a dict would hide repeated keys; floats, since an int may be too long.
     return json.loads(text, object_pairs_hook=tuple, parse_int=float)
-
-
-def _members(text: str) -> list[tuple[str, str]]:
-    """Return the names in a valid JSON object, each with its value as it is written."""
-    decoder, gap = json.JSONDecoder(parse_int=float), re.compile(r"[\s:,]*")
-
-    def next_place(place: int) -> int:
-        return cast("re.Match[str]", gap.match(text, place)).end()
-
-    members = []
-    place = next_place(text.index("{") + 1)
-    while text[place] != "}":
-        name, end = decoder.raw_decode(text, place)
-        start = next_place(end)
-        _, end = decoder.raw_decode(text, start)
-        members.append((name, text[start:end]))
-        place = next_place(end)
-    return members
 
 
 def _read_csv(file: Path, text: str) -> list[LabelEntry]:
@@ -246,52 +252,3 @@ def _read_csv(file: Path, text: str) -> list[LabelEntry]:
 def _kind(value: object) -> str:
     kinds = {str: "a text", list: "a list", tuple: "an object", bool: "true or false"}
     return "nothing (null)" if value is None else kinds.get(type(value), "a number")
-
-
-def write_entries(file: Path, entries: Sequence[LabelEntry]) -> None:
-    """Replace a labels file, in one step that survives a crash.
-
-    Drafts of the file that killed writers left are removed, so there may be only one writer at a
-    time.
-
-    Raises
-    ------
-    LabelsError
-        If it cannot be written, as a CSV file with an exact entry; the old file is still there.
-    """
-    is_csv = file.suffix.lower() == ".csv"
-    if is_csv and any(isinstance(entry.value, tuple) for entry in entries):
-        raise LabelsError(f"{file} cannot say yes and no, only list labels: use a JSON file.")
-    content = _csv(entries) if is_csv else _json(entries)
-    try:
-        file.parent.stat()  # a folder that is gone is not made again
-        remove_drafts(file)
-        with draft_file(file) as draft:
-            # JSON can name half of a character, which UTF-8 cannot: it is written as in JSON.
-            draft.write(content.encode(errors="backslashreplace"))
-    except OSError as error:
-        raise LabelsError(
-            f"{file} cannot be written ({error.strerror or error}): "
-            "make room, or allow this user to write there."
-        ) from error
-
-
-def _csv(entries: Sequence[LabelEntry]) -> str:
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["photo", "labels"])
-    rows.writerows(
-        [entry.name, entry.value if isinstance(entry.value, str) else ", ".join(entry.labels())]
-        for entry in entries
-        if isinstance(entry.value, str | list)
-    )
-    return text.getvalue()
-
-
-def _json(entries: Sequence[LabelEntry]) -> str:
-    lines = [f"  {_dump(entry.name)}: {entry.source or _dump(entry.value)}" for entry in entries]
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _dump(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

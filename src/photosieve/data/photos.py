@@ -14,23 +14,30 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.data.formats import (
+    DECODERS,
+    HEAD_BYTES,
+    HEIF_REMEDY,
+    is_read,
+    name_of,
+    register_heif,
+)
+from photosieve.data.rgb import in_rgb
 from photosieve.errors import PhotoError, one_line
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 DEFAULT_MAX_PIXELS = int(DEFAULT_MEGAPIXELS * 1_000_000)
 
 CHANGED = "it was changed while it was read"
 
-# Only these decoders are used: others (EPS, PSD, ...) are a needless risk on unknown files.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-
 # No real photo needs more: 16 bits for each of four channels, uncompressed, and its metadata.
 _BYTES_PER_PIXEL = 8
 _METADATA_BYTES = 64 * 2**20
+
+JPEG_FORMATS = ("JPEG", "MPO")
+"""Pillow's names; an MPO is a JPEG with several pictures, as some cameras write."""
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -112,17 +119,34 @@ def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
     return Bytes(data, before.st_size, before.st_mtime_ns)
 
 
+def head(path: Path) -> bytes:
+    """Return the first bytes of a file, which tell its format.
+
+    Raises
+    ------
+    PhotoError
+        If the file cannot be read.
+    """
+    with _open(path) as file:
+        try:
+            return file.read(HEAD_BYTES)
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+
 def decode(
     path: Path,
     *,
     data: bytes | None = None,
     shortest_side: int | None = None,
+    shrink: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
 ) -> Image.Image:
-    """Decode a photo to pixels, upright and in RGB.
+    """Decode a photo to pixels, upright and in sRGB.
 
-    Transparent parts become white, 16-bit gray is scaled to 8 bits, and of an animation or a
-    document of several pages the first one is taken. Safe to call from several threads.
+    Colors of an embedded profile, such as Display P3, are converted. Transparent parts become
+    white, 16-bit gray is scaled to 8 bits, and of an animation or a document of several pages the
+    first one is taken. Safe to call from several threads.
 
     Parameters
     ----------
@@ -134,6 +158,9 @@ def decode(
         How many pixels the caller needs on the shorter side. A JPEG is then decoded at 1/2, 1/4
         or 1/8 of its size, several times faster, while both sides stay at least this long. The
         caller still does the exact resize.
+    shrink : bool
+        Whether photos of other formats are made smaller too, by a whole factor, while both sides
+        stay at least this long. This saves memory, not time.
     max_pixels : int
         A photo with more pixels is refused from its header, before memory is spent on it.
 
@@ -148,29 +175,39 @@ def decode(
     PhotoError
         If the file cannot be read or decoded, for any content.
     """
+    with opened(path, data, max_pixels) as image:
+        _check_pixels(path, image.width * image.height, max_pixels)
+        full_size = image.size
+        draft(image, shortest_side)
+        image.load()
+        orientation = _orientation(image)  # conversion may lose the metadata
+        upright = in_rgb(image, reduction(image, shortest_side) if shrink else 1)
+        if orientation in _UPRIGHT:
+            upright = upright.transpose(_UPRIGHT[orientation])
+        upright.info.clear()  # a leftover "transparency" would mislead the next reader
+        turned = orientation in (5, 6, 7, 8)
+        upright.info["full_size"] = full_size[::-1] if turned else full_size
+        return upright
+
+
+@contextmanager
+def opened(path: Path, data: bytes | None, max_pixels: int) -> Iterator[Image.Image]:
+    """Open a photo without decoding it yet; all that fails in the block is a `PhotoError`."""
     with _open(path) if data is None else io.BytesIO(data) as file:
         check_bytes(path, file.seek(0, os.SEEK_END), max_pixels)
         file.seek(0)
+        form = name_of(file.read(HEAD_BYTES))
+        formats = _decoders(path, form)
         try:
-            with _quiet_pillow(max_pixels), Image.open(file, formats=_FORMATS) as image:
-                _check_pixels(path, image.width * image.height, max_pixels)
-                full_size = image.size
-                if shortest_side is not None:
-                    image.draft("RGB", (shortest_side, shortest_side))
-                image.load()
-                orientation = _orientation(image)  # conversion may lose the metadata
-                upright = _to_rgb(image)
-                if orientation in _UPRIGHT:
-                    upright = upright.transpose(_UPRIGHT[orientation])
-                upright.info.clear()  # a leftover "transparency" would mislead the next reader
-                turned = orientation in (5, 6, 7, 8)
-                upright.info["full_size"] = full_size[::-1] if turned else full_size
-                return upright
+            with _quiet_pillow(max_pixels), Image.open(file, formats=formats) as image:
+                yield image
         except PhotoError:
             raise
         except UnidentifiedImageError as error:
+            if form:  # its first bytes are right, and what follows is not
+                raise PhotoError(path, "it is damaged", "copy it again from its source") from error
             reason = "it is not a photo in a known format, or its start is damaged"
-            raise PhotoError(path, reason, f"save it as one of {', '.join(_FORMATS)}") from error
+            raise PhotoError(path, reason, f"save it as one of {', '.join(DECODERS)}") from error
         except Image.DecompressionBombError as error:
             pixels = re.search(r"\d+", str(error))
             raise _too_large(path, int(pixels[0]) if pixels else None, max_pixels) from error
@@ -182,6 +219,28 @@ def decode(
             truncated = "truncated" in str(error).lower()
             reason = f"it is {'cut short' if truncated else 'damaged'} ({one_line(error)})"
             raise PhotoError(path, reason, "copy it again from its source") from error
+
+
+def _decoders(path: Path, form: str) -> tuple[str, ...]:
+    """Return the decoders for a format by its name; of an unknown one, those that know better."""
+    if form == "HEIF":
+        if not register_heif():
+            raise PhotoError(path, "it is a HEIC file", HEIF_REMEDY, "HEIC")
+        return ("HEIF",)
+    if form and not is_read(form):
+        raise PhotoError(path, f"it is a {form} file", "save it as JPEG", form)
+    return DECODERS
+
+
+def draft(image: Image.Image, shortest_side: int | None) -> None:
+    """Let a JPEG be decoded at a part of its size; a HEIC photo would give another picture."""
+    if shortest_side is not None and image.format in JPEG_FORMATS:
+        image.draft("RGB", (shortest_side, shortest_side))
+
+
+def reduction(image: Image.Image, shortest_side: int | None) -> int:
+    """Return the whole factor by which `decode` makes a photo smaller."""
+    return max(1, min(image.size) // shortest_side) if shortest_side else 1
 
 
 def content_hash(path: Path) -> str:
@@ -253,29 +312,6 @@ def _too_large(path: Path, pixels: int | None, max_pixels: int) -> PhotoError:
     amount = f"{pixels:,} pixels" if pixels else "too many pixels"
     reason = f"it has {amount}, the cap is {max_pixels:,}"
     return PhotoError(path, reason, "save it smaller, or raise --max-megapixels")
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        return _deep_gray(image).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        paper = Image.new("RGB", layer.size, "white")
-        paper.paste(layer, mask=layer.getchannel("A"))
-        return paper
-    # A copy even where the mode fits: the pixels must outlive the file.
-    return image.copy() if image.mode == "RGB" else image.convert("RGB")
-
-
-def _deep_gray(image: Image.Image) -> Image.Image:
-    """Scale gray of 16 or 32 bits to 8 bits; Pillow's own conversion clips some of it to white."""
-    gray = np.asarray(image)
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(((gray.astype(np.uint32) + 128) // 257).astype(np.uint8))
-    # 32-bit integers and floats have no agreed white, so the photo's own range is used.
-    gray = np.nan_to_num(gray.astype(np.float64), posinf=0, neginf=0)
-    low, high = gray.min(), gray.max()
-    return Image.fromarray(((gray - low) * (255 / max(high - low, 1e-300))).astype(np.uint8))
 
 
 def _orientation(image: Image.Image) -> object:

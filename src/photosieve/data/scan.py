@@ -1,20 +1,32 @@
 """Find labels files and their photos in folders, and collect every problem on the way.
 
 This is where it is decided which file of a folder holds its labels, which photos are listed and
-to which building each belongs. `photosieve.data.label_files` reads a single file.
+to which building each belongs. `photosieve.data.label_files` reads a single file, and
+`photosieve.data.label_forms` one of another program.
 """
 
-import glob
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from photosieve.data.folders import find
-from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key, read_entries
-from photosieve.errors import LabelsError, UsageError
+from photosieve.data.findings import Finding
+from photosieve.data.folders import PhotoFile, find, is_ignored, walk
+from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key
+from photosieve.data.label_forms import (
+    FILE_ENDINGS,
+    UNASKED_FORMS,
+    folder_form,
+    likely_files,
+    read,
+)
+from photosieve.data.label_forms.forms import FolderForm
+from photosieve.data.label_forms.places import FOLDERS
+from photosieve.data.nearest import closest_names
+from photosieve.data.paths import absolute, building_names, expanded
+from photosieve.errors import LabelsError, PhotoError
 
 NEW_LABELS = "labels.json"
 """Name of a labels file that the product makes."""
@@ -25,41 +37,18 @@ TEST_LABELS = "test_labels.json"
 _RANKED_NAMES = (("train_labels.json", TEST_LABELS), ("*labels.json",), ("labels.csv",))
 """Patterns for labels files: of a folder's files those count that fit the first with any."""
 
-_ENDINGS = ("labels.json", "labels.csv")
 
+def labels_files_in(folder: Path, names: Iterable[str]) -> list[str]:
+    """Return the names of a folder's labels files: at most one, unless two have the same rank.
 
-def labels_files_among(names: Iterable[str]) -> list[str]:
-    """Return the names of a folder's labels files: at most one, unless two have the same rank."""
+    Files of other names and of other programs count where there is none with our usual names.
+    """
     visible = sorted(name for name in names if not name.startswith("."))
     for patterns in _RANKED_NAMES:
         fitting = [name for name in visible if any(fnmatch(name, p) for p in patterns)]
         if fitting:
             return fitting
-    return []
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something about labels or photos that their owner should know.
-
-    Parameters
-    ----------
-    kind : str
-        One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
-        "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "never yes", "never no", "no labels", "kept for testing".
-    fatal : bool
-        Whether `Dataset.load` refuses the data because of it.
-    message : str
-        One sentence.
-    paths : tuple of str
-        The files it is about.
-    """
-
-    kind: str
-    fatal: bool
-    message: str
-    paths: tuple[str, ...] = ()
+    return likely_files(folder, visible)
 
 
 @dataclass(frozen=True)
@@ -97,32 +86,35 @@ class Scan:
         The folder that holds all of it.
     listed : tuple of ListedPhoto
         The listed photos, in the order of the labels files.
-    unlisted : tuple of Path
-        Photos beside them that no labels file lists.
     problems : tuple of Finding
+    entries : mapping of str to int
+        For each labels file the number of its entries.
     """
 
     root: Path
     listed: tuple[ListedPhoto, ...]
-    unlisted: tuple[Path, ...]
     problems: tuple[Finding, ...]
+    entries: Mapping[str, int]
 
 
-def scan(paths: Sequence[str | Path]) -> Scan:
+def scan(paths: Sequence[str | Path], labels_from: str | None = None) -> Scan:
     """Read all labels files that can be read, and note every problem on the way.
 
     Parameters
     ----------
     paths : sequence of str or Path
         As for `Dataset.load`.
+    labels_from : str, optional
+        As for `Dataset.load`.
 
     Raises
     ------
     UsageError
-        If a path does not exist or a pattern matches nothing.
+        If a path does not exist, a pattern matches nothing, or labels cannot be read from there.
     """
-    given = _expand(paths)
-    scanner = _Scanner()
+    form = folder_form(labels_from) if labels_from else None
+    given = expanded(paths)
+    scanner = _Scanner(form)
     for path in given:
         scanner.add(path)
     return scanner.result([path if path.is_dir() else path.parent for path in given])
@@ -130,9 +122,14 @@ def scan(paths: Sequence[str | Path]) -> Scan:
 
 @dataclass
 class _Collected:
-    """A photo with its labels so far; `root` is the folder that the user named."""
+    """A photo with its labels so far.
+
+    `building` is the folder that its building is named after, and `root` the one that the user
+    named.
+    """
 
     photo: Path
+    building: Path
     root: Path
     file: Path
     verdicts: Verdicts
@@ -141,119 +138,220 @@ class _Collected:
 class _Scanner:
     """Collects photos and problems from one path after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: FolderForm | None) -> None:
+        self.form = form
         self.problems: list[Finding] = []
         # By absolute path, since two of the given paths may lead to one photo or file.
         self.listed: dict[Path, _Collected] = {}
         self.files: dict[Path, Path] = {}
-        self.folders: dict[Path, None] = {}  # an ordered set: unlisted photos are looked for here
+        self.entries: dict[str, int] = {}
+        # For each labels file, the entries without a photo: name as written, and path.
+        self.missing: dict[Path, list[tuple[str, Path]]] = defaultdict(list)
+        # Unlisted photos are looked for here; for each folder its labels file.
+        self.folders: dict[Path, Path | None] = {}
         self.without_labels: list[Path] = []
 
-    def note(self, kind: str, message: str, *paths: Path, fatal: bool = False) -> None:
-        self.problems.append(Finding(kind, fatal, message, tuple(map(str, paths))))
+    def note(
+        self,
+        kind: str,
+        message: str,
+        *paths: Path,
+        fatal: bool = False,
+        file: Path | None = None,
+        hint: str = "",
+    ) -> None:
+        about = tuple(map(str, paths))
+        self.problems.append(Finding(kind, fatal, message, about, str(file or ""), hint))
 
     def add(self, path: Path) -> None:
+        if self.form and path.is_dir():
+            if not self._add_folder(path, self.form):
+                self.without_labels.append(path)
+            return
         if path.is_dir():
             files = self._labels_files(path)
         else:
-            files = [path] if path.suffix.lower() in {".json", ".csv"} else []
+            files = [path] if path.suffix.lower() in FILE_ENDINGS else []
         if not files:
             self.without_labels.append(path)
         for file in files:
-            if _place(file) not in self.files:
-                self.files[_place(file)] = file
+            if absolute(file) not in self.files:
+                self.files[absolute(file)] = file
                 self._add_file(file, path if path.is_dir() else path.parent)
 
     def _labels_files(self, folder: Path) -> list[Path]:
-        chosen = []
+        chosen: list[Path] = []
+        covers: dict[Path, Path | None] = {}
+        """For each folder, the labels file in it or above it."""
         for parent, folders, names in os.walk(folder):
-            files = [Path(parent, name) for name in labels_files_among(names)]
-            chosen += files[:1]
+            folders[:] = sorted(name for name in folders if not is_ignored(name))
+            place = Path(parent)
+            cover = covers.get(place.parent)
+            files = [place / name for name in labels_files_in(place, names)]
+            if cover and files:  # labels of their own, such as those of test buildings: not read
+                folders.clear()
+                continue
             if len(files) > 1:
                 both = " and ".join(file.name for file in files)
                 message = f"{parent} has several labels files, {both}: pass the one you want."
                 self.note("invalid labels file", message, *files, fatal=True)
-            # Folders below a labels file belong to it.
-            visible = sorted(name for name in folders if not name.startswith("."))
-            folders[:] = [] if files else visible
+            chosen += files[:1]
+            covers[place] = files[0] if files else cover
+        if chosen:
+            self.folders |= covers
         return chosen
 
     def _add_file(self, file: Path, root: Path) -> None:
         try:
-            entries = read_entries(file)
+            folder, entries = read(file)
         except LabelsError as error:
-            self.note("invalid labels file", str(error), file, fatal=True)
+            self.note("invalid labels file", str(error), file, fatal=True, file=file)
             return
-        self.folders[file.parent] = None
+        self.entries[str(file)] = len(entries)
+        self.folders[folder] = file
+        root = root if folder.is_relative_to(root) else folder
         for entry in entries:
-            self._add_entry(file, entry, root)
+            self._add_entry(file, folder, entry, root)
 
-    def _add_entry(self, file: Path, entry: LabelEntry, root: Path) -> None:
-        name, photo = entry.name, file.parent / entry.name
-        if entry.leads_outside(file.parent):
-            message = f"{file}: the entry {name!r} leads outside its folder; take it out."
-            self.note("unsafe name", message, file, fatal=True)
+    def _add_folder(self, folder: Path, form: FolderForm) -> int:
+        """Add the photos of a folder that have labels in some form; return how many."""
+        try:
+            entries = form.read(folder)
+        except (LabelsError, PhotoError) as error:
+            self.note("invalid labels file", str(error), folder, fatal=True, file=folder)
+            return 0
+        self.entries[str(folder)] = len(entries)
+        for entry in entries:
+            building = folder if form.one_building else (folder / entry.name).parent
+            self._add_entry(folder, folder, entry, folder, building)
+        if entries and not form.one_building:
+            self.folders |= {photo.parent: folder for photo in find(folder, recursive=True)}
+        return len(entries)
+
+    def _add_unasked(self) -> None:
+        """Where there is no labels file at all, read labels in or beside the photos, and say so."""
+        for path in [path for path in self.without_labels if path.is_dir()]:
+            for form in UNASKED_FORMS:
+                count = self._add_folder(path, form)
+                if count:
+                    message = (
+                        f"{path} has no labels file; the labels of {count} photos are read from "
+                        f"{form.title} (--labels-from {form.name})."
+                    )
+                    self.note("labels found", message, path)
+                    self.without_labels.remove(path)
+                    break
+
+    def _add_entry(
+        self, file: Path, folder: Path, entry: LabelEntry, root: Path, building: Path | None = None
+    ) -> None:
+        name = entry.name
+        try:
+            photo = folder / entry.path_in(folder)
+        except ValueError as error:
+            message = f"{file}: the entry {name!r} {error}."
+            self.note("unsafe name", message, file, fatal=True, file=file)
             return
         try:
             verdicts = entry.verdicts()
         except ValueError as error:
             message = f"{file}: the entry {name!r} {error}."
-            self.note("invalid labels file", message, file, fatal=True)
+            self.note("invalid labels file", message, file, fatal=True, file=file)
             return
         if not os.path.isfile(photo):  # noqa: PTH113  # Path.is_file fails on an impossible name
-            message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
-            self.note("missing photo", message, photo)
+            self.missing[file].append((name, photo))
             return
-        known = self.listed.get(_place(photo))
+        known = self.listed.get(absolute(photo))
         if known is not None:
-            place = "twice" if known.file == file else f"and so does {known.file}"
-            message = f"{file} lists {name!r} {place}; the labels of both entries count."
-            self.note("duplicate key", message, photo)
-        self.folders[photo.parent] = None
+            again = "twice" if known.file == file else f"and so does {known.file}"
+            message = f"{file} lists {name!r} {again}; the labels of both entries count."
+            self.note("duplicate key", message, photo, file=file)
+        place = building or photo.parent
+        self.folders[place] = self.folders.get(place) or file
         if known is None:
-            self.listed[_place(photo)] = _Collected(photo, root, file, verdicts)
+            self.listed[absolute(photo)] = _Collected(
+                photo, building or photo.parent, root, file, verdicts
+            )
         else:
             known.verdicts = known.verdicts.joined(verdicts)
 
     def result(self, roots: list[Path]) -> Scan:
+        if not self.form and not self.files:
+            self._add_unasked()
         listed = list(self.listed.values())
+        unlisted = self._look_into_folders()
+        self._note_missing(unlisted)
         self._note_nothing_listed()
-        unlisted = [
-            photo
-            for folder in self.folders
-            for photo in find(folder)
-            if _place(photo) not in self.listed
-        ]
-        for photo in unlisted:
-            message = f"{photo} is in no labels file; its labels count as unknown."
-            self.note("unlisted photo", message, photo)
+        groups = building_names([(photo.building, photo.root) for photo in listed])
         labels = self._as_first_written([photo.verdicts.yes for photo in listed])
         return Scan(
             root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
             listed=tuple(
                 ListedPhoto(photo.photo, own, group, photo.file, photo.verdicts.no)
-                for photo, own, group in zip(listed, labels, _groups(listed), strict=True)
+                for photo, own, group in zip(listed, labels, groups, strict=True)
             ),
-            unlisted=tuple(unlisted),
             problems=tuple(self.problems),
+            entries=self.entries,
         )
+
+    def _look_into_folders(self) -> dict[Path, list[Path]]:
+        """Note all that is not listed or not read, and return it by labels file."""
+        unlisted: dict[Path, list[Path]] = defaultdict(list)
+        named = {absolute(photo) for missing in self.missing.values() for _, photo in missing}
+        named.update(self.listed)
+        for folder, file in self.folders.items():
+            entries = sorted(walk(folder, recursive=False), key=lambda entry: str(entry.path))
+            photos = [folder / entry.path for entry in entries if isinstance(entry, PhotoFile)]
+            new = [photo for photo in photos if absolute(photo) not in named]
+            if file is None and new:
+                self.note("no labels", _no_labels(folder), folder)
+            if file is None or str(file) not in self.entries:  # the second cannot be read
+                continue
+            unlisted[file] += new
+            for photo in new:
+                message = f"{photo} is in no labels file; its labels count as unknown."
+                self.note("unlisted photo", message, photo, file=file)
+            for skip in entries:
+                if isinstance(skip, PhotoFile) or absolute(skip.path) in named:
+                    continue
+                kind = "unread format" if skip.form else "unreadable photo"
+                message = f"{skip.path}: {skip.reason}; {skip.remedy}."
+                self.note(kind, message, skip.path, file=file, hint=skip.remedy)
+                unlisted[file].append(skip.path)
+        return unlisted
+
+    def _note_missing(self, unlisted: Mapping[Path, list[Path]]) -> None:
+        for file, missing in self.missing.items():
+            near = closest_names((photo for _, photo in missing), unlisted.get(file, ()))
+            for name, photo in missing:
+                other = near.get(photo)
+                hint = f"did you mean {os.path.relpath(other, file.parent)}?" if other else ""
+                message = f"{file} lists {name!r}, which does not exist; its labels are ignored"
+                message += f"; {hint}" if hint else "."
+                self.note("missing photo", message, photo, file=file, hint=hint)
 
     def _note_nothing_listed(self) -> None:
         nothing = not self.listed and not any(problem.fatal for problem in self.problems)
         for path in self.without_labels:
             if path.is_file():
                 message = f"{path} is not a labels file: give a .json or .csv file, or a folder."
-            elif find(path, recursive=True):
-                message = (
-                    f"{path} has photos but no labels file: add train_labels.json to each folder "
-                    f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
-                )
+            elif self.form:
+                message = f"{path} has no photo with labels in this form: {self.form.title}."
+            elif photos := find(path, recursive=True):
+                message = _no_labels(path)
+                if any(photo.parent != path for photo in photos):
+                    message += (
+                        " If the names of its folders are the labels, add "
+                        f"--labels-from {FOLDERS.name}."
+                    )
             else:
                 message = f"{path} holds no photos: give a folder with photos and a labels file."
             self.note("no labels", message, path, fatal=nothing and not self.files)
         if nothing and self.files:
             files = " and ".join(map(str, self.files.values()))
-            message = f"{files}: no photo that is listed exists; put photos beside their labels."
+            hints = [problem.hint for problem in self.problems if problem.kind == "missing photo"]
+            hint = next(filter(None, hints), "put photos beside their labels.")
+            message = f"{files}: no photo that is listed exists; {hint}"
             self.note("no labels", message, *self.files.values(), fatal=True)
 
     def _as_first_written(self, lists: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -273,49 +371,8 @@ class _Scanner:
         ]
 
 
-def _expand(paths: Sequence[str | Path]) -> list[Path]:
-    """Replace each pattern by the folders and labels files that match it."""
-    if not paths:
-        raise UsageError("No path given: name a folder with photos and a labels file.")
-    expanded: list[Path] = []
-    for path in map(Path, paths):
-        # A folder may be called "flat [2]", so an existing path is never read as a pattern.
-        if os.path.exists(path):  # noqa: PTH110  # Path.exists fails on an impossible name
-            expanded.append(path)
-            continue
-        if not any(sign in str(path) for sign in "*?["):
-            raise UsageError(f"{path} does not exist: give a folder of photos or a labels file.")
-        # Path.glob takes no absolute pattern.
-        matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207
-        usable = [m for m in matches if m.is_dir() or m.name.endswith(_ENDINGS)]
-        if not usable:
-            raise UsageError(f"The pattern {path} matches no folder and no labels file.")
-        expanded += usable
-    # Relative and absolute paths have no common folder that could be the root.
-    if any(path.is_absolute() for path in expanded):
-        expanded = [_place(path) for path in expanded]
-    return expanded
-
-
-def _groups(photos: list[_Collected]) -> tuple[str, ...]:
-    """Name each photo's building: its folder's path, from the given folder down.
-
-    Where two folders would get one name, their names start further up until they differ.
-    """
-    parts = [_place(photo.photo.parent).parts for photo in photos]
-    depths: dict[tuple[str, ...], int] = {}
-    for photo, folder in zip(photos, parts, strict=True):
-        depths.setdefault(folder, max(1, len(photo.photo.parent.relative_to(photo.root).parts)))
-    while True:
-        names = {folder: "/".join(folder[-depth:]) for folder, depth in depths.items()}
-        uses = Counter(names.values())
-        clashing = [folder for folder, name in names.items() if uses[name] > 1]
-        if not clashing:
-            return tuple(names[folder] for folder in parts)
-        for folder in clashing:
-            depths[folder] += 1
-
-
-def _place(path: Path) -> Path:
-    """Return the absolute path; `resolve` would also follow links and so rename buildings."""
-    return Path(os.path.abspath(path))  # noqa: PTH100
+def _no_labels(folder: Path) -> str:
+    return (
+        f"{folder} has photos but no labels file: add train_labels.json to each folder "
+        f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
+    )

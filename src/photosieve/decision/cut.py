@@ -71,7 +71,8 @@ class Cut:
         Parameters
         ----------
         scores : array_like (..., photos)
-            One list a row, in any order; of equal scores the first counts as the better.
+            One list a row, in any order; of equal scores the first counts as the better. What is
+            not a number (nan) comes last and is never kept.
 
         Returns
         -------
@@ -134,15 +135,15 @@ class Cut:
 
     def _reasons(self, ranked: NDArray[np.float64]) -> list[str]:
         """Return the reason for each photo of one list, best first."""
-        if ranked[0] < self.gate:
-            return [f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"] * len(
-                ranked
-            )
         reasons, ended = [], ""
+        if ranked[0] < self.gate:
+            ended = f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"
         for place, (value, fall) in enumerate(zip(ranked, falls(ranked), strict=True)):
             if not ended and fall > self.drop:
                 ended = f"the list ends at a fall of {fall:.0%} to {value:.3f}"
-            if ended:
+            if math.isnan(value):
+                reasons.append("it has no score")
+            elif ended:
                 reasons.append(ended)
             elif value > self.floor:
                 reasons.append(f"above {self.floor:.3f}")
@@ -194,7 +195,8 @@ def falls(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
     """Fraction by which each score is lower than the one before it; 0 for the first.
 
     The fraction is ``(previous - current) / |previous|``: the notebooks' formula for the positive
-    scores they had, and still a fall, not a rise, below zero. A fall from exactly zero is infinite.
+    scores they had, and still a fall, not a rise, below zero. A fall from zero, from infinity or to
+    minus infinity is infinite, and so is one to what is not a number.
 
     Parameters
     ----------
@@ -210,5 +212,7 @@ def falls(ranked: NDArray[np.float64]) -> NDArray[np.float64]:
     out = np.zeros(ranked.shape)
     fall = out[..., 1:]
     fall[previous != current] = np.inf
-    np.divide(previous - current, np.abs(previous), out=fall, where=previous != 0)
+    finite = np.isfinite(previous) & np.isfinite(current) & (previous != 0)
+    with np.errstate(invalid="ignore"):  # of the others the difference may be undefined
+        np.divide(previous - current, np.abs(previous), out=fall, where=finite)
     return out

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from photosieve.decision import metrics
 from photosieve.decision.cut import Cut
-from photosieve.decision.metrics import Counts, Interval, Reliability, defined
+from photosieve.decision.metrics import Counts, Interval, Reliability, defined, shown_number
 from photosieve.errors import Skipped
 
 DRAWS = 2000
@@ -180,8 +180,25 @@ class Evaluation:
 
         Keys: macro_precision, macro_recall, macro_f1, micro_f1, accuracy, empty_right (of the
         questions that no photo answers, the fraction that got "none") and mean_average_precision.
+        A figure that only one building has a part in cannot vary over buildings: it is nan.
         """
-        return self.drawn_totals(metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0))
+        drawn = self.drawn_totals(metrics.bootstrap_weights(len(self.buildings), DRAWS, seed=0))
+        counts = self.counts
+        decided = counts.tp + counts.fp + counts.fn
+        judged = decided + counts.tn
+        parts = {  # (buildings, labels): not 0 where a building has a part in a figure
+            "macro_precision": counts.returned,
+            "macro_recall": counts.support,
+            "macro_f1": decided,
+            "micro_f1": decided,
+            "accuracy": judged,
+            "empty_right": self.unanswerable,
+            "mean_average_precision": judged,
+        }
+        for name, values in drawn.items():
+            if np.count_nonzero(parts[name].any(1)) < 2:
+                values[:] = np.nan
+        return drawn
 
     def drawn_totals(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Return the totals with weights for buildings, each an array (draws,); keys as `draws`.
@@ -196,13 +213,7 @@ class Evaluation:
         asked = self.unanswerable
         right = (asked & self._none_returned).sum(1)  # (B,)
         number = {name: i for i, name in enumerate(self.buildings)}
-        by_photo = weights[:, [number[group] for group in self.groups]]  # (draws, photos)
-        precisions = [
-            metrics.average_precision(scores, relevant, by_photo * known)
-            for scores, relevant, known in zip(
-                self.scores.T, self.relevant.T, self.known.T, strict=True
-            )
-        ]
+        members = np.array([number[group] for group in self.groups], np.intp)
         return {
             "macro_precision": metrics.mean(drawn.precision, -1),
             "macro_recall": metrics.mean(drawn.recall, -1),
@@ -210,7 +221,9 @@ class Evaluation:
             "micro_f1": total.f1,
             "accuracy": total.accuracy,
             "empty_right": metrics.ratio(weights @ right, weights @ asked.sum(1)),
-            "mean_average_precision": metrics.mean(precisions, 0),
+            "mean_average_precision": metrics.drawn_average_precision(
+                self.scores, self.relevant, self.known, members, weights
+            ),
         }
 
     @cached_property
@@ -227,7 +240,10 @@ class Evaluation:
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """95 % intervals of the totals, by drawing buildings with replacement; keys as `draws`."""
+        """95 % intervals of the totals, by drawing buildings with replacement; keys as `draws`.
+
+        The ends of a figure that rests on a single building are nan.
+        """
         return {
             name: metrics.percentile_interval(self.totals[name], draws)
             for name, draws in self.draws.items()
@@ -294,7 +310,7 @@ class Evaluation:
             f"macro recall      {shown['macro_recall']}",
             f"mean av. prec.    {shown['mean_average_precision']}",
             f"accuracy with TN  {shown['accuracy']}",
-            f"calibration error {self.calibration_error:.3f}",
+            f"calibration error {shown_number(self.calibration_error)}",
             f'"none" was right  {empty.right} of {empty.asked} times that nothing matched',
             f'"none" was wrong  {empty.wrong} of {empty.answerable} times that something did',
         ]

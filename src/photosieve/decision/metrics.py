@@ -16,6 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 Float64Array = NDArray[np.float64]
 
 
+_BLOCK = 2**20
+"""Weights of photos at a time, so that the memory of a bootstrap does not grow with the photos."""
+
+
 def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Float64Array:
     """Divide element by element; a division by zero gives nan, without a warning."""
     top, bottom = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
@@ -28,6 +32,11 @@ def defined(value: ArrayLike) -> float | None:
     """Return a number for JSON and tables; None if it is nan."""
     number = float(np.asarray(value))
     return None if np.isnan(number) else number
+
+
+def shown_number(value: float) -> str:
+    """Return a figure with three decimals for people; "n/a" if it is nan."""
+    return "n/a" if np.isnan(value) else f"{value:.3f}"
 
 
 @dataclass(frozen=True)
@@ -175,6 +184,35 @@ def mean_average_precision(
     return float(mean(average_precisions(scores, relevant, known)))
 
 
+def drawn_average_precision(
+    scores: Float64Array,
+    relevant: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    members: NDArray[np.intp],
+    weights: Float64Array,
+) -> Float64Array:
+    """Mean average precision with weights for groups of photos, (draws,), some draws at a time.
+
+    Parameters
+    ----------
+    scores : array (photos, labels)
+    relevant, known : array of bool (photos, labels)
+    members : array of int (photos,)
+        The group of each photo.
+    weights : array (draws, groups)
+    """
+    step, columns = max(1, _BLOCK // max(len(scores), 1)), (scores.T, relevant.T, known.T)
+    blocks = [np.zeros(0)]
+    for start in range(0, len(weights), step):
+        by_photo = weights[start : start + step, members]  # (draws, photos)
+        found = [
+            average_precision(own, right, by_photo * sure)
+            for own, right, sure in zip(*columns, strict=True)
+        ]
+        blocks.append(mean(found, 0))
+    return np.concatenate(blocks)
+
+
 def first_within_noise(values: NDArray[np.float64]) -> int:
     """Return the first row whose mean over columns is the best, to half a standard error.
 
@@ -274,15 +312,21 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Interval:
-    """A central estimate with the ends of its interval."""
+    """A central estimate with the ends of its interval, which are nan where there is none."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        """Print as `0.885 [0.861, 0.906]`."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        """Print as `0.885 [0.861, 0.906]`; `0.885 [n/a]` where there is no interval."""
+        ends = "n/a" if np.isnan(self.low) else f"{self.low:.3f}, {self.high:.3f}"
+        return f"{shown_number(self.value)} [{ends}]"
+
+    @property
+    def ends(self) -> str:
+        """Both ends in words, as `0.861 to 0.906`; "n/a" where there is no interval."""
+        return "n/a" if np.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
 
 
 def bootstrap_weights(groups: int, draws: int, seed: int) -> Float64Array:

@@ -105,6 +105,9 @@ class Objective:
     def threshold(self, probabilities: Float64Array, relevant: NDArray[np.bool_]) -> float:
         """Find the best threshold on the probabilities of single decisions.
 
+        A cut keeps what is *above* its threshold, so the threshold lies halfway between the last
+        probability that is kept and the next lower one. Equal probabilities share one decision.
+
         Parameters
         ----------
         probabilities : array (n,)
@@ -112,13 +115,20 @@ class Objective:
             Some of them True.
         """
         order = np.argsort(-probabilities, kind="stable")
-        tp = np.cumsum(relevant[order]).astype(np.float64)
-        kept = np.arange(1, len(order) + 1)
-        positives = tp[-1]
+        ranked = probabilities[order]
+        last = np.flatnonzero(np.diff(ranked, append=-np.inf))  # of the photos that share a value
+        tp = np.cumsum(relevant[order])[last].astype(np.float64)
+        kept, positives = last + 1, tp[-1]
         counts = Counts(tp, kept - tp, positives - tp, len(order) - kept - positives + tp)
-        values = self.value(counts[None])  # (n,), as if it were a single label
+        values = self.value(counts[None])  # (steps,), as if it were a single label
         optimal = self.optimal_threshold(float(values.max()))
-        return float(probabilities[order][int(values.argmax())]) if optimal is None else optimal
+        if optimal is not None:
+            return optimal
+        step = int(values.argmax())
+        lowest = float(ranked[last[step]])
+        below = float(ranked[last[step + 1]]) if step + 1 < len(last) else 0.0
+        middle = (lowest + below) / 2
+        return middle if middle < lowest else below  # neighboring numbers have no middle
 
 
 F1 = Objective("f1")

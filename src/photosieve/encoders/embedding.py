@@ -21,6 +21,8 @@ from photosieve.progress import Progress, silent
 if TYPE_CHECKING:
     from PIL import Image
 
+    from photosieve.encoders.kept import KeptFeatures
+
 MOST_MEMORY = 2 * 2**30
 """Features of more bytes than this are kept in a file in the cache folder."""
 
@@ -53,6 +55,7 @@ def photo_features(
     more_views: bool = False,
     max_pixels: int = photos.DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
+    keep: KeptFeatures | None = None,
 ) -> PhotoFeatures:
     """Decode photos and run the trunk's image side, each once.
 
@@ -68,6 +71,8 @@ def photo_features(
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
+    keep : KeptFeatures, optional
+        Where features are kept in case of an interruption, and taken from after one.
 
     Raises
     ------
@@ -92,7 +97,13 @@ def photo_features(
 
     table = _room(len(paths), 1 + photos.MORE_VIEWS * more_views, encoder.head.photo_width)
     kept: list[int] = []
-    order = range(len(paths))
+    if keep is not None:
+        purpose = f"{encoder.trunk_fingerprint}/{more_views}/{max_pixels}"
+        for index, rows in keep.known(paths, purpose, table.shape[1:]):
+            table[len(kept)] = rows
+            kept.append(index)
+    before = frozenset(kept)
+    order = [index for index in range(len(paths)) if index not in before]
     found = (
         encoder.stream_paths(order, lambda index: paths[index], skip)
         if isinstance(encoder, ByPath)
@@ -101,8 +112,14 @@ def photo_features(
     for index, rows in found:
         table[len(kept)] = rows
         kept.append(index)
+        if keep is not None:
+            keep.add(index, rows)
         progress("reading photos", len(kept) + len(skipped), len(paths))
     table = table[: len(kept)]
+    if keep is not None:
+        keep.save()
+        if kept != sorted(kept):  # photos that changed since the interruption
+            table, kept = table[np.argsort(kept)], sorted(kept)
     return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
 
 

@@ -9,16 +9,23 @@ import functools
 import hashlib
 import importlib.util
 import json
-import pickle
+import os
 import re
-import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photosieve.encoders.downloads import downloads_allowed, is_hub_id
+from photosieve.encoders.weights import (
+    check_finite,
+    first_line,
+    read_weights,
+    weights_among,
+    without_prefix,
+)
 from photosieve.errors import EncoderError, UsageError
 
 if TYPE_CHECKING:
@@ -40,8 +47,10 @@ SMALL_FILES = (
 MODEL_CARD = "README.md"
 """A model's page on the hub; it is optional."""
 
-_WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))
-"""Stem and ending of weights files, the safe form first."""
+ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTERS = ("adapter_model.safetensors", "adapter_model.bin")
+_MODULES = "modules.json"
+"""Lists the parts of a model of sentence-transformers."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,10 @@ class ModelFiles:
             If there is no such model, it cannot be downloaded, or files are missing or damaged.
         """
         if _is_folder(name):
-            found = cls(str(Path(name).resolve()), Path(name).resolve())
+            folder = Path(name).resolve()
+            found = cls(str(folder), folder / _inner(folder))
+        elif os.path.isfile(name):  # noqa: PTH113  # Path.is_file fails on an impossible name
+            raise EncoderError(f"{name} is a file: {_ADVICE_ON_FILES}")
         elif is_hub_id(name):
             found = cls(name, _fetch(name))
         else:
@@ -77,29 +89,47 @@ class ModelFiles:
                 f'there is no encoder "{name}"; give "starter", the folder of a model, '
                 'or the id of one on the Hugging Face hub such as "openai/clip-vit-base-patch32"'
             )
-        if missing := _missing(found._names()):
+        if missing := _missing(name, found._names(), found.folder.joinpath):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
         found._check_settings()
         return found
 
     @property
+    def is_adapter(self) -> bool:
+        """Whether these are changes to another model; see `photosieve.encoders.adapters`."""
+        return (self.folder / ADAPTER_CONFIG).exists()
+
+    @property
+    def adapter_weights(self) -> str:
+        """Name of the file with the weights of an adapter."""
+        return next(name for name in _ADAPTERS if (self.folder / name).exists())
+
+    @property
     def weights(self) -> list[Path]:
         """The files with the weights."""
-        return [self.folder / name for name in _weights_among(self._names())]
+        names = weights_among(self._names(), self.folder.joinpath)
+        return [self.folder / name for name in names]
 
     @functools.cached_property
     def digests(self) -> dict[str, str]:
-        """Hash of each of the weights, by name."""
+        """Hash of each of the weights, by name.
+
+        Raises
+        ------
+        EncoderError
+            If a weight is not a number.
+        """
         import torch
 
-        def digest(tensor: torch.Tensor) -> str:
+        def digest(name: str, tensor: torch.Tensor) -> str:
+            check_finite(f"{self.name}: {name}", tensor)
             found = hashlib.sha256(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
             found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
             return found.hexdigest()
 
         tensors = self.tensors()
         with ThreadPoolExecutor() as pool:
-            return dict(zip(tensors, pool.map(digest, tensors.values()), strict=True))
+            return dict(zip(tensors, pool.map(digest, tensors, tensors.values()), strict=True))
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -129,17 +159,8 @@ class ModelFiles:
         return hashlib.sha256(b"/".join(path.read_bytes() for path in there)).hexdigest()
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Read the weights by name; the file is mapped into memory, not copied.
-
-        Raises
-        ------
-        EncoderError
-            If a file is damaged or holds anything but tensors.
-        """
-        found: dict[str, torch.Tensor] = {}
-        for path in self.weights:
-            found |= _read_safe(path) if path.suffix == ".safetensors" else _read_pickled(path)
-        return found
+        """Read the weights by the names that `transformers` gives them; see `read_weights`."""
+        return without_prefix(read_weights(self.weights))
 
     def _names(self) -> set[str]:
         try:
@@ -149,7 +170,7 @@ class ModelFiles:
             raise EncoderError(f"{self.folder} cannot be read ({reason}); allow it") from error
 
     def _check_settings(self) -> None:
-        for name in ("config.json", "tokenizer_config.json", *_SETTINGS):
+        for name in ("config.json", "tokenizer_config.json", ADAPTER_CONFIG, *_SETTINGS):
             path = self.folder / name
             if not path.exists():
                 continue
@@ -161,7 +182,7 @@ class ModelFiles:
                 ) from error
             if not isinstance(settings, dict):
                 raise EncoderError(f"{path} is not a JSON object; get it again")
-            if "auto_map" in settings:
+            if settings.get("auto_map") or settings.get("megatron_config"):  # peft imports the last
                 raise EncoderError(
                     f"{path} asks to run code that comes with the model, which photosieve never "
                     "does; choose a model that transformers knows by itself"
@@ -226,17 +247,6 @@ def _file_digest(path: Path) -> bytes:
         return hashlib.file_digest(file, "sha256").digest()
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of a library's error message."""
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name could be that of a model on the hub; folders have absolute paths here."""
-    return re.fullmatch(r"\w[\w.-]*/[\w.-]+", name) is not None
-
-
 def _is_folder(name: str) -> bool:
     try:
         return bool(name) and Path(name).is_dir()
@@ -258,19 +268,38 @@ def _fetch(name: str) -> Path:
     )
 
     partly = ""
-    with suppress(LocalEntryNotFoundError):
+    with suppress(LocalEntryNotFoundError, OSError):  # such as a cache that cannot be read
         folder = Path(snapshot_download(name, allow_patterns="config.json", local_files_only=True))
-        missing = _missing({path.name for path in folder.iterdir()})
+        folder /= _inner(folder)
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        missing = _missing(name, names, folder.joinpath)
         if not missing:
             return folder
         partly = f"; its cached copy has no {missing}"
+    if not downloads_allowed():
+        raise EncoderError(
+            f"the model {name} is not on this machine{partly}, and a sieve does not download "
+            "models by itself; if you trust it, add --allow-download, or in Python "
+            f"give load_encoder({name!r}) to Sieve.load"
+        )
+
+    def download(*patterns: str) -> Path:
+        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+
     try:
         files = HfApi().model_info(name, timeout=NETWORK_SECONDS).siblings or []
         there = {file.rfilename for file in files}
-        if missing := _missing(there):
+        inner = _inner(download(_MODULES)) if _MODULES in there else ""
+        names = {path.removeprefix(inner) for path in there if path.startswith(inner)}
+
+        def fetched(path: str) -> Path:
+            return download(inner + path) / inner / path
+
+        if missing := _missing(name, names, fetched):
             raise EncoderError(f"{name} has no {missing}; give a model of photos and text")
-        wanted = [*SMALL_FILES, MODEL_CARD, *_weights_among(there)]
-        return Path(snapshot_download(name, allow_patterns=wanted))
+        wanted = [*SMALL_FILES, MODEL_CARD, ADAPTER_CONFIG]
+        wanted += _ADAPTERS if ADAPTER_CONFIG in names else weights_among(names, fetched)
+        return download(_MODULES, *(inner + path for path in wanted)) / inner
     except EncoderError:
         raise
     except GatedRepoError as error:
@@ -290,62 +319,70 @@ def _fetch(name: str) -> Path:
         ) from error
 
 
-def _missing(names: set[str]) -> str:
-    """Name the first part that a model with these files lacks; empty if it is complete."""
+def _inner(folder: Path) -> str:
+    """Return the path, ending in a slash, of the model in a folder of sentence-transformers; or "".
+
+    Raises
+    ------
+    EncoderError
+        If there are more parts, which would have to be run, too.
+    """
+    listing = folder / _MODULES
+    if not listing.exists():
+        return ""
+    try:
+        first, *others = json.loads(listing.read_text("utf-8"))
+        path = str(first["path"]).strip("/")
+        kinds = [str(part["type"]).rpartition(".")[2] for part in others]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+        raise EncoderError(f"{listing} is damaged ({first_line(error)}); get it again") from error
+    if not re.fullmatch(r"[\w-]*", path):
+        raise EncoderError(f"{listing} names a model outside of its folder, {path!r}; take it out")
+    if other := next((kind for kind in kinds if kind != "Normalize"), None):
+        raise EncoderError(
+            f"{listing} has a part {other} after the model, which photosieve does not run; "
+            "use it with VectorEncoder, or choose another model"
+        )
+    return f"{path}/" if path else ""
+
+
+_ADVICE_ON_FILES = (
+    "give the folder of a model with its config.json, or its id on the Hugging Face hub; use a "
+    "model of open_clip with VectorEncoder, and a GGUF model in its original form"
+)
+
+
+def _missing(name: str, names: set[str], index: Callable[[str], Path]) -> str:
+    """Name the first part that a model with these files lacks; empty if it is complete.
+
+    Raises
+    ------
+    EncoderError
+        If these are the files of something else.
+    """
+    if "config.json" in names and ADAPTER_CONFIG in names:
+        raise EncoderError(
+            f"{name} has a whole model and an adapter, {ADAPTER_CONFIG}: remove the adapter's "
+            "files if the model has it in its weights, else put them into a folder of their own"
+        )
+    if ADAPTER_CONFIG in names:
+        return "" if names & set(_ADAPTERS) else _ADAPTERS[0]
     if "config.json" not in names:
+        if any(file.startswith("open_clip_") for file in names):
+            raise EncoderError(
+                f"{name} is a model of open_clip: use it from Python with VectorEncoder, or take "
+                "the same model in the form of transformers"
+            )
+        if any(file.endswith(".gguf") for file in names):
+            raise EncoderError(
+                f"{name} is a model in GGUF form, which is for llama.cpp: take its original form, "
+                "with config.json and model.safetensors"
+            )
         return "config.json"
     if names.isdisjoint(_SETTINGS):
         return "preprocessor_config.json"
     if names.isdisjoint(_VOCABULARIES):
         return "tokenizer.json"
-    return (
-        "" if _weights_among(names) else "weights (model.safetensors or pytorch_model.bin, in full)"
-    )
-
-
-def _weights_among(names: Iterable[str]) -> list[str]:
-    """Return the weights files to read: one whole file or all shards, safetensors first."""
-    present = set(names)
-    for stem, ending in _WEIGHTS:
-        if f"{stem}.{ending}" in present:
-            return [f"{stem}.{ending}"]
-        shard = re.compile(rf"{stem}-\d+-of-(\d+)\.{ending}")
-        shards = sorted(name for name in present if shard.fullmatch(name))
-        if shards and len(shards) == int(shards[0].removesuffix(f".{ending}").rpartition("-")[2]):
-            return shards
-    return []
-
-
-def _read_safe(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise EncoderError(f"{path} is damaged ({first_line(error)}); get it again") from error
-
-
-def _read_pickled(path: Path) -> dict[str, torch.Tensor]:
-    """Read the older form of weights, which is a pickle, without letting it run anything."""
-    import torch
-
-    try:
-        # Only the newer, zipped form of these files can be mapped into memory.
-        state = torch.load(
-            path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path)
-        )
-    except pickle.UnpicklingError as error:
-        raise EncoderError(
-            f"{path} is damaged or holds more than tensors, and reading it could run any program; "
-            "get the model in safetensors form"
-        ) from error
-    except Exception as error:  # torch raises nearly every built-in error on damaged bytes
-        raise EncoderError(f"{path} is damaged ({first_line(error)}); get it again") from error
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
-    ):
-        raise EncoderError(
-            f"{path} holds something other than named tensors; get the model in safetensors form"
-        )
-    return state
+    if weights_among(names, index):
+        return ""
+    return "weights (model.safetensors or pytorch_model.bin, in full)"

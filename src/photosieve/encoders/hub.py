@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photosieve.encoders import feed
+from photosieve.encoders import adapters, feed
 from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
@@ -153,6 +153,8 @@ def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
         If there is no such model, or it cannot be used.
     """
     files = ModelFiles.find(str(folder) if folder else name)
+    if files.is_adapter:
+        files = adapters.merge(files)
     model = Model.find(files)
     trunk = load_trunk(model)
     with model_errors(files.name, "the model"):

@@ -84,12 +84,23 @@ def load_tokens(files: ModelFiles, config: Any) -> Tokens:
     tokenizer = (PreTrainedTokenizerFast if ready else AutoTokenizer).from_pretrained(
         files.folder, trust_remote_code=False, local_files_only=True
     )
+    # Text towers read from the left, and give a text another vector where padding comes first.
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+    padded = config.model_type in PADDED
+    if tokenizer.pad_token is None:
+        # Padding is masked, so that any token will do; these families read it, and it would not.
+        other = None if padded else tokenizer.eos_token or tokenizer.unk_token
+        if other is None:
+            raise EncoderError(
+                f"{files.name}: the tokenizer has no pad_token; name it in tokenizer_config.json"
+            )
+        tokenizer.pad_token = other
     limit = min(tokenizer.model_max_length, config.text_config.max_position_embeddings)
-    return Tokens(tokenizer, limit, config.model_type in PADDED)
+    return Tokens(tokenizer, limit, padded)
 
 
 def load_preparation(
-    files: ModelFiles, model_class: Any
+    files: ModelFiles, config: Any, model_class: Any
 ) -> tuple[tuple[str, ...], Callable[[Image.Image], Arrays]]:
     """Load a model's image processor, in its Pillow form.
 
@@ -105,11 +116,17 @@ def load_preparation(
     processor = AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
         files.folder, backend="pil", trust_remote_code=False, local_files_only=True
     )
+    if 0 in np.ravel(getattr(processor, "image_std", 1)):
+        raise EncoderError(
+            f"{files.name}: preprocessor_config.json divides pixels by an image_std of 0; "
+            "get the file again"
+        )
     taken = inspect.signature(model_class.get_image_features).parameters
-    wide, high = (
-        processor(images=Image.new("RGB", size), return_tensors="np")
-        for size in ((640, 480), (480, 640))
-    )
+    with np.errstate(all="ignore"):  # what comes out is looked at
+        wide, high = (
+            processor(images=Image.new("RGB", size, "gray"), return_tensors="np")
+            for size in ((640, 480), (480, 640))
+        )
     names = tuple(name for name in wide if name in taken)
     if any(wide[name].shape != high[name].shape for name in names):
         raise EncoderError(
@@ -117,8 +134,29 @@ def load_preparation(
             "support; set do_center_crop in its preprocessor_config.json, or choose another"
         )
 
+    _check_side(files, config, wide["pixel_values"])
+
     def prepare(photo: Image.Image) -> Arrays:
         found = processor(images=photo, return_tensors="np")
         return tuple(found[name] for name in names)
 
     return names, prepare
+
+
+def _check_side(files: ModelFiles, config: Any, pixels: NDArray[Any]) -> None:
+    """Refuse photos of another size than the model reads, or with pixels that are no numbers."""
+    if not np.isfinite(pixels).all():
+        raise EncoderError(
+            f"{files.name}: preprocessor_config.json makes pixels that are no numbers; "
+            "get the file again"
+        )
+    settings = config.vision_config
+    # Models without patches, such as ALIGN, and those that count patches read any size.
+    side = getattr(settings, "image_size", None) if hasattr(settings, "patch_size") else None
+    wanted = (side, side) if isinstance(side, int) else side
+    if wanted and pixels.shape[-2:] != tuple(wanted):
+        made, read = (" x ".join(map(str, size)) for size in (pixels.shape[-2:], wanted))
+        raise EncoderError(
+            f"{files.name}: preprocessor_config.json makes photos of {made} pixels, and the model "
+            f"reads {read}; take both files from the same place"
+        )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from photosieve.encoders.files import SMALL_FILES, ModelFiles, first_line
+from photosieve.encoders.files import SMALL_FILES, ModelFiles
 from photosieve.encoders.protocol import Float32Array
+from photosieve.encoders.weights import first_line
 from photosieve.errors import EncoderError
 
 if TYPE_CHECKING:

@@ -1,14 +1,16 @@
 """Fast inference of a frozen tower: OpenVINO on the CPU, plain torch where that is missing.
 
 A tower is converted from its torch module once and kept in the cache folder under the fingerprint
-of its weights; later runs load the converted form and import no torch. All towers run in float32
-unless told otherwise: for the starter's image tower bfloat16 is faster, but moves photo embeddings
-to a cosine far below the .999 that a cut can live with (``benchmarks/speed.py`` measures both).
+of its weights, with checksums; later runs load the converted form and import no torch. All towers
+run in float32 unless told otherwise: for the starter's image tower bfloat16 is faster, but moves
+photo embeddings to a cosine far below the .999 that a cut can live with (``benchmarks/speed.py``
+measures both).
 """
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 import sys
 import threading
 import warnings
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve import storage
+from photosieve import checksums, storage
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +39,11 @@ Tower = Callable[[Iterable[Sequence[NDArray[Any]]]], Iterator[NDArray[np.float32
 
 CONVERTED = "tower.xml"
 """Name of a converted tower in its folder; its weights lie beside it."""
+
+_WEIGHTS, _CHECKSUMS = "tower.bin", "checksums.json"
+
+_COMPILED = "compiled"
+"""Name of the folder, inside that of a tower, for the form that OpenVINO compiles for this CPU."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +142,26 @@ def _openvino_version() -> str:
 
 
 def _read(core: Any, folder: Path) -> Any | None:
-    if not (folder / CONVERTED).exists():
+    if not _is_whole(folder, {CONVERTED, _WEIGHTS}):  # damaged: convert again and replace it
         return None
     try:
         return core.read_model(folder / CONVERTED)
-    except RuntimeError:  # damaged: convert again and replace it
+    except RuntimeError:
         return None
+
+
+def _is_whole(folder: Path, names: set[str]) -> bool:
+    """Whether a folder has these files, and each is as it was written."""
+    try:
+        known = checksums.load((folder / _CHECKSUMS).read_bytes())
+        return names == known.keys() and checksums.are_whole(folder, known)
+    except (OSError, ValueError):
+        return False
+
+
+def _note_checksums(folder: Path, names: Iterable[str]) -> None:
+    with storage.draft_file(folder / _CHECKSUMS) as file:
+        file.write(checksums.dump(checksums.file_checksums(folder, names)))
 
 
 def _convert(source: TowerSource) -> Any:
@@ -160,6 +181,7 @@ def _keep(model: Any, folder: Path) -> None:
     # A cache that cannot be written costs time, not results.
     with suppress(OSError), storage.draft_folder(folder) as draft:
         openvino.save_model(model, draft / CONVERTED, compress_to_fp16=False)
+        _note_checksums(draft, (CONVERTED, _WEIGHTS))
 
 
 def _compile(model: Any, folder: Path, precision: str) -> Tower:
@@ -167,10 +189,17 @@ def _compile(model: Any, folder: Path, precision: str) -> Tower:
 
     core = openvino.Core()
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
-    try:  # the compiled form is kept, too: compiling takes half of the time of a first search
-        compiled = core.compile_model(
-            model, "CPU", {**settings, "CACHE_DIR": str(folder.parent / "compiled")}
-        )
+    # The compiled form is kept, too: compiling takes half of the time of a first search.
+    place = folder / _COMPILED
+    try:
+        kept = {path.name for path in place.glob("*.blob")}
+        if not _is_whole(place, kept):
+            shutil.rmtree(place, ignore_errors=True)
+        compiled = core.compile_model(model, "CPU", {**settings, "CACHE_DIR": str(place)})
+        made = {path.name for path in place.glob("*.blob")}
+        if made != kept or not (place / _CHECKSUMS).exists():
+            with suppress(OSError):
+                _note_checksums(place, made)
     except RuntimeError:
         compiled = core.compile_model(model, "CPU", settings)
     return _openvino_tower(compiled)

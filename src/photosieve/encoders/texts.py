@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve import storage
+from photosieve import checksums, storage
 from photosieve.encoders import feed
 from photosieve.encoders.inputs import Tokens, warn_of_long
 from photosieve.encoders.protocol import Float32Array
@@ -79,14 +78,14 @@ class CachedTexts:
     def find(cls, key: str) -> CachedTexts | None:
         """Return the text side kept under a key; None if it is missing or damaged."""
         try:
-            return cls(**json.loads(_file(key).read_text("utf-8")))
+            return cls(**checksums.load(_file(key).read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
 
     def keep(self, key: str) -> None:
         """Keep it in the cache folder; where that cannot be written, it is made again."""
         with suppress(OSError), storage.draft_file(_file(key)) as file:
-            file.write(json.dumps(asdict(self)).encode())
+            file.write(checksums.dump(asdict(self)))
 
     @functools.cached_property
     def tower(self) -> Tower | None:

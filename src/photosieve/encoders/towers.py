@@ -67,7 +67,7 @@ def load_trunk(model: Model) -> Trunk:
         tokens = load_tokens(files, model.config)
         words = tokens(["one", "one of two"])
     with model_errors(files.name, "preprocessor_config.json"):
-        names, prepare = load_preparation(files, model.architecture)
+        names, prepare = load_preparation(files, model.config, model.architecture)
         # A photo of one color would not tell a tower that works from one that does not.
         photo = prepare(Image.radial_gradient("L").resize((640, 480)).convert("RGB"))
     photos: Example = dict(zip(names, photo, strict=True))

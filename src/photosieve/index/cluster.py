@@ -131,7 +131,8 @@ def _take(photo: PendingPhoto, row: Mapping[str, Any]) -> Float32Array | NotEmbe
     photo.size, photo.mtime_ns = int(row["size"]), int(row["mtime_ns"])
     photo.sha256 = str(row["sha256"])
     if row["reason"]:
-        return Skipped(place(*photo.key), str(row["reason"]), str(row["remedy"]))
+        reason, remedy, form = (str(row[name]) for name in ("reason", "remedy", "form"))
+        return Skipped(place(*photo.key), reason, remedy, form=form)
     if photo.sha256 == photo.known_sha256:
         return Reuse.TOUCHED
     photo.full_size = int(row["width"]), int(row["height"])
@@ -168,7 +169,7 @@ class Worker:
             )
         ]
         features = np.zeros((len(photos), self._width), np.float32)
-        reasons = [("", "")] * len(photos)
+        reasons = [("", "", "")] * len(photos)
 
         def load(index: int) -> Sequence[Image.Image] | Skipped | None:
             photo = photos[index]
@@ -183,7 +184,7 @@ class Worker:
 
         def other(index: int, reason: Skipped | None) -> None:
             if reason is not None:
-                reasons[index] = reason.reason, reason.remedy
+                reasons[index] = reason.reason, reason.remedy, reason.form
 
         stream: Any = self._encoder.stream
         for index, rows in stream(range(len(photos)), load, other):
@@ -195,8 +196,9 @@ class Worker:
             "sha256": np.array([photo.sha256 for photo in photos]),
             "width": np.array([photo.full_size[0] for photo in photos]),
             "height": np.array([photo.full_size[1] for photo in photos]),
-            "reason": np.array([reason for reason, _ in reasons]),
-            "remedy": np.array([remedy for _, remedy in reasons]),
+            "reason": np.array([reason for reason, _, _ in reasons]),
+            "remedy": np.array([remedy for _, remedy, _ in reasons]),
+            "form": np.array([form for _, _, form in reasons]),
             "features": features,
         }
 

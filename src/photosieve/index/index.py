@@ -15,21 +15,24 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
-from photosieve.encoders.embedding import photo_features
-from photosieve.encoders.protocol import ByPath, Encoder
+from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import word_features
 from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
+from photosieve.index.arrays import DamagedSnapshotError
 from photosieve.index.candidates import candidates
+from photosieve.index.problems import index_errors
+from photosieve.index.projection import newest_snapshot
 from photosieve.index.scope import rows_in_scope
-from photosieve.index.snapshot import Snapshot, find_snapshot
-from photosieve.index.sources import Root, open_root, place
-from photosieve.index.store import Store, index_errors
+from photosieve.index.snapshot import NOTES_FILE, Snapshot, find_snapshot
+from photosieve.index.sources import place
+from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 from photosieve.sieve.answer import SearchResult, answer
 from photosieve.sieve.sieve import Sieve
@@ -68,6 +71,7 @@ class Index:
         self._sieve_folder = None if sieve is None else Path(sieve).resolve()
         self._encoder = encoder
         self._snapshot: tuple[str, Snapshot] | None = None
+        self._damaged: set[Path] = set()
 
     @functools.cached_property
     def sieve(self) -> Sieve:
@@ -98,30 +102,29 @@ class Index:
         stamp = self.store.stamp()
         if self._snapshot is None or self._snapshot[0] != stamp:
             self.store.refresh()  # conditions are asked of the table, which must be as new
-            self._snapshot = stamp, self._open_snapshot()
+            self._snapshot = stamp, self._open_snapshot(self.store)
         return self._snapshot[1]
 
     def _open_snapshot(
-        self, progress: Progress = silent, *, beside_table: bool = False
+        self, store: Store, progress: Progress = silent, *, beside_table: bool = False
     ) -> Snapshot:
-        snapshot = find_snapshot(self.store, self.sieve.fingerprint, beside_table=beside_table)
-        if snapshot is None:
-            from photosieve.index.projection import make_snapshot
+        return newest_snapshot(
+            store, self.sieve, self._damaged, beside_table=beside_table, progress=progress
+        )
 
-            self._check_model(self.sieve.encoder)
-            with index_errors(self.address):
-                snapshot = make_snapshot(
-                    self.store, self.sieve, beside_table=beside_table, progress=progress
-                )
+    def verified(self) -> Snapshot:
+        """Return the snapshot with all of it verified; a damaged one is made again first."""
+        snapshot = self.snapshot
+        try:
+            snapshot.verify()
+        except DamagedSnapshotError:
+            self._snapshot = None
+            self._damaged.add(snapshot.folder)
+            with suppress(OSError):  # where it cannot be removed, another one is made elsewhere
+                (snapshot.folder / NOTES_FILE).unlink()
+            snapshot = self.snapshot
+            snapshot.verify()
         return snapshot
-
-    def _check_model(self, encoder: Encoder) -> None:
-        if self.store.fingerprint != encoder.trunk_fingerprint:
-            raise PhotoIndexError(
-                f"{self.address}: this index was made with another model than this sieve's; to "
-                "replace it run: photosieve index PHOTOS --sieve SIEVE "
-                f"--index {self.address} --reencode"
-            )
 
     def _notes(self) -> Mapping[str, Any]:
         """Return the notes of the last run, from a snapshot if there is one, which is faster."""
@@ -154,7 +157,8 @@ class Index:
         within : sequence of str
             Groups to look in, with those below them; by default all.
         where : str, optional
-            A condition in SQL on the columns of the index, such as ``"price < 300000"``.
+            A condition on the columns of the index, such as ``"price < 300000"``: see
+            `photosieve.index.condition.read_condition`.
         top : int, optional
             Return this many of the best photos instead of those that the cut keeps.
         cut : Cut, optional
@@ -171,7 +175,23 @@ class Index:
         """
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        scorer, snapshot = self.sieve.scorer, snapshot or self.snapshot
+        asked = query, within, where, top, cut, hidden
+        try:
+            return self._search(snapshot or self.snapshot, *asked)
+        except DamagedSnapshotError:
+            return self._search(self.verified(), *asked)
+
+    def _search(
+        self,
+        snapshot: Snapshot,
+        query: str,
+        within: Sequence[str],
+        where: str | None,
+        top: int | None,
+        cut: Cut | None,
+        hidden: int,
+    ) -> SearchResult:
+        scorer = self.sieve.scorer
         readings = scorer.read(query)
         rows = rows_in_scope(snapshot, self.store, within, where)
         everything = isinstance(rows, slice)
@@ -229,7 +249,8 @@ class Index:
         prune : bool
             Take out the photos of folders that are gone or empty.
         reencode : bool
-            Replace an index that was made with another model.
+            Replace an index that was made with another model, when all of its photos are embedded
+            again: those of `folders`, and those of all other folders in it.
         max_pixels : int
             Larger photos are skipped.
         embed : callable, optional
@@ -243,10 +264,12 @@ class Index:
             If something cannot be used; the photos embedded so far are kept.
         """
         # Imported here, so that a search does not wait for them.
+        from photosieve.index import rebuild
         from photosieve.index.changes import find_changes
         from photosieve.index.columns import Metadata
+        from photosieve.index.folders import check_photos, find_roots
         from photosieve.index.lock import writing
-        from photosieve.index.update import Updater, by_path
+        from photosieve.index.update import Updater, stream_of
 
         started = time.monotonic()
         table = Metadata.load(Path(metadata)) if metadata is not None else None
@@ -254,20 +277,19 @@ class Index:
             self._sieve_folder = Path(sieve).resolve()
             self.__dict__.pop("sieve", None)
         folder = self._sieve_folder = self._sieve_folder or Path(self._notes()["sieve"])
-        roots = self._roots(folders)
-        with writing(self.address):
-            store, encoder = self.store, self.sieve.encoder
-            if reencode or not store.exists():
-                # Runs the encoder on nothing: a damaged model is found before a table is replaced.
-                width = photo_features(encoder, ()).features.shape[1]
-                store.create(encoder.trunk_fingerprint, width)
-            snapshot = self._open_snapshot(progress, beside_table=True)
-            if snapshot.notes.get("sieve") != str(folder):
-                store.write_manifest({"sieve": str(folder)})
+        roots = find_roots(self.store, folders, everything=reencode)
+        encoder = self.sieve.encoder
+        if reencode or not self.store.exists():
+            roots = check_photos(roots, self.store, follow_links=follow_links, prune=prune)
+        with writing(self.address) as self.store.guard:
+            store = rebuild.target(self.store, encoder, reencode=reencode)
+            snapshot = self._open_snapshot(store, progress, beside_table=True)
             unusable = {(skip["root"], skip["path"]): skip for skip in snapshot.notes["skipped"]}
             changes = find_changes(
                 roots, snapshot, unusable, follow_links=follow_links, prune=prune
             )
+            if snapshot.notes.get("sieve") != str(folder):
+                store.write_manifest({"sieve": str(folder)})
             updater = Updater(
                 store,
                 snapshot,
@@ -276,44 +298,26 @@ class Index:
                 max_pixels=max_pixels,
                 progress=progress,
             )
-            if embed:
-                stream = embed(folder, max_pixels)
-            elif isinstance(encoder, ByPath):
-                stream = by_path(encoder)
-            else:
-                stream = cast("Embed", encoder.stream)
+            stream = embed(folder, max_pixels) if embed else stream_of(encoder)
             update = updater.run(stream)
             if changes.unusable != unusable:
                 store.write_skipped(list(changes.unusable.values()))
             if table is not None:
                 table.write(store)
-            if store.stamp() != snapshot.stamp:
+            if store is not self.store:
+                # A disk that went away in the meantime leaves the old table as it was.
+                check_photos(roots, self.store, follow_links=follow_links, prune=prune)
+                rebuild.finish(self.store, store)
+            elif store.stamp() != snapshot.stamp:
                 store.compact(after=MOST_FILES)
             self._renew(progress)
         update.photos = len(self.snapshot)
         update.seconds = time.monotonic() - started
         return update
 
-    def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
-        """Open the folders to look through; a folder inside another one is a part of that."""
-        known: set[str] = set()
-        if self.store.exists():
-            snapshot = find_snapshot(self.store)
-            known = {group.root for group in snapshot.groups} if snapshot else self.store.roots()
-        asked = [open_root(str(folder)) for folder in folders or sorted(known)]
-        if not asked:
-            raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
-        outer = known | {root.address for root in asked}
-        chosen = {}
-        for root in asked:
-            around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
-            address = min(around, key=len)
-            chosen[address] = root if address == root.address else open_root(address)
-        return list(chosen.values())
-
     def _renew(self, progress: Progress) -> None:
         """Make the snapshot and the lists of neighbors, if the table has changed."""
-        snapshot = self._open_snapshot(progress, beside_table=True)
+        snapshot = self._open_snapshot(self.store, progress, beside_table=True)
         if len(snapshot) >= neighbors.LEAST_PHOTOS and snapshot.neighbors is None:
             sieve = self.sieve
             queries = (
@@ -329,15 +333,19 @@ class Index:
     def compact(self, progress: Progress = silent) -> None:
         """Join the small files that many updates leave, and delete those of old versions.
 
+        What is left of a run with `reencode` that was not finished is deleted, too.
+
         Raises
         ------
         PhotosieveError
             If there is no index, or another process writes to it.
         """
+        from photosieve.index import rebuild
         from photosieve.index.lock import writing
 
-        with writing(self.address):
+        with writing(self.address) as self.store.guard:
             self.store.compact(after=1)
+            rebuild.remove(self.store)
             self._renew(progress)
 
     def verify(
@@ -352,7 +360,7 @@ class Index:
         """
         from photosieve.index.verification import find_differences
 
-        return find_differences(self.snapshot, max_pixels, progress)
+        return find_differences(self.verified(), max_pixels, progress)
 
     def status(self) -> dict[str, Any]:
         """Describe the index, for JSON.

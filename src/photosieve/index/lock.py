@@ -3,6 +3,10 @@
 The system releases the file lock of a killed process. A lease stays: another process that finds it
 watches it, and takes it over when it has not been renewed for a while. The clocks of other machines
 are not used for that.
+
+A holder that only stood still may wake up afterwards. It asks before each commit whether the lease
+is still its own. For a commit that was already on its way, the new holder commits a restoration of
+the newest version, with which Lance lets no commit succeed that began before.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,13 +24,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from photosieve.errors import PhotoIndexError, UsageError, one_line
-from photosieve.index.store import is_remote
+from photosieve.index.problems import LANCE_ERRORS
+from photosieve.index.rebuild import beside
+from photosieve.index.store import Store, is_remote, unguarded
 
 LEASE_TABLE = "writer"
 """Name of the table that is the lease."""
-
-LANCE_ERRORS = (OSError, RuntimeError, ValueError)
-"""The errors that LanceDB raises."""
 
 RENEW_SECONDS = 10.0
 """Seconds between two renewals of a lease."""
@@ -35,9 +38,18 @@ EXPIRE_SECONDS = 60.0
 """Seconds without a renewal after which a lease can be taken over."""
 
 
+Guard = Callable[[], None]
+"""Raises `PhotoIndexError` if another process has taken over."""
+
+
 @contextmanager
-def writing(address: str) -> Iterator[None]:
+def writing(address: str) -> Iterator[Guard]:
     """Hold an index against other writers.
+
+    Yields
+    ------
+    callable
+        To be called before each commit; see `Store.guard`.
 
     Raises
     ------
@@ -47,8 +59,8 @@ def writing(address: str) -> Iterator[None]:
         If the place cannot be written.
     """
     if is_remote(address):
-        with _leased(address):
-            yield
+        with _leased(address) as guard:
+            yield guard
         return
     folder = Path(address)
     try:
@@ -63,7 +75,7 @@ def writing(address: str) -> Iterator[None]:
             "choose a folder that you may write to"
         ) from None
     try:
-        yield
+        yield unguarded
     finally:
         lock.release()
 
@@ -76,41 +88,70 @@ def _busy(address: str, holder: str = "") -> PhotoIndexError:
 
 
 @contextmanager
-def _leased(address: str) -> Iterator[None]:
-    import lancedb
-    import pyarrow as pa
-
-    database = lancedb.connect(address)
-    mine = f"{socket.gethostname()}, process {os.getpid()}, {uuid.uuid4().hex}"
-
-    def note() -> Any:
-        return pa.table({"holder": [mine], "renewed": [time.time()]})
-
+def _leased(address: str) -> Iterator[Guard]:
     try:
-        table = _take(database, note, address)
-        done = threading.Event()
-
-        def renew() -> None:
-            while not done.wait(RENEW_SECONDS):
-                with suppress(*LANCE_ERRORS):  # the next one may pass
-                    table.add(note(), mode="overwrite")
-
-        thread = threading.Thread(target=renew, daemon=True)
-        thread.start()
+        lease = _Lease(address)
     except LANCE_ERRORS as error:
         raise UsageError(
             f"{address}: an index cannot be written here ({one_line(error)}); check the address "
             "and your permission to write"
         ) from None
+    thread = threading.Thread(target=lease.renew, daemon=True)
+    thread.start()
     try:
-        yield
+        yield lease.guard
     finally:
-        done.set()
+        lease.done.set()
         thread.join()
+        lease.end()
+
+
+class _Lease:
+    """A table with one row, which says who may write."""
+
+    def __init__(self, address: str) -> None:
+        import lancedb
+
+        self._address = address
+        self._mine = f"{socket.gethostname()}, process {os.getpid()}, {uuid.uuid4().hex}"
+        self._database = lancedb.connect(address)
+        self._table = _take(self._database, self._note, address)
+        self._using = threading.Lock()
+        self.done = threading.Event()
+
+    def _note(self) -> Any:
+        import pyarrow as pa
+
+        return pa.table({"holder": [self._mine], "renewed": [time.time()]})
+
+    def _is_mine(self) -> bool:
+        self._table.checkout_latest()
+        return _holder(self._table) == self._mine
+
+    def renew(self) -> None:
+        """Renew it every few seconds until it is done, or belongs to another process."""
+        while not self.done.wait(RENEW_SECONDS):
+            with suppress(*LANCE_ERRORS), self._using:  # the next one may pass
+                if not self._is_mine():
+                    return
+                self._table.add(self._note(), mode="overwrite")
+
+    def guard(self) -> None:
+        """Raise `PhotoIndexError` if it belongs to another process."""
+        try:
+            with self._using:
+                if self._is_mine():
+                    return
+            lost = "another process has taken it over, as this one stood still for too long"
+        except LANCE_ERRORS as error:
+            lost = f"its lease is gone ({one_line(error)})"
+        raise PhotoIndexError(f"{self._address}: {lost}; run again to go on")
+
+    def end(self) -> None:
+        """Give it back."""
         with suppress(*LANCE_ERRORS):  # without this it ends later, by itself
-            table.checkout_latest()
-            if _holder(table) == mine:  # and no other process took it over
-                database.drop_table(LEASE_TABLE)
+            if self._is_mine():
+                self._database.drop_table(LEASE_TABLE)
 
 
 def _take(database: Any, note: Any, address: str) -> Any:
@@ -135,6 +176,8 @@ def _take(database: Any, note: Any, address: str) -> Any:
     table.checkout_latest()
     if _holder(table) != mine["holder"][0].as_py():
         raise _busy(address)
+    for place in (address, beside(address)):
+        Store(place).fence()
     return table
 
 

@@ -8,7 +8,6 @@ be is measured on the photos themselves when the lists are made.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve import checksums
 from photosieve.encoders.protocol import Float32Array
 from photosieve.progress import Progress, silent
 from photosieve.storage import draft_file
@@ -69,19 +69,21 @@ class Neighbors:
 
     @classmethod
     def open(cls, folder: Path, vectors: Float32Array) -> Neighbors | None:
-        """Open the lists in a snapshot's folder; None if there are none."""
+        """Open the lists in a snapshot's folder; None if there are none, or they are damaged."""
         try:
-            notes = json.loads((folder / _NOTES_FILE).read_text("utf-8"))
-        except OSError:
-            return None
-        import faiss
+            notes = checksums.load((folder / _NOTES_FILE).read_bytes())
+            if not checksums.are_whole(folder, notes["files"]):
+                return None
+            import faiss
 
-        lists: Any = faiss.read_index(str(folder / _LISTS_FILE), faiss.IO_FLAG_MMAP)
-        lists.nprobe = int(notes["lists"])
-        rows, loose = None, np.zeros(0, np.intp)
-        if (folder / _ROWS_FILE).exists():
-            rows, loose = np.load(folder / _ROWS_FILE), np.load(folder / _LOOSE_FILE)
-        return cls(_on_gpu(lists), float(notes["recall"]), rows, loose, vectors)
+            lists: Any = faiss.read_index(str(folder / _LISTS_FILE), faiss.IO_FLAG_MMAP)
+            lists.nprobe = int(notes["lists"])
+            rows, loose = None, np.zeros(0, np.intp)
+            if _ROWS_FILE in notes["files"]:
+                rows, loose = np.load(folder / _ROWS_FILE), np.load(folder / _LOOSE_FILE)
+            return cls(_on_gpu(lists), float(notes["recall"]), rows, loose, vectors)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # the last is of faiss
+            return None
 
     def above(self, vector: Float32Array, bound: float, extra: int) -> NDArray[np.intp] | None:
         """Return the rows whose score reaches a bound, and some of the best others.
@@ -126,11 +128,12 @@ def carry(old: Path, new: Path, known: NDArray[np.intp]) -> None:
         The row of each photo in the old snapshot, -1 if it is new.
     """
     try:
-        notes = json.loads((old / _NOTES_FILE).read_text("utf-8"))
-        rows = (
-            np.load(old / _ROWS_FILE) if (old / _ROWS_FILE).exists() else np.arange(notes["photos"])
-        )
-    except OSError:
+        notes = checksums.load((old / _NOTES_FILE).read_bytes())
+        files = notes["files"]
+        if not checksums.are_whole(old, files):
+            return
+        rows = np.load(old / _ROWS_FILE) if _ROWS_FILE in files else np.arange(notes["photos"])
+    except (OSError, ValueError, KeyError, TypeError):
         return
     there = np.flatnonzero(known >= 0)
     now = np.full(int(known.max(initial=-1)) + 2, -1, np.intp)
@@ -145,7 +148,8 @@ def carry(old: Path, new: Path, known: NDArray[np.intp]) -> None:
         shutil.copyfile(old / _LISTS_FILE, new / _LISTS_FILE)
     np.save(new / _ROWS_FILE, listed)
     np.save(new / _LOOSE_FILE, loose)
-    (new / _NOTES_FILE).write_text(json.dumps(notes), "utf-8")
+    files |= checksums.file_checksums(new, (_ROWS_FILE, _LOOSE_FILE))
+    (new / _NOTES_FILE).write_bytes(checksums.dump(notes))
 
 
 def make(
@@ -178,10 +182,14 @@ def make(
     if measured is None:
         return
     lists.nprobe, recall = measured
-    faiss.write_index(lists, str(folder / _LISTS_FILE))
-    notes = {"photos": count, "lists": lists.nprobe, "recall": recall}
+    # Another process may have the old file mapped: it is replaced, and not written over.
+    with draft_file(folder / _LISTS_FILE) as file:
+        library: Any = faiss  # its types lack this class
+        faiss.write_index(lists, library.PyCallbackIOWriter(file.write))
+    files = checksums.file_checksums(folder, (_LISTS_FILE,))
+    notes = {"photos": count, "lists": lists.nprobe, "recall": recall, "files": files}
     with draft_file(folder / _NOTES_FILE) as file:  # last: lists without notes do not count
-        file.write(json.dumps(notes).encode())
+        file.write(checksums.dump(notes))
 
 
 def _measure(lists: Any, vectors: Float32Array, queries: Float32Array) -> tuple[int, float] | None:

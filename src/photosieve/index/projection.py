@@ -5,21 +5,26 @@ Vectors and scores of photos that an older snapshot of the same sieve has are co
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve import checksums
+from photosieve.data.paths import distinct_names
+from photosieve.errors import PhotoIndexError
 from photosieve.index import neighbors
+from photosieve.index.arrays import DamagedSnapshotError, write_checksums
+from photosieve.index.problems import index_errors
 from photosieve.index.snapshot import (
     NOTES_FILE,
     PhotoGroup,
     Snapshot,
+    find_snapshot,
     snapshot_name,
     snapshot_places,
     try_open,
@@ -27,7 +32,7 @@ from photosieve.index.snapshot import (
 from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 from photosieve.sieve.sieve import Sieve
-from photosieve.storage import draft_folder
+from photosieve.storage import draft_folder, locked_file, remove_drafts
 
 _BLOCK_BYTES = 2**24
 """Features are projected so many bytes at a time."""
@@ -35,6 +40,49 @@ _BLOCK_BYTES = 2**24
 
 class _OutdatedError(Exception):
     """The table has changed while its snapshot was written."""
+
+
+def newest_snapshot(
+    store: Store,
+    sieve: Sieve,
+    damaged: Collection[Path] = (),
+    *,
+    beside_table: bool = False,
+    progress: Progress = silent,
+) -> Snapshot:
+    """Open the snapshot of a table's newest version for a sieve, and make it if there is none.
+
+    Parameters
+    ----------
+    store : Store
+    sieve : Sieve
+    damaged : collection of Path
+        Folders of snapshots that cannot be used.
+    beside_table : bool
+        Whether the caller is the writer of the index; see `make_snapshot`.
+    progress : Progress
+
+    Raises
+    ------
+    PhotoIndexError
+        If there is no index, or it belongs to another model.
+    """
+    snapshot = find_snapshot(store, sieve.fingerprint, beside_table=beside_table, without=damaged)
+    if snapshot is not None and beside_table:
+        try:
+            snapshot.verify(photos=False)  # what the table will be compared with
+        except DamagedSnapshotError:
+            snapshot = None
+    if snapshot is not None:
+        return snapshot
+    if store.fingerprint != sieve.encoder.trunk_fingerprint:
+        raise PhotoIndexError(
+            f"{store.address}: this index was made with another model than this sieve's; to "
+            "replace it run: photosieve index PHOTOS --sieve SIEVE "
+            f"--index {store.address} --reencode"
+        )
+    with index_errors(store.address):
+        return make_snapshot(store, sieve, beside_table=beside_table, progress=progress)
 
 
 def make_snapshot(
@@ -52,9 +100,43 @@ def make_snapshot(
     progress : Progress
     """
     places, fingerprint = snapshot_places(store), sieve.fingerprint
-    folders = (path for place in places for path in place.glob(snapshot_name("", fingerprint)))
-    old = next(filter(None, map(try_open, folders)), None)
     place = places[0] if beside_table else places[-1]
+    place.mkdir(parents=True, exist_ok=True)
+    # Readers that find none at the same time wait for the first of them to make it.
+    with nullcontext() if beside_table else locked_file(place / "snapshot", seconds=-1):
+        if not beside_table and (found := _try_newest(store, fingerprint, place)):
+            return found
+        folders = (path for place in places for path in place.glob(snapshot_name("", fingerprint)))
+        old = next(filter(None, map(_opened_whole, folders)), None)
+        return _make(store, sieve, old, place, progress, only_one=beside_table)
+
+
+def _try_newest(store: Store, fingerprint: str, place: Path) -> Snapshot | None:
+    return _opened_whole(place / snapshot_name(store.stamp(), fingerprint))
+
+
+def _opened_whole(folder: Path) -> Snapshot | None:
+    """Open a snapshot, of which parts will be copied; None if anything of it is damaged."""
+    snapshot = try_open(folder)
+    try:
+        if snapshot is not None:
+            snapshot.verify()
+    except DamagedSnapshotError:
+        return None
+    return snapshot
+
+
+def _make(
+    store: Store,
+    sieve: Sieve,
+    old: Snapshot | None,
+    place: Path,
+    progress: Progress,
+    *,
+    only_one: bool,
+) -> Snapshot:
+    fingerprint = sieve.fingerprint
+    remove_drafts(place / snapshot_name("", None))
     while True:
         stamp = store.stamp()
         store.refresh()
@@ -66,8 +148,9 @@ def make_snapshot(
                     raise _OutdatedError  # so that the draft does not replace anything
         except _OutdatedError:
             continue
+        kept = {folder} if only_one else set(place.glob(snapshot_name(stamp, None)))
         for other in place.glob(snapshot_name("", None)):
-            if other != folder:
+            if other not in kept:
                 shutil.rmtree(other, ignore_errors=True)
         return Snapshot.open(folder)
 
@@ -80,7 +163,12 @@ def _write(
     stamp: str,
     progress: Progress,
 ) -> None:
-    rows = store.rows().sort_by([(name, "ascending") for name in ("root", "group", "path")])
+    import pyarrow.compute as pc
+
+    rows = store.rows()
+    folders = pc.replace_substring_regex(rows["path"], "/?[^/]*$", "")
+    rows = rows.append_column("folder", folders)
+    rows = rows.sort_by([(name, "ascending") for name in ("root", "folder", "path")])
     names, ends = _text(rows["path"])
     hashes = np.frombuffer(bytes.fromhex(_text(rows["sha256"])[0].tobytes().decode()), "V32")
     arrays: dict[str, NDArray[Any]] = {
@@ -97,7 +185,7 @@ def _write(
     _write_photos(folder, store, sieve, arrays["ids"], old, known, progress)
     if old is not None:
         neighbors.carry(old.folder, folder, known)
-    notes = {
+    notes: dict[str, Any] = {
         "stamp": stamp,
         "notes": {**store.read_manifest(), "skipped": store.read_skipped()},
         "arrays": {
@@ -107,7 +195,9 @@ def _write(
         },
         "groups": [vars(group) for group in _groups(rows)],
     }
-    (folder / NOTES_FILE).write_text(json.dumps(notes), "utf-8")
+    for name in notes["arrays"]:
+        write_checksums(folder / f"{name}.npy")
+    (folder / NOTES_FILE).write_bytes(checksums.dump(notes))
 
 
 def _write_photos(
@@ -169,13 +259,18 @@ def _text(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 def _groups(rows: Any) -> list[PhotoGroup]:
-    """Return the ranges of rows that share root and group."""
-    columns = [rows[name].combine_chunks() for name in ("root", "group")]
-    codes = [column.dictionary_encode().indices.to_numpy() for column in columns]
+    """Return the ranges of rows that share root and folder."""
+    root, folder, short = (rows[name].combine_chunks() for name in ("root", "folder", "group"))
+    codes = [column.dictionary_encode().indices.to_numpy() for column in (root, folder)]
     changes = (np.diff(codes[0]) != 0) | (np.diff(codes[1]) != 0)
     starts = [0, *(np.flatnonzero(changes) + 1).tolist()] if len(rows) else []
     stops = [*starts[1:], len(rows)]
+    roots = [root[start].as_py() for start in starts]
+    inside = [[part for part in folder[start].as_py().split("/") if part] for start in starts]
+    places = [(*r.split("/"), *below) for r, below in zip(roots, inside, strict=True)]
+    depths = [max(1, len(below)) for below in inside]
+    names = distinct_names(dict(zip(places, depths, strict=True)))
     return [
-        PhotoGroup(columns[0][start].as_py(), columns[1][start].as_py(), start, stop)
-        for start, stop in zip(starts, stops, strict=False)
+        PhotoGroup(roots[i], names[places[i]] or roots[i], short[start].as_py(), start, stop)
+        for i, (start, stop) in enumerate(zip(starts, stops, strict=False))
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from photosieve.errors import UsageError
 from photosieve.index.snapshot import Snapshot
-from photosieve.index.store import Store
+from photosieve.index.store import PHOTO_COLUMNS, Store
 
 
 def rows_in_scope(
@@ -26,7 +26,7 @@ def rows_in_scope(
     within : sequence of str
         Groups, with those below them; all if it is empty.
     where : str or None
-        A condition in SQL on the columns of the table.
+        A condition on the columns of the table; see `photosieve.index.condition.read_condition`.
 
     Raises
     ------
@@ -37,13 +37,13 @@ def rows_in_scope(
     if within:
         rows = _rows_of_groups(snapshot, [name.strip("/") for name in within])
     if where is not None:
-        fitting = np.isin(snapshot.ids, store.where(where))
+        fitting = np.isin(snapshot.ids, _ids_where(store, where))
         rows = np.flatnonzero(fitting) if isinstance(rows, slice) else rows[fitting[rows]]
     return rows
 
 
 def _rows_of_groups(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.intp]:
-    known = {group.name for group in snapshot.groups}
+    known = {name for group in snapshot.groups for name in (group.name, group.short)}
     for name in names:
         if not any(f"{group}/".startswith(f"{name}/") for group in known):
             near = ", ".join(difflib.get_close_matches(name, known, cutoff=0.4))
@@ -55,6 +55,27 @@ def _rows_of_groups(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.intp
     parts = [
         np.arange(group.start, group.stop)
         for group in snapshot.groups
-        if f"{group.name}/".startswith(prefixes)
+        if f"{group.name}/".startswith(prefixes) or f"{group.short}/".startswith(prefixes)
     ]
     return np.concatenate(parts)
+
+
+def _ids_where(store: Store, where: str) -> NDArray[np.uint64]:
+    """Ids of the rows for which a condition holds."""
+    # Imported here, so that a search without a condition does not wait for them.
+    import pyarrow as pa
+
+    from photosieve.index.condition import read_condition
+
+    # Nobody needs to know where folders are: an answer would confirm or refute guesses.
+    offered = [name for name in (*PHOTO_COLUMNS, *store.columns) if name != "root"]
+    fields = [store.photos.schema.field(name) for name in offered]
+    condition = read_condition(where, pa.schema(fields))
+    rows = store.select(condition.columns)
+    try:
+        fitting = rows.filter(condition.expression)
+    except pa.ArrowException:  # two columns of kinds that Arrow does not compare
+        raise UsageError(
+            f"the columns {', '.join(condition.columns)} cannot be compared with one another"
+        ) from None
+    return np.asarray(fitting["_rowid"].to_numpy(), np.uint64)

@@ -2,34 +2,38 @@
 
 A snapshot belongs to one version of the table and to one sieve. It can be made again at any time:
 vectors are the sieve's projection of the table's features, see `photosieve.index.projection`.
-Opening one reads next to nothing, and a search reads only the vectors in its scope.
+Opening one reads next to nothing, and a search reads only the vectors in its scope. What is read
+is compared with checksums; a snapshot that is damaged is made again.
 
-Rows are sorted by root, group and path, so that a group is a range of rows.
+Rows are sorted by root, folder and path, so that a group is a range of rows.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from photosieve import checksums
 from photosieve.encoders.protocol import Float32Array
+from photosieve.index.arrays import CheckedArray, DamagedSnapshotError
 from photosieve.index.neighbors import Neighbors
 from photosieve.index.store import Store, is_remote
 from photosieve.sieve.embedded import Embedded
 from photosieve.storage import cache_folder
 
-SNAPSHOT_VERSION = 2
+SNAPSHOT_VERSION = 3
 """Raised when the files change, so that old snapshots are made again."""
 
 NOTES_FILE = "snapshot.json"
+
+_OF_SIEVE = ("vectors", "label_scores")
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,23 @@ class PhotoGroup:
         The folder that was indexed.
     name : str
         The folder of the photos, below the root; for photos in the root itself, the root's name.
+        Where two folders would get one name, it starts further up.
+    short : str
+        The same without regard to other folders, as the table has it.
     start, stop : int
         Their rows.
     """
 
     root: str
     name: str
+    short: str
     start: int
     stop: int
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The arrays, in files.
+    """The arrays, in files; each of them is a `CheckedArray`.
 
     Parameters
     ----------
@@ -106,13 +114,25 @@ class Snapshot:
         OSError, ValueError, KeyError
             If it is missing or damaged.
         """
-        notes = json.loads((folder / NOTES_FILE).read_text("utf-8"))
+        notes = checksums.load((folder / NOTES_FILE).read_bytes())
         arrays = {
-            name: np.load(folder / f"{name}.npy", mmap_mode="r" if size else None)
+            name: cast("Any", CheckedArray(folder / f"{name}.npy", size))
             for name, size in notes["arrays"].items()
         }
         groups = tuple(PhotoGroup(**group) for group in notes["groups"])
         return cls(folder, notes["stamp"], notes["notes"], groups, **arrays)
+
+    def verify(self, *, photos: bool = True) -> None:
+        """Verify all that was not read yet, or all but what the sieve has made of the photos.
+
+        Raises
+        ------
+        DamagedSnapshotError
+            If it is damaged.
+        """
+        for name, array in vars(self).items():
+            if isinstance(array, CheckedArray) and (photos or name not in _OF_SIEVE):
+                array.verify()
 
     @property
     def photos(self) -> Embedded:
@@ -131,10 +151,11 @@ class Snapshot:
 
     def paths(self, group: PhotoGroup) -> Iterator[str]:
         """Give the paths of a group's rows, below its root."""
-        text = self.names.data
-        start = int(self.ends[group.start - 1]) if group.start else 0
-        for end in self.ends[group.start : group.stop].tolist():
-            yield bytes(text[start:end]).decode()
+        start = first = int(self.ends[group.start - 1]) if group.start else 0
+        ends = self.ends[group.start : group.stop].tolist()
+        text = self.names[first : ends[-1]].data if ends else b""
+        for end in ends:
+            yield bytes(text[start - first : end - first]).decode()
             start = end
 
     @functools.cached_property
@@ -152,7 +173,7 @@ class Snapshot:
     @functools.cached_property
     def by_hash(self) -> tuple[NDArray[np.intp], NDArray[np.void]]:
         """Rows in the order of their hashes, and the hashes in that order."""
-        order = np.argsort(self.hashes, kind="stable")
+        order = np.argsort(np.asarray(self.hashes), kind="stable")
         return order, self.hashes[order]
 
     def with_hash(self, hashes: NDArray[np.void]) -> NDArray[np.intp]:
@@ -165,7 +186,11 @@ class Snapshot:
 
 
 def find_snapshot(
-    store: Store, fingerprint: str | None = None, *, beside_table: bool = False
+    store: Store,
+    fingerprint: str | None = None,
+    *,
+    beside_table: bool = False,
+    without: Collection[Path] = (),
 ) -> Snapshot | None:
     """Open a snapshot of a table's newest version; the table itself is not opened.
 
@@ -176,6 +201,8 @@ def find_snapshot(
         Of the sieve; by default any.
     beside_table : bool
         Look only beside the table, if that is a folder, and not in the user's cache folder.
+    without : collection of Path
+        Folders of snapshots that are damaged.
 
     Raises
     ------
@@ -185,7 +212,7 @@ def find_snapshot(
     stamp = store.stamp()
     for place in snapshot_places(store)[: 1 if beside_table else None]:
         for folder in sorted(place.glob(snapshot_name(stamp, fingerprint))):
-            if snapshot := try_open(folder):
+            if folder not in without and (snapshot := try_open(folder)):
                 return snapshot
     return None
 
@@ -214,5 +241,5 @@ def try_open(folder: Path) -> Snapshot | None:
     """Open a snapshot; None if it is damaged, or replaced at this very moment."""
     try:
         return Snapshot.open(folder)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, DamagedSnapshotError):
         return None

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from photosieve.data.folders import PhotoFile, walk
-from photosieve.data.photos import CHANGED, SUFFIXES, Bytes, check_bytes, read
+from photosieve.data.folders import PhotoFile, is_ignored, unread, walk
+from photosieve.data.formats import SUFFIXES, UNREAD
+from photosieve.data.photos import CHANGED, Bytes, check_bytes, read
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
 from photosieve.index.store import is_remote
 
@@ -91,9 +92,13 @@ class Bucket:
 
         for info in self.files.get_file_info(fs.FileSelector(self.base, recursive=True)):
             path = info.path[len(self.base) + 1 :]
-            hidden = any(part.startswith(".") for part in path.split("/"))
-            if info.is_file and not hidden and os.path.splitext(path)[1].lower() in SUFFIXES:  # noqa: PTH122
+            if not info.is_file or any(map(is_ignored, path.split("/"))):
+                continue
+            suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122
+            if suffix in SUFFIXES:
                 yield PhotoFile(path, info.size, info.mtime_ns)
+            elif suffix in UNREAD:
+                yield unread(Path(self.address, path))
 
     def read(self, path: str, max_pixels: int) -> Bytes:
         """Read a photo whole; raises `PhotoError`."""

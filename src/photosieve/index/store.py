@@ -12,11 +12,9 @@ import functools
 import hashlib
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
-from photosieve.errors import PhotoIndexError, UsageError, one_line
+from photosieve.errors import PhotoIndexError, one_line
+from photosieve.index.problems import index_errors
+from photosieve.index.schema import TABLE_VERSION, photos_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,9 +34,6 @@ TABLES = (PHOTOS_TABLE, SKIPPED_TABLE, MANIFEST_TABLE)
 
 VERSIONS_KEPT = timedelta(hours=1)
 """Old versions stay so long for processes that are reading them."""
-
-TABLE_VERSION = 1
-"""Version of the columns; a table with a newer one is refused."""
 
 KEY_COLUMNS = ("root", "path")
 PHOTO_COLUMNS = (*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
@@ -48,6 +45,10 @@ _NAMES_AT_ONCE = 1000
 def is_remote(address: str) -> bool:
     """Whether an address is that of an object store, such as ``s3://bucket/index``."""
     return "://" in address
+
+
+def unguarded() -> None:
+    """Let every commit pass."""
 
 
 class Store:
@@ -62,6 +63,8 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.guard: Callable[[], None] = unguarded
+        """Called before each commit; see `photosieve.index.lock`."""
 
     def exists(self) -> bool:
         """Whether there is an index."""
@@ -110,10 +113,52 @@ class Store:
         width : int
             How many features a photo has.
         """
-        with index_errors(self.address):
+        with self._commit():
             self._database.create_table(
-                PHOTOS_TABLE, schema=_schema(fingerprint, width), mode="overwrite"
+                PHOTOS_TABLE, schema=photos_schema(fingerprint, width), mode="overwrite"
             )
+        self.refresh()
+
+    @contextmanager
+    def _commit(self) -> Iterator[None]:
+        """Ask the guard first, and turn errors of a commit into those of this product."""
+        with suppress(PhotoIndexError):
+            _ = self.photos  # opened before that, so that `fence` of another process comes after
+        with index_errors(self.address):
+            self.guard()
+            yield
+
+    def fence(self) -> None:
+        """Let no commit succeed that another process has begun; its effect on readers is none."""
+        with index_errors(self.address):
+            for name in TABLES:
+                if (table := self._open(name)) is not None:
+                    table.restore(table.version)
+
+    def replace(self, new: Store) -> None:
+        """Replace all rows and columns by those of another table, in one commit.
+
+        Raises
+        ------
+        PhotoIndexError
+            If the table here is not an index, or something cannot be read or written.
+        """
+        self._about(self.photos)
+        with self._commit():
+            self._database.create_table(
+                PHOTOS_TABLE,
+                new.photos.search().to_batches(),
+                schema=new.photos.schema,
+                mode="overwrite",
+            )
+        self.refresh()
+
+    def drop(self) -> None:
+        """Delete all tables."""
+        with self._commit():
+            for name in TABLES:
+                if self._open(name) is not None:
+                    self._database.drop_table(name)
         self.refresh()
 
     @functools.cached_property
@@ -189,36 +234,16 @@ class Store:
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
-        with index_errors(self.address):
-            search = self.photos.search().select([*PHOTO_COLUMNS, *self.columns]).with_row_id(True)
-            return search.to_arrow()
+        return self.select([*PHOTO_COLUMNS, *self.columns])
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
+        return set(self.select(["root"])["root"].unique().to_pylist())
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        """Return columns of all rows, with `_rowid`."""
         with index_errors(self.address):
-            roots = self.photos.search().select(["root"]).to_arrow()["root"]
-            return set(roots.unique().to_pylist())
-
-    def where(self, condition: str) -> NDArray[np.uint64]:
-        """Return the ids of the rows for which an SQL condition holds.
-
-        Raises
-        ------
-        UsageError
-            If the condition cannot be understood.
-        """
-        try:
-            search = self.photos.search().where(condition).select(["path"]).with_row_id(True)
-            rows = search.to_arrow()
-        except (ValueError, RuntimeError) as error:
-            names = ", ".join((*PHOTO_COLUMNS, *self.columns))
-            reason = str(error).partition("Valid fields are")[0]
-            reason = " ".join(reason.replace("SELECT 1 FROM t WHERE ", "").split())[:200]
-            raise UsageError(
-                f'the condition "{condition}" cannot be used ({reason.rstrip(". ")}); '
-                f"the columns are {names}"
-            ) from None
-        return np.asarray(rows["_rowid"].to_numpy(), np.uint64)
+            return self.photos.search().select(list(columns)).with_row_id(True).to_arrow()
 
     def take(
         self, ids: NDArray[np.uint64], columns: Sequence[str] = ("features",)
@@ -249,7 +274,7 @@ class Store:
 
     def append(self, rows: pa.Table) -> None:
         """Add rows of photos that are not in the table, in one commit."""
-        with index_errors(self.address):
+        with self._commit():
             self.photos.add(rows.cast(self._schema_of(rows)))
 
     def upsert(self, rows: pa.Table) -> None:
@@ -257,7 +282,7 @@ class Store:
 
         Columns that `rows` lacks stay as they are.
         """
-        with index_errors(self.address):
+        with self._commit():
             merge = self.photos.merge_insert(list(KEY_COLUMNS)).when_matched_update_all()
             if "features" in rows.column_names:
                 merge = merge.when_not_matched_insert_all()
@@ -276,14 +301,14 @@ class Store:
         for root, paths in by_root.items():
             for start in range(0, len(paths), _NAMES_AT_ONCE):
                 names = ", ".join(map(_quoted, paths[start : start + _NAMES_AT_ONCE]))
-                with index_errors(self.address):
+                with self._commit():
                     self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Add columns, empty so far."""
         import pyarrow as pa
 
-        with index_errors(self.address):
+        with self._commit():
             self.photos.add_columns(pa.schema(fields))
 
     def compact(self, after: int) -> None:
@@ -294,7 +319,7 @@ class Store:
         after : int
             Up to this many files are left as they are.
         """
-        with index_errors(self.address):
+        with self._commit():
             if self.photos.stats()["fragment_stats"]["num_fragments"] > after:
                 self.photos.optimize(cleanup_older_than=VERSIONS_KEPT)
 
@@ -335,30 +360,9 @@ class Store:
         self._replace(SKIPPED_TABLE, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 
     def _replace(self, name: str, rows: pa.Table) -> None:
-        with index_errors(self.address):
+        with self._commit():
             table = self._database.create_table(name, rows, mode="overwrite")
             table.optimize(cleanup_older_than=VERSIONS_KEPT)
-
-
-def _schema(fingerprint: str, width: int) -> pa.Schema:
-    import pyarrow as pa
-
-    about = {"format": TABLE_VERSION, "fingerprint": fingerprint, "version": version("photosieve")}
-    return pa.schema(
-        [
-            ("root", pa.string()),
-            ("path", pa.string()),
-            ("group", pa.string()),
-            ("size", pa.int64()),
-            ("mtime_ns", pa.int64()),
-            ("sha256", pa.string()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("encoded", pa.timestamp("us", "UTC")),
-            ("features", pa.list_(pa.float32(), width)),
-        ],
-        metadata={"photosieve": json.dumps(about)},
-    )
 
 
 def _quoted(text: str) -> str:
@@ -370,20 +374,3 @@ def _missing(address: str) -> PhotoIndexError:
         f"{address}: there is no index here; "
         f"make one with: photosieve index PHOTOS --sieve SIEVE --index {address}"
     )
-
-
-@contextmanager
-def index_errors(address: str) -> Iterator[None]:
-    """Turn errors of libraries and of the system into a `PhotoIndexError`."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        message = re.search(r"<Message>(.*?)</Message>", str(error))  # of an object store
-        reason = message[1] if message else one_line(error)
-        full = "No space left" in str(error) or "os error 28" in str(error)
-        advice = (
-            "the disk is full; make room, and run again to go on"
-            if full
-            else "see that the place can be reached and written to, and run again"
-        )
-        raise PhotoIndexError(f"{address}: the index fails ({reason}); {advice}") from error

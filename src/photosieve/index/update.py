@@ -13,18 +13,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, Bytes, decode
-from photosieve.encoders.protocol import ByPath, Float32Array
+from photosieve.encoders.protocol import ByPath, Encoder, Float32Array
 from photosieve.errors import PhotoError, PhotoIndexError, Skipped
 from photosieve.index.changes import Changes, Key, PendingPhoto
 from photosieve.index.snapshot import Snapshot
@@ -32,9 +32,10 @@ from photosieve.index.sources import place
 from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 
-COMMIT_SECONDS = 5.0
+COMMIT_SECONDS = 3.0
 COMMIT_BYTES = 2**25
-"""A commit is due after so much time, or features of so many bytes."""
+"""A commit is due after so much time, or features of so many bytes. A run that is killed loses at
+most five seconds of work: what was embedded since, and the commit itself."""
 
 LARGE_FILE_BYTES = 2**25
 """Files of more bytes than this are read one at a time: several at once could fill the memory."""
@@ -204,6 +205,8 @@ class Updater:
             return  # it could not be read, and next time it may be unchanged
         if photo.known >= 0:
             self.changes.gone.append(photo.known)
+        if reason.form:
+            return  # next time there may be a decoder
         self.changes.unusable[photo.key] = {
             "root": photo.key[0],
             "path": photo.path,
@@ -296,7 +299,7 @@ class Updater:
         for photo in late:
             first = self.changes.skipped.get(self._firsts[bytes.fromhex(photo.sha256)])
             if photo.sha256 not in ids and first:
-                self._skip(photo, Skipped(place(*photo.key), first.reason, first.remedy))
+                self._skip(photo, replace(first, path=place(*photo.key)))
 
     def _sweep(self) -> None:
         gone = self.changes.gone
@@ -306,7 +309,12 @@ class Updater:
         self.update.skipped = sorted(self.changes.skipped.values(), key=lambda skip: skip.path)
 
 
-def by_path(encoder: ByPath) -> Embed:
+def stream_of(encoder: Encoder) -> Embed:
+    """Return the function that embeds photos on this machine."""
+    return _by_path(encoder) if isinstance(encoder, ByPath) else cast("Embed", encoder.stream)
+
+
+def _by_path(encoder: ByPath) -> Embed:
     """Return a function that embeds photos by their paths; they are still read for their hash."""
 
     def embed(

@@ -22,8 +22,8 @@ from PIL import Image
 from photosieve.data.photos import decode
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import ComparisonRow
-from photosieve.decision.metrics import Counts
-from photosieve.errors import PhotoError
+from photosieve.decision.metrics import Counts, shown_number
+from photosieve.errors import PhotoError, printable
 from photosieve.report import plots, report_file
 from photosieve.sieve.answer import SearchResult
 
@@ -88,11 +88,14 @@ def write_html(
         reliability=plots.reliability(
             evaluation.reliability,
             f"Fraction of photos that are right against their probability; expected calibration "
-            f"error {evaluation.calibration_error:.3f}",
+            f"error {shown_number(evaluation.calibration_error)}",
         ),
         comparison=comparison,
         shown=shown,
-        widest=max((row.macro_f1.high for row in comparison), default=1.0),
+        widest=max(
+            (end for row in comparison for end in vars(row.macro_f1).values() if end > 0),
+            default=1.0,
+        ),
         answers=answers,
         decisions=decisions(evaluation),
         verdicts=VERDICT_TEXTS,
@@ -321,8 +324,9 @@ def _write(template: str, path: Path, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["ratio"] = lambda x: "-" if x is None or np.isnan(x) else f"{float(x):.2f}"
+    environment.filters["figure"] = shown_number
     environment.filters["score"] = "{:z.3f}".format  # z: no minus before zero
     environment.filters["percent"] = lambda x: 0 if np.isnan(x) else round(100 * float(x), 1)
     text = environment.get_template(template).render(**values)
     with report_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(printable(text).encode("utf-8"))

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import LEADERBOARD_FIGURES, ComparisonRow
-from photosieve.decision.metrics import Counts, defined, mean
-from photosieve.report import report_file
+from photosieve.decision.metrics import Counts, Interval, defined, mean
+from photosieve.errors import printable
+from photosieve.report import AUTHOR, report_file
 
 if TYPE_CHECKING:
     from openpyxl import Workbook
@@ -46,7 +47,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             cells = [trained, int(counts.support), *_cells(counts)]
             writer.writerow([_plain_text(building), _plain_text(label), *cells])
     with report_file(path) as file:
-        file.write(text.getvalue().encode("utf-8"))
+        file.write(printable(text.getvalue()).encode("utf-8"))
 
 
 def write_excel(evaluation: Evaluation, path: Path) -> None:
@@ -111,6 +112,7 @@ def write_excel(evaluation: Evaluation, path: Path) -> None:
         ["photo", "reason", "remedy"],
         ([str(skip.path), skip.reason, skip.remedy] for skip in evaluation.skipped),
     )
+    book.properties.creator = AUTHOR
     with report_file(path) as file:
         book.save(file)
 
@@ -134,8 +136,7 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     for row in rows:
         cells: list[Cell] = [row.name]
         for figure in LEADERBOARD_FIGURES:
-            interval = getattr(row, figure)
-            cells += [defined(interval.value), defined(interval.low), defined(interval.high)]
+            cells += _interval(getattr(row, figure))
         board.append([*cells, defined(row.seed_deviation), row.note, row.caveat or None])
     _add_sheet(
         book, "Leaderboard", [*header, "macro F1: sd over seeds", "what it does", "caveat"], board
@@ -147,6 +148,7 @@ def write_leaderboard(rows: Sequence[ComparisonRow], path: Path) -> None:
     by_label.append(["mean", *(defined(mean(list(row.label_f1.values()))) for row in rows)])
     sheet = _add_sheet(book, "F1 by label", ["label", *(row.name for row in rows)], by_label)
     _color(sheet)
+    book.properties.creator = AUTHOR
     with report_file(path) as file:
         book.save(file)
 
@@ -188,7 +190,7 @@ def _add_sheet(
     for i, row in enumerate([list(header), *rows], start=1):
         for j, value in enumerate(row, start=1):
             if isinstance(value, str):
-                value = ILLEGAL_CHARACTERS_RE.sub("�", value)
+                value = ILLEGAL_CHARACTERS_RE.sub("�", printable(value))
             cell = sheet.cell(i, j, value)
             if isinstance(value, str):
                 cell.data_type = "s"  # text that begins with = stays text
@@ -206,8 +208,7 @@ def _add_sheet(
 
 def _totals(evaluation: Evaluation) -> Iterator[list[Cell]]:
     for name, interval in evaluation.intervals.items():
-        ends = [defined(interval.low), defined(interval.high)]
-        yield [name.replace("_", " "), defined(interval.value), *ends]
+        yield [name.replace("_", " "), *_interval(interval)]
     yield ["calibration error", defined(evaluation.calibration_error), None, None]
     if not evaluation.known.all():
         yield ["unknown pairs, left out", int(evaluation.unknown.sum()), None, None]
@@ -246,6 +247,12 @@ def _cells(counts: Counts) -> list[Cell]:
     """Return one question's figures in the order of `COUNT_NAMES`."""
     numbers: list[Cell] = [int(getattr(counts, name)) for name in COUNT_NAMES[:5]]
     return [*numbers, *(defined(getattr(counts, name)) for name in COUNT_NAMES[5:])]
+
+
+def _interval(interval: Interval) -> list[Cell]:
+    """Return a figure with the ends of its interval, which say so where there is none."""
+    value, *ends = map(defined, (interval.value, interval.low, interval.high))
+    return [value, *("n/a" if end is None else end for end in ends)]
 
 
 def _plain_text(text: str) -> str:

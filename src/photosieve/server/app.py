@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from photosieve.server import learning, pages, problems
 from photosieve.server import photos as api
+from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
 from photosieve.server.library import Library
 from photosieve.server.metrics import Figures, Measure
 from photosieve.server.service import Service
 
 STATIC = Path(__file__).with_name("static")
+SPARE_THREADS = 16
 
 
 def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
@@ -34,6 +37,8 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        # Requests that wait for a core must leave threads to files and to /health.
+        current_default_thread_limiter().total_tokens = rules.max_at_once + SPARE_THREADS
         yield
         service.jobs.close()
 
@@ -50,18 +55,15 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     figures = Figures()
+    limiter = Limiter(rules.limits)
+    credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
+    app.state.credentials = credentials
     app.include_router(api.router)
     app.include_router(learning.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    problems.install(app, lambda: _folders(library))
+    problems.install(app, library.folders)
     app.add_middleware(Measure, figures=figures)
-    app.add_middleware(Guard, rules=rules)
+    app.add_middleware(Guard, rules=rules, credentials=credentials, limiter=limiter)
     return app
-
-
-def _folders(library: Library) -> Iterator[str]:
-    """Folders that no answer may name."""
-    yield from (str(library.state), str(library.sieve_folder), str(Path(library.address).resolve()))
-    yield from {group.root for group in library.view().snapshot.groups}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
 import shutil
 import subprocess
@@ -16,14 +17,20 @@ from typing import Any, Literal
 
 from photosieve.errors import TrainingError
 from photosieve.server.library import Library
+from photosieve.server.problems import without_folders
 from photosieve.sieve import folder
+from photosieve.storage import remove_drafts
 
 State = Literal["running", "done", "failed", "cancelled", "kept", "dropped"]
 
 MAX_JOBS = 20
 """Jobs that can be looked up; older ones are forgotten."""
 
-WORKER = (sys.executable, "-m", "photosieve.server.worker")
+# -P: modules are imported from where photosieve is installed, not from the current folder.
+WORKER = (sys.executable, "-P", "-m", "photosieve.server.worker")
+
+TOKEN_VARIABLE = "PHOTOSIEVE_TOKEN"  # noqa: S105  # a name, no secret
+"""Environment variable that a training does not inherit."""
 
 log = logging.getLogger("photosieve")
 
@@ -76,6 +83,7 @@ class Jobs:
         self._library = library
         self._jobs: dict[str, Job] = {}
         self._process: subprocess.Popen[str] | None = None
+        self._follower: threading.Thread | None = None
         self._lock = threading.RLock()
         self._folder = library.state / "new-sieve"
 
@@ -114,8 +122,10 @@ class Jobs:
                 stderr=subprocess.PIPE,
                 text=True,
                 encoding="utf-8",
+                env={name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE},
             )
-            threading.Thread(target=self._follow, args=(job, process), daemon=True).start()
+            self._follower = threading.Thread(target=self._follow, args=(job, process), daemon=True)
+            self._follower.start()
             return job
 
     def _follow(self, job: Job, process: subprocess.Popen[str]) -> None:
@@ -136,10 +146,13 @@ class Jobs:
                     if "progress" in message:
                         vars(job).update(message["progress"])
                     job.result = message.get("result", job.result)
-                    job.error = message.get("error", job.error)
+                    if "error" in message:
+                        log.error("the training failed: %s", message["error"])
+                        job.error = without_folders(message["error"], library.folders())
         except (OSError, ValueError):
             log.exception("the training's output cannot be read")
         status = process.wait()
+        remove_drafts(self._folder)  # a training that was killed while it saved leaves one
         reader.join(5)
         with self._lock:
             if job.state != "running":  # cancelled
@@ -194,8 +207,9 @@ class Jobs:
         """Stop a running job, and wait for its process."""
         if (newest := self.newest) is not None:
             self.cancel(newest)
-        if self._process is not None:
+        if self._process is not None and self._follower is not None:
             self._process.wait()
+            self._follower.join(5)
 
 
 def _read_errors(process: subprocess.Popen[str], errors: list[str]) -> None:

@@ -30,6 +30,9 @@ from photosieve.server.schemas import (
 )
 from photosieve.server.service import find_photo, get_service, photo_fields
 
+MAX_STREAMS = 100
+"""Streams of events at the same time; others ask for the state now and then."""
+
 router = APIRouter(responses=ERRORS)
 
 
@@ -79,15 +82,20 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
     photos = [find_photo(view, one) for one in dict.fromkeys(change.photos)]
     rows = np.array([photo.row for photo in photos], np.intp)
     guesses = service.suggested(view, view.snapshot.photos.rows(rows))
+    guessed = dict(zip([photo.path for photo in photos], guesses, strict=True))
     removed = {label_key(label.strip()) for label in change.remove}
-    labels: dict[Path, list[str]] = {}
-    for photo, guess in zip(photos, guesses, strict=True):
-        own = view.book.labels(photo.path)
-        kept = [x for x in (guess if own is None else own) if label_key(x) not in removed]
+
+    def revised(path: Path, own: Verdicts | None) -> list[str]:
+        kept = [
+            label
+            for label in (guessed[path] if own is None else own.yes)
+            if label_key(label) not in removed
+        ]
         known = {label_key(label) for label in kept}
-        labels[photo.path] = kept + [x for x in change.add if label_key(x.strip()) not in known]
-    view.book.change(labels)
-    return _changed(view, list(labels))
+        return kept + [label for label in change.add if label_key(label.strip()) not in known]
+
+    view.book.revise(guessed, revised)
+    return _changed(view, list(guessed))
 
 
 @router.post("/labels/undo", tags=["labels"], summary="Undo the last change")
@@ -165,22 +173,28 @@ def get_job(request: Request, job_id: str) -> JobState:
 )
 async def events(request: Request, job_id: str) -> StreamingResponse:
     """Send the state of a training whenever it changes, as server-sent events."""
-    job = _job(request, job_id)
+    job, service = _job(request, job_id), get_service(request)
+    if service.streams >= MAX_STREAMS:
+        raise ApiError(429, "too many watch this training; ask for /jobs/{id} instead", retry=5)
 
     async def states() -> AsyncIterator[str]:
-        last, quiet = "", 0.0
-        while not await request.is_disconnected():
-            state = json.dumps(job.to_dict())
-            if state != last:
-                yield f"data: {state}\n\n"
-                last, quiet = state, 0.0
-            elif quiet > 15:
-                yield ": keep-alive\n\n"
-                quiet = 0.0
-            if job.state != "running":
-                return
-            await asyncio.sleep(0.2)
-            quiet += 0.2
+        service.streams += 1
+        try:
+            last, quiet = "", 0.0
+            while not await request.is_disconnected():
+                state = json.dumps(job.to_dict())
+                if state != last:
+                    yield f"data: {state}\n\n"
+                    last, quiet = state, 0.0
+                elif quiet > 15:
+                    yield ": keep-alive\n\n"
+                    quiet = 0.0
+                if job.state != "running":
+                    return
+                await asyncio.sleep(0.2)
+                quiet += 0.2
+        finally:
+            service.streams -= 1
 
     return StreamingResponse(states(), media_type="text/event-stream")
 

@@ -25,10 +25,14 @@ from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
 from photosieve.sieve.sieve import Sieve
-from photosieve.storage import cache_folder, draft_file
+from photosieve.storage import cache_folder, draft_file, locked_file
 from photosieve.training.features import Prepared, assemble
 
 ID_BYTES = 8
+KEY_BYTES = 32
+
+REMOTE_PIXELS = 4_000_000
+"""Photos in an object store are read into memory: no more bytes than so many pixels can need."""
 
 log = logging.getLogger("photosieve")
 
@@ -125,20 +129,33 @@ class View:
         """Return the hash of a photo's bytes at the time it was indexed."""
         return str(self.snapshot.hashes[row].tobytes().hex())
 
-    def read(self, photo: Photo, max_pixels: int) -> Bytes:
-        """Read a photo's bytes, only from inside the folder that was indexed.
+    def locate(self, photo: Photo) -> tuple[Path, bytes | None]:
+        """Return a photo's file, which is inside the folder that was indexed.
+
+        Of a photo in an object store, return the bytes too.
 
         Raises
         ------
         PhotoError
             If it cannot be read any more, or has become a link that leads out of its folder.
         """
+        if is_remote(photo.group.root):
+            return photo.path, self.read(photo, REMOTE_PIXELS).data
+        return self._inside(photo), None
+
+    def read(self, photo: Photo, max_pixels: int) -> Bytes:
+        """Read a photo's bytes; raises `PhotoError` as `locate` does."""
         root = photo.group.root
         if not is_remote(root):
-            real = photo.path.resolve()
-            if not real.is_relative_to(Path(root).resolve()):
-                raise PhotoError(photo.path, "it is a link to another place", "copy it here")
+            self._inside(photo)
         return open_root(root).read(self.snapshot.path(photo.row), max_pixels)
+
+    @staticmethod
+    def _inside(photo: Photo) -> Path:
+        real = photo.path.resolve()
+        if not real.is_relative_to(Path(photo.group.root).resolve()):
+            raise PhotoError(photo.path, "it is a link to another place", "copy it here")
+        return real
 
     @cached_property
     def groups_of_photos(self) -> dict[Path, str]:
@@ -191,8 +208,14 @@ class Library:
             index = self.index
             snapshot = index.snapshot
             if self._view is None or self._view.snapshot is not snapshot:
+                snapshot = index.verified()
                 self._view = View(index, snapshot, self._book(snapshot), self._key())
             return self._view
+
+    def folders(self) -> set[str]:
+        """Return the folders that no answer may name."""
+        own = {str(self.state), str(self.sieve_folder), str(Path(self.address).resolve())}
+        return own | {group.root for group in self.view().snapshot.groups}
 
     def renew(self) -> None:
         """Load the sieve from its folder again, and use it when its vectors are ready.
@@ -235,15 +258,28 @@ class Library:
         """Return the secret key of the ids; it is made once and stays the same."""
         file = self.state / "ids.key"
         try:
-            if not file.exists():
-                with draft_file(file, private=True) as draft:
-                    draft.write(secrets.token_bytes(32))
-            return file.read_bytes()
+            if (key := _read_key(file)) is None:
+                self.state.mkdir(parents=True, exist_ok=True)
+                with locked_file(file):  # two servers that start together take one key
+                    if (key := _read_key(file)) is None:
+                        key = secrets.token_bytes(KEY_BYTES)
+                        with draft_file(file, private=True) as draft:
+                            draft.write(key)
+            return key
         except OSError as error:
             raise UsageError(
                 f"{self.state} cannot be written ({error.strerror}); "
                 "allow this user to write it, or copy the index to another folder"
             ) from None
+
+
+def _read_key(file: Path) -> bytes | None:
+    """Read a key; None if there is none, or it is damaged, as by a disk that was full."""
+    try:
+        key = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    return key if len(key) == KEY_BYTES else None
 
 
 def _state_folder(address: str) -> Path:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Annotated
 
+import jinja2
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
-from photosieve.report.page import write_html
-from photosieve.server.guard import COOKIE, Rules
+from photosieve.server.credentials import Credentials, cookie_name, peer
+from photosieve.server.guard import Rules
 from photosieve.server.service import get_service
 
-templates = Jinja2Templates(Path(__file__).with_name("templates"))
+templates = Jinja2Templates(
+    env=jinja2.Environment(
+        loader=jinja2.PackageLoader("photosieve.server", "templates"),
+        autoescape=True,  # by default only files that end in .html escape, and ours end in .j2
+        undefined=jinja2.StrictUndefined,
+    )
+)
 router = APIRouter(include_in_schema=False)
 
 REPORT_POLICY = (
@@ -53,12 +58,10 @@ def report(request: Request) -> Response:
         return templates.TemplateResponse(
             request, "untested.html.j2", {"tuning": view.sieve.tuning, "trained": view.sieve.labels}
         )
-    with tempfile.TemporaryDirectory() as scratch:
-        page = Path(scratch) / "report.html"
-        write_html(evaluation, page)
-        return HTMLResponse(
-            page.read_text("utf-8"), headers={"Content-Security-Policy": REPORT_POLICY}
-        )
+    page = service.report(evaluation)
+    return FileResponse(
+        page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY}
+    )
 
 
 @router.get("/login", response_class=HTMLResponse)
@@ -69,26 +72,27 @@ def login_form(request: Request) -> Response:
 
 @router.post("/login", response_class=HTMLResponse)
 def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") -> Response:
-    """Check the token, and store a signed cookie."""
+    """Check the token, and store the cookie of a session."""
     rules: Rules = request.app.state.rules
-    if rules.token is not None and not rules.accepts(token):
+    credentials: Credentials = request.app.state.credentials
+    if not credentials.accept(token.encode(), peer(request.scope)):
         return templates.TemplateResponse(request, "login.html.j2", {"wrong": True}, 401)
     answer = RedirectResponse("/", 303)
-    if rules.token is not None:
-        answer.set_cookie(
-            COOKIE,
-            rules.signer().sign("logged in").decode(),
-            max_age=rules.session_seconds,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
+    answer.set_cookie(
+        cookie_name(request.scope),
+        credentials.log_in(),
+        max_age=rules.session_seconds,
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
     return answer
 
 
 @router.post("/logout")
-def logout() -> Response:
-    """Delete the cookie."""
+def logout(request: Request) -> Response:
+    """End the session."""
+    request.app.state.credentials.log_out(request.scope)
     answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(COOKIE)
+    answer.delete_cookie(cookie_name(request.scope))
     return answer

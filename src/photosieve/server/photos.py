@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlencode
 
 import numpy as np
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
+from photosieve.index.condition import MAX_LENGTH
 from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
@@ -94,7 +94,8 @@ def search(
     where: Annotated[
         str | None,
         Query(
-            max_length=500, description="A condition on the columns of the index: `price < 300000`."
+            max_length=MAX_LENGTH,
+            description="A condition on the columns of the index: `price < 300000`.",
         ),
     ] = None,
     threshold: Annotated[
@@ -110,9 +111,6 @@ def search(
     ] = 20,
 ) -> SearchAnswer:
     """Return all photos that match and no others, best first; possibly none."""
-    if where and re.search(r"\broot\b", re.sub("'[^']*'", "", where), re.IGNORECASE):
-        # The result would confirm or refute guesses of a folder.
-        raise ApiError(400, "a condition may not ask where folders are; leave root out")
     service = get_service(request)
     view = service.library.view()
     with service.searching():
@@ -153,12 +151,12 @@ def search_photo(
     if (photo is None) == (id is None):
         raise ApiError(400, "give either a photo or the id of one")
     own_row = None
+    if photo is not None:
+        vector = service.embed(view, photo.file)
+    else:
+        own_row = find_photo(view, str(id)).row
+        vector = np.asarray(view.snapshot.vectors[own_row])
     with service.searching():
-        if photo is not None:
-            vector = service.embed(view, photo.file.read())
-        else:
-            own_row = find_photo(view, str(id)).row
-            vector = np.asarray(view.snapshot.vectors[own_row])
         similar = service.similar(view, vector, limit + 1)
     return SimilarPhotos(
         photos=[
@@ -212,14 +210,18 @@ def photos(
 
 @router.get("/photos/{photo_id}", tags=["photos"], summary="Get a photo", response_class=Response)
 def get_photo(request: Request, photo_id: PhotoId) -> Response:
-    """Return the picture; as JPEG if browsers do not show its format."""
-    view = get_service(request).library.view()
+    """Return the picture; as JPEG of at most 3,000 pixels if browsers do not show its format."""
+    service = get_service(request)
+    view = service.library.view()
     photo = find_photo(view, photo_id)
     tag = f'"{view.sha256(photo.row)}"'
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=_cached(tag))
-    data, kind = whole(view, photo, DEFAULT_MAX_PIXELS)
-    return Response(data, media_type=kind, headers=_cached(tag))
+    content, kind, digest = whole(view, photo, service.library.state / "converted")
+    headers = _cached(f'"{digest}"')
+    if isinstance(content, bytes):
+        return Response(content, media_type=kind, headers=headers)
+    return FileResponse(content, media_type=kind, headers=headers)
 
 
 @router.get(
@@ -241,11 +243,13 @@ def get_thumbnail(
     view = service.library.view()
     photo = find_photo(view, photo_id)
     digest = view.sha256(photo.row)
+    asked = request.headers.get("if-none-match", "")
+    if f'"{digest}-small"' not in asked:
+        file, digest = thumbnail(view, photo, service.library.state / "thumbnails")
     tag = f'"{digest}-small"'
     headers = _cached(tag, forever=v is not None and v == digest[:8])
-    if tag in request.headers.get("if-none-match", ""):
+    if tag in asked:
         return Response(status_code=304, headers=headers)
-    file = thumbnail(view, photo, service.library.state / "thumbnails", DEFAULT_MAX_PIXELS)
     return FileResponse(file, media_type="image/jpeg", headers=headers)
 
 
@@ -255,9 +259,11 @@ def _cached(tag: str, *, forever: bool = False) -> dict[str, str]:
 
 
 @router.get("/health", tags=["operation"], summary="Check the server")
-def health(request: Request) -> Health:
+async def health(request: Request) -> Health:
     """Return 200 while searches can be answered."""
-    view = get_service(request).library.view()
+    service = get_service(request)
+    # In threads of its own: those of searches may all be busy.
+    view = await run_sync(service.library.view, limiter=service.health_threads)
     return Health(status="ok", photos=len(view.snapshot), labels=len(view.sieve.labels))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -14,6 +15,9 @@ from starlette.exceptions import HTTPException
 
 from photosieve.errors import LabelsError, PhotoError, PhotosieveError, TrainingError, UsageError
 from photosieve.server.schemas import ProblemDetails
+
+_FOLDERS = re.compile(r"""(?<![\w/:.~-])~?(/[^\s/:;,()'"]+)*/(?=[^\s/])""")
+"""The folders in a path that begins with / or ~/."""
 
 log = logging.getLogger("photosieve")
 
@@ -47,12 +51,24 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 """Errors that any endpoint may answer with, for the OpenAPI document."""
 
 
-class ApiError(Exception):
-    """Ends a request with a status and one sentence."""
+class ApiError(HTTPException):
+    """Ends a request with a status and one sentence.
 
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
+    Parameters
+    ----------
+    status : int
+    detail : str
+    retry : int, optional
+        Seconds until the client may try again.
+    """
+
+    def __init__(self, status: int, detail: str, *, retry: int | None = None) -> None:
+        super().__init__(status, detail)
+        self.retry = retry
+
+    def response(self) -> Response:
+        """Return the answer."""
+        return problem_response(self.status_code, self.detail, retry=self.retry)
 
 
 def problem_response(
@@ -75,7 +91,7 @@ def without_folders(text: str, folders: Iterable[str]) -> str:
     """Remove folders of this machine from a sentence; names of files stay."""
     for folder in sorted(set(folders), key=len, reverse=True):
         text = text.replace(f"{folder.rstrip('/')}/", "").replace(folder, "the collection")
-    return text
+    return _FOLDERS.sub("", text)  # any other
 
 
 def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
@@ -90,7 +106,7 @@ def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
 
     @app.exception_handler(ApiError)
     async def api_error(_: Request, error: ApiError) -> Response:
-        return problem_response(error.status, error.detail)
+        return error.response()
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> Response:
@@ -124,5 +140,5 @@ def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
 
     @app.exception_handler(Exception)
     async def unexpected_error(request: Request, error: Exception) -> Response:
-        log.error("%s %s", request.method, request.url.path, exc_info=error)
+        log.error("%s %r", request.method, request.url.path, exc_info=error)
         return problem_response(500, "something went wrong here; the server's log has the details")

@@ -7,17 +7,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from anyio import CapacityLimiter
 from fastapi import Request
 from numpy.typing import NDArray
 
 from photosieve.data.label_files import label_key
-from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
+from photosieve.report.page import write_html
+from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
@@ -43,10 +45,13 @@ class Service:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.jobs = Jobs(library)
+        self.health_threads = CapacityLimiter(2)
+        self.streams = 0
         # More at once than there are cores would only make each slower.
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
         self._evaluating = threading.Lock()
+        self._reported: Evaluation | None = None
         self._texts: tuple[object, Float32Array] | None = None
         """Vectors of the labels that the sieve does not know; see `_guessed`."""
 
@@ -66,7 +71,7 @@ class Service:
         finally:
             self._cores.release()
 
-    def embed(self, view: View, data: bytes) -> Float32Array:
+    def embed(self, view: View, data: BinaryIO) -> Float32Array:
         """Embed an uploaded photo, (d,).
 
         Raises
@@ -76,15 +81,14 @@ class Service:
         """
         encoder = view.sieve.encoder
         try:
-            photo = decode(
-                Path("the upload"),
-                data=data,
-                shortest_side=encoder.shortest_side,
-                max_pixels=DEFAULT_MAX_PIXELS,
-            )
+            with decoder(
+                Path("the upload"), data.read(), shortest_side=encoder.shortest_side
+            ) as decode:
+                photo = decode()  # before the core is taken: searches do not wait for it
+                with self.searching():
+                    ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
         except PhotoError as error:
             raise ApiError(400, f"the upload cannot be used: {error.reason}") from None
-        ((_, features),) = encoder.stream([0], lambda _: [photo], lambda *_: None)
         return np.asarray(encoder.head.project_photos(features)[0])
 
     def similar(self, view: View, vector: Float32Array, count: int) -> list[tuple[int, float]]:
@@ -154,6 +158,15 @@ class Service:
                     evaluation = view.sieve.evaluate_prepared(data)
                 self._evaluated = key, evaluation
             return self._evaluated[1]
+
+    def report(self, evaluation: Evaluation) -> Path:
+        """Return the page of an evaluation; it is written once, as it takes time and memory."""
+        page = self.library.state / "report.html"
+        with self._evaluating:
+            if self._reported is not evaluation:
+                write_html(evaluation, page)
+                self._reported = evaluation
+        return page
 
 
 def get_service(request: Request) -> Service:

@@ -1,66 +1,93 @@
-"""Small pictures of photos, made once and stored."""
+"""Small pictures of photos, and pictures that browsers show: made once and stored."""
 
 from __future__ import annotations
 
-import io
-import threading
+import hashlib
+from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image
-
-from photosieve.data.photos import decode
+from photosieve.data.headers import inspect
+from photosieve.data.photos import CHANGED, content_hash
+from photosieve.errors import PhotoError
+from photosieve.server.decoding import decoder
 from photosieve.server.library import Photo, View
-from photosieve.storage import draft_file
+from photosieve.storage import cache_folder, draft_file
 
 SIDE = 480
-"""Pixels on the longer side."""
+"""Pixels on the longer side of a thumbnail."""
+
+VIEW_SIDES = 1500, 3000
+"""Pixels on the shorter side, at least, and on the longer side, at most, of a converted photo."""
 
 BROWSER_FORMATS = {
     "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",  # a JPEG with several pictures, as some cameras write
     "PNG": "image/png",
     "WEBP": "image/webp",
     "GIF": "image/gif",
 }
 """Formats that every browser shows; other formats are converted."""
 
-_decoding = threading.BoundedSemaphore(4)  # each holds a decoded photo in memory
 
+def thumbnail(view: View, photo: Photo, folder: Path) -> tuple[Path, str]:
+    """Return the file of a photo's thumbnail, and the hash of the photo's bytes it was made of.
 
-def thumbnail(view: View, photo: Photo, folder: Path, max_pixels: int) -> Path:
-    """Return the file of a photo's thumbnail; make it first if it is missing.
-
-    Raises
-    ------
-    PhotoError
-        If the photo cannot be read any more.
-    """
-    name = view.sha256(photo.row)
-    file = folder / name[:2] / f"{name}-{SIDE}.jpg"
-    if file.exists():
-        return file
-    with _decoding:
-        data = view.read(photo, max_pixels).data
-        picture = decode(photo.path, data=data, shortest_side=SIDE, max_pixels=max_pixels)
-        picture.thumbnail((SIDE, SIDE))
-        with draft_file(file) as draft:
-            picture.save(draft, "JPEG", quality=82)
-    return file
-
-
-def whole(view: View, photo: Photo, max_pixels: int) -> tuple[bytes, str]:
-    """Return a photo's bytes and their type, in a format that browsers show.
+    A thumbnail that is missing is made first. It is kept under the hash of the bytes that were
+    read: the photo may have changed since it was indexed. Where the folder cannot be written, it
+    is kept in the user's cache folder.
 
     Raises
     ------
     PhotoError
-        If the photo cannot be read any more.
+        If the photo cannot be read any more or is too large, or there is no room for the picture.
     """
-    data = view.read(photo, max_pixels).data
-    try:
-        with Image.open(io.BytesIO(data), formats=tuple(BROWSER_FORMATS)) as image:
-            return data, BROWSER_FORMATS[str(image.format)]
-    except (OSError, ValueError, SyntaxError):  # another format, or no photo; decode tells which
-        pass
-    converted = io.BytesIO()
-    decode(photo.path, data=data, max_pixels=max_pixels).save(converted, "JPEG", quality=90)
-    return converted.getvalue(), "image/jpeg"
+    return _stored(view, photo, folder, SIDE, SIDE, quality=82)
+
+
+def whole(view: View, photo: Photo, folder: Path) -> tuple[Path | bytes, str, str]:
+    """Return a photo's file, or its bytes if they are elsewhere; their type; and the photo's hash.
+
+    A photo in another format than those of browsers is converted first, and kept as thumbnails are.
+
+    Raises
+    ------
+    PhotoError
+        As `thumbnail` does.
+    """
+    path, data = view.locate(photo)
+    kind = BROWSER_FORMATS.get(inspect(path, data=data).format)
+    if kind is None:
+        file, digest = _stored(view, photo, folder, *VIEW_SIDES, quality=90)
+        return file, "image/jpeg", digest
+    return path if data is None else data, kind, _hash(path, data)
+
+
+def _stored(
+    view: View, photo: Photo, folder: Path, shorter: int, longer: int, quality: int
+) -> tuple[Path, str]:
+    folders = folder, cache_folder() / folder.name
+
+    def files(digest: str) -> list[Path]:
+        return [place / digest[:2] / f"{digest}-{longer}.jpg" for place in folders]
+
+    digest = view.sha256(photo.row)
+    for file in filter(Path.exists, files(digest)):
+        return file, digest
+    path, data = view.locate(photo)
+    with decoder(path, data, shortest_side=shorter) as decode:
+        digest = _hash(path, data)
+        for file in filter(Path.exists, files(digest)):  # another request may have made it
+            return file, digest
+        picture = decode()
+        if _hash(path, data) != digest:
+            raise PhotoError(photo.path, CHANGED, "try again once it is complete")
+        picture.thumbnail((longer, longer))
+        for file in files(digest):
+            with suppress(OSError), draft_file(file) as draft:
+                picture.save(draft, "JPEG", quality=quality)
+                return file, digest
+    raise PhotoError(photo.path, "there is no room for its small copy", "make room on the disk")
+
+
+def _hash(path: Path, data: bytes | None) -> str:
+    return content_hash(path) if data is None else hashlib.sha256(data).hexdigest()

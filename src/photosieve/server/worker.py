@@ -9,17 +9,32 @@ from __future__ import annotations
 import json
 import os
 import sys
+import zipfile
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode, more_views
 from photosieve.encoders import load_encoder
-from photosieve.encoders.embedding import PhotoFeatures, photo_features
-from photosieve.encoders.protocol import Encoder
-from photosieve.errors import PhotosieveError, TrainingError
+from photosieve.encoders.downloads import local_only
+from photosieve.encoders.embedding import PhotoFeatures
+from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.errors import (
+    PhotoError,
+    PhotosieveError,
+    Skipped,
+    TrainingError,
+    UsageError,
+    unread_formats,
+)
+from photosieve.index.sources import open_root
+from photosieve.index.store import is_remote
 from photosieve.progress import Progress
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
@@ -78,9 +93,20 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
         "new_labels": [label for label in after.labels if label not in before.labels],
         "lost_labels": lost,
         "skipped": len(after.skipped),
+        "notes": [*map(str, after.notes), *_unread(view)],
         "seconds": round(after.seconds, 1),
         "review": figures,
     }
+
+
+def _unread(view: View) -> dict[str, int]:
+    """Return a sentence for each format of photos that the index left out."""
+    skipped: list[Skipped] = []
+    for root in {group.root for group in view.snapshot.groups if not is_remote(group.root)}:
+        with suppress(UsageError):  # the folder is gone
+            entries = open_root(root).walk(follow_links=False)
+            skipped += (entry for entry in entries if isinstance(entry, Skipped))
+    return unread_formats(skipped)
 
 
 def _objective(before: Sieve) -> str:
@@ -92,7 +118,8 @@ def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
-    start = open_for(load_encoder(view.sieve.encoder.name), recipe)
+    with local_only():
+        start = open_for(load_encoder(view.sieve.encoder.name), recipe)
     if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
     if recipe.more_views:
@@ -105,25 +132,58 @@ def _prepared(
 def _views(
     encoder: Encoder, dataset: Dataset, view: View, folder: Path, progress: Progress
 ) -> PhotoFeatures:
-    """Return features of photos and of more views of them, each photo stored in a file."""
+    """Return features of photos and of more views of them, each photo stored in a file.
+
+    A file is named by the hash of the bytes that were read: a photo may have changed since it was
+    indexed.
+    """
     cache = folder / encoder.trunk_fingerprint[:16]
-    files = [cache / f"{view.sha256(row)}.npy" for row in view.rows_of(dataset.photos)]
-    missing = [number for number, file in enumerate(files) if not file.exists()]
-    fresh = photo_features(
-        encoder,
-        [dataset.photos[number] for number in missing],
-        more_views=True,
-        max_pixels=DEFAULT_MAX_PIXELS,
-        progress=progress,
-    )
-    for at, row in enumerate(fresh.kept.tolist()):
-        with draft_file(files[missing[row]]) as file:
-            np.save(file, np.concatenate([fresh.features[at][None], fresh.more_views[at]]))
-    kept = np.array([number for number, file in enumerate(files) if file.exists()], np.intp)
-    if not len(kept):
-        raise TrainingError(f"none of the {len(files)} labeled photos can be read")
-    table = np.stack([np.load(files[number]) for number in kept])  # (n, 1 + v, p)
-    return PhotoFeatures(table[:, 0], kept, fresh.skipped, table[:, 1:])
+    photos = [view.photo(row) for row in view.rows_of(dataset.photos)]
+    tables: dict[int, Float32Array] = {}
+    for number, photo in enumerate(photos):
+        table = _stored(cache, view.sha256(photo.row))
+        if table is not None:
+            tables[number] = table
+    missing = [number for number in range(len(photos)) if number not in tables]
+    side = encoder.shortest_side and 2 * encoder.shortest_side  # views enlarge the corners
+    skipped: list[Skipped] = []
+    hashes: dict[int, str] = {}
+
+    def load(number: int) -> Sequence[Image.Image] | Skipped:
+        try:
+            content = view.read(photos[number], DEFAULT_MAX_PIXELS)
+            hashes[number] = content.sha256
+            photo = decode(photos[number].path, data=content.data, shortest_side=side)
+        except PhotoError as error:
+            return Skipped.from_error(error)
+        return [photo, *more_views(photo)]
+
+    def skip(_: int, reason: Skipped) -> None:
+        skipped.append(reason)
+
+    for number, rows in encoder.stream(missing, load, skip):
+        tables[number] = rows
+        with draft_file(_views_file(cache, hashes[number])) as file:
+            np.savez(file, views=rows)
+        progress("reading photos", len(tables), len(photos))
+    if not tables:
+        raise TrainingError(f"none of the {len(photos)} labeled photos can be read")
+    kept = np.array(sorted(tables), np.intp)
+    table = np.stack([tables[number] for number in kept.tolist()])  # (n, 1 + v, p)
+    return PhotoFeatures(table[:, 0], kept, tuple(skipped), table[:, 1:])
+
+
+def _stored(cache: Path, sha256: str) -> Float32Array | None:
+    """Read the features of a photo and its views; None if they are not there, or damaged."""
+    try:
+        with np.load(_views_file(cache, sha256)) as file:  # an archive, which has checksums
+            return np.asarray(file["views"], np.float32)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def _views_file(cache: Path, sha256: str) -> Path:
+    return cache / sha256[:2] / f"{sha256}.npz"
 
 
 def main() -> None:

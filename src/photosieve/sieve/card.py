@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from huggingface_hub import ModelCardData
 
+from photosieve.decision.metrics import shown_number
 from photosieve.encoders import STARTERS, VECTORS, license_of
-from photosieve.encoders.files import is_hub_id
-from photosieve.sieve.evidence import counted
+from photosieve.encoders.downloads import is_hub_id
+from photosieve.errors import counted
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
@@ -108,8 +109,7 @@ def _training(record: Record, versions: Mapping[str, str]) -> str:
     if evidence.unknown:
         pairs = f"{evidence.unknown} of {counted(evidence.known.size, 'pair')} of photo and label"
         text += f" Unknown, and left out of training and figures: {pairs}."
-    if record.skipped:
-        text += f" Left out as unreadable: {counted(len(record.skipped), 'photo')}."
+    text += "".join(f"\n- {_plain(note.fact)}" for note in record.notes)
     rows = {
         "pretrained model": _base(record.encoder.name),
         "recipe": _recipe(record.recipe),
@@ -148,8 +148,7 @@ def _quality(record: Record) -> str:
     if held_out < buildings:
         basis = f"Rough figures, from {held_out} of {buildings} buildings. {basis}"
     rows = "\n".join(
-        f"| {name} | {tuning.figures[key]:.3f} |".replace("nan", "undefined")
-        for key, name in FIGURE_NAMES.items()
+        f"| {name} | {shown_number(tuning.figures[key])} |" for key, name in FIGURE_NAMES.items()
     )
     text = (
         f"## How good it is\n\n{basis}\n\n| | |\n| --- | ---: |\n{rows}\n\n"

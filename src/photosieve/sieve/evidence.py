@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.data.notes import LEAST_BUILDINGS, LEAST_PHOTOS
 from photosieve.decision.calibration import Calibration, HiddenWords, average_background, modest
 from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
 from photosieve.encoders.protocol import Head
+from photosieve.errors import counted
 from photosieve.training.features import Prepared
 from photosieve.training.probe import ProbeSettings
 from photosieve.training.recipe import Recipe
@@ -28,10 +30,6 @@ class HeldOutScores(NamedTuple):
     relevant: NDArray[np.bool_]
     groups: tuple[str, ...]
     known: NDArray[np.bool_]
-
-
-LEAST_PHOTOS, LEAST_BUILDINGS = 3, 2
-"""A label on fewer photos, or in fewer buildings, cannot be trusted."""
 
 
 @dataclass(frozen=True)
@@ -235,8 +233,3 @@ def _names(dataset: Dataset) -> tuple[str, ...]:
     return tuple(
         f"{group}/{path.name}" for group, path in zip(dataset.groups, dataset.photos, strict=True)
     )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -61,4 +61,5 @@ def fitted(
         seconds=time.monotonic() - started,
         history=replace(history, losses=tuple(losses)),
         skipped=data.skipped,
+        notes=data.notes,
     )

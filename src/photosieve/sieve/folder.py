@@ -6,7 +6,7 @@ scores of words are normalized against, and ``out_of_fold.safetensors`` and
 ``hidden_words.safetensors`` the scores that calibration and cut were learned from. Beside them are
 the model, if the product does not bring it along, and a ``README.md`` for people. The description
 names the hash of each file but that one, so that a cut is never used with other weights than its
-own.
+own. Other files there belong to the user, and stay when the sieve is saved again.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
-from photosieve.errors import SieveError, UsageError
-from photosieve.storage import draft_folder
+from photosieve.errors import SieveError, UsageError, printable
+from photosieve.storage import draft_folder, recover_folder, remove_drafts
 
 MANIFEST = "sieve.json"
 CARD = "README.md"
+TRAINING = {"training.json", "training.svg"}
+"""Files that show how the training went; `photosieve.report.history` writes them."""
+
 VERSION = 4
 """Of the saved form; a newer one is refused."""
 
@@ -74,15 +77,18 @@ def check_target(folder: Path) -> None:
     UsageError
         If something is there that is not a sieve, or the place cannot be written.
     """
+    recover_folder(folder)
     if not folder.exists():
         parent = next(place for place in folder.absolute().parents if place.exists())
         if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
             raise _unwritable(folder, f"nothing may be written in {parent}")
+        remove_drafts(folder)  # of killed trainings
         return
     if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists()):
         raise UsageError(
             f"{folder}: there is something else than a sieve here; choose another place"
         )
+    remove_drafts(folder.resolve())
 
 
 @contextmanager
@@ -98,8 +104,35 @@ def draft(folder: Path) -> Iterator[Path]:
         check_target(folder)
         with draft_folder(folder) as new:
             yield new
+            _keep_others(folder, new)
     except (OSError, SafetensorError, shutil.Error) as error:
         raise _unwritable(folder, error) from None
+
+
+def _keep_others(old: Path, new: Path) -> None:
+    """Take over the files that belong to the user, and the pictures of a training that is kept."""
+    if not old.is_dir():
+        return
+    before, after = _manifest_or_nothing(old), _manifest_or_nothing(new)
+    own = {MANIFEST, CARD, *before.get("files", ())}
+    if before.get("training") != after.get("training"):
+        own |= TRAINING
+    for path in old.iterdir():
+        target = new / path.name
+        # Weights of another sieve could be mistaken for those of this one.
+        if path.name in own or path.suffix == ".safetensors" or target.exists():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, target, symlinks=True)
+        else:
+            shutil.copy2(path, target, follow_symlinks=False)
+
+
+def _manifest_or_nothing(folder: Path) -> dict[str, Any]:
+    try:
+        return _read_manifest(folder)
+    except SieveError:
+        return {}
 
 
 def write(folder: Path, contents: Contents) -> None:
@@ -110,8 +143,9 @@ def write(folder: Path, contents: Contents) -> None:
     files = {file.name: _hash(file) for file in sorted(folder.iterdir())}
     manifest = {"format": VERSION, **contents.manifest, "files": files}
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
-    (folder / CARD).write_text(contents.card, "utf-8")  # has no hash: it may be edited
+    # The name of a building may be no text; "\\udc.." is what JSON has for its bytes.
+    (folder / MANIFEST).write_text(text + "\n", "utf-8", "backslashreplace")
+    (folder / CARD).write_text(printable(contents.card), "utf-8")  # has no hash: it may be edited
     for name in files:  # safetensors makes files that only this user may read
         (folder / name).chmod((folder / MANIFEST).stat().st_mode)
 
@@ -146,6 +180,17 @@ def read(folder: Path) -> Contents:
         If it is missing, damaged, altered or written by a newer version.
     """
     manifest = _read_manifest(folder)
+    while True:
+        try:
+            return _read(folder, manifest)
+        except SieveError:
+            before, manifest = manifest, _read_manifest(folder)
+            if manifest == before:
+                raise
+            # Another process has saved a sieve here meanwhile: read that.
+
+
+def _read(folder: Path, manifest: dict[str, Any]) -> Contents:
     known = [name for name in ARRAY_TABLES if manifest["format"] > 3 or name != "probe"]
     files = {f"{name}.safetensors": name for name in known}
     listed = manifest.get("files")
@@ -158,10 +203,14 @@ def read(folder: Path) -> Contents:
             raise SieveError(f"{path}: the file is missing; train again, or copy it back")
         if path.suffix == ".safetensors" and name not in files:
             continue
-        verify(path, digest)
+        if name not in files:
+            verify(path, digest)
+            continue
         try:
-            if name in files:
-                tables[files[name]] = load_file(path)
+            data = path.read_bytes()  # once: another process may replace the file
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise _altered(path)
+            tables[files[name]] = load(data)
         except (OSError, SafetensorError) as error:
             raise SieveError(f"{path}: cannot be read ({error}); train again") from None
     return Contents(manifest, tables)
@@ -180,7 +229,11 @@ def verify(path: Path, digest: str) -> None:
             return
     except OSError as error:
         raise SieveError(f"{path}: cannot be read ({error}); train again") from None
-    raise SieveError(
+    raise _altered(path)
+
+
+def _altered(path: Path) -> SieveError:
+    return SieveError(
         f"{path}: the file was altered after the sieve was saved, so its cut no "
         "longer holds; train again, or copy the original back"
     )
@@ -188,6 +241,7 @@ def verify(path: Path, digest: str) -> None:
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
+    recover_folder(folder)
     try:
         manifest = json.loads(path.read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):

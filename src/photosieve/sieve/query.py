@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from photosieve.errors import UsageError
+from photosieve.errors import UsageError, printable
 
 _PIECES = re.compile(
     r'"(?P<quoted>[^"]*)"|(?P<sign>(?:^|(?<=\s))[+-])|(?P<bar>\|)|(?P<word>[^\s"|]+)'
@@ -44,6 +44,13 @@ class Term:
         return ("-" if self.negative else "") + "|".join(self.phrasings)
 
 
+def _check(query: str) -> None:
+    if not query.strip():
+        raise UsageError("the query is empty; say what to look for, such as: kitchen")
+    if printable(query) != query:
+        raise UsageError("the query is not valid UTF-8; type it in a terminal that uses UTF-8")
+
+
 def parse(query: str) -> tuple[Term, ...]:
     """Read a query.
 
@@ -52,6 +59,7 @@ def parse(query: str) -> tuple[Term, ...]:
     UsageError
         If there is nothing to look for: no words, a sign or bar without words, or only negatives.
     """
+    _check(query)
     terms: list[Term] = []
     phrasings: list[list[str]] = [[]]
     negative = False
@@ -73,8 +81,6 @@ def parse(query: str) -> tuple[Term, ...]:
             phrasings.append([])
         elif text := (piece["quoted"] or piece["word"] or "").strip():
             phrasings[-1].append(text)
-    if not query.strip():
-        raise UsageError("the query is empty; say what to look for, such as: kitchen")
     finish()
     if all(term.negative for term in terms):
         raise UsageError(

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.data.notes import Note
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
@@ -63,6 +64,8 @@ class Record:
         Of the cut.
     skipped : tuple of Skipped
         Training photos that could not be read.
+    notes : tuple of Note
+        Training photos, entries and labels that were not used or are too rare.
     """
 
     encoder: Encoder
@@ -81,6 +84,7 @@ class Record:
     probe: Probe | None = field(default=None, repr=False)
     guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    notes: tuple[Note, ...] = field(default=(), repr=False)
 
     @functools.cached_property
     def fingerprint(self) -> str:

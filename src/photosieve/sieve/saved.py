@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.data.notes import Note
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
 from photosieve.encoders import VECTORS, export_encoder, license_of, load_encoder
-from photosieve.encoders import files as model_files
+from photosieve.encoders.downloads import local_only
+from photosieve.encoders.files import publish as publish_folder
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
 from photosieve.encoders.model import WHOLE_TOWER_VERSION
@@ -86,6 +88,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             "guarantee": record.guarantee.to_dict() if record.guarantee else None,
             "average_background": asdict(record.average),
             "nearness": asdict(record.nearness),
+            "notes": [asdict(note) for note in record.notes],
             "versions": versions,
         }
         tables: dict[str, sieve_folder.Arrays] = {
@@ -115,7 +118,7 @@ def publish(record: Record, name: str) -> str:
     """
     with tempfile.TemporaryDirectory() as scratch:
         write(record, Path(scratch) / "sieve", public=True)
-        return model_files.publish(Path(scratch) / "sieve", name)
+        return publish_folder(Path(scratch) / "sieve", name)
 
 
 def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind:
@@ -156,6 +159,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             seconds=float(manifest["seconds"]),
             history=History.from_dict(manifest["training"]),
             guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
+            notes=tuple(map(Note.from_dict, manifest.get("notes", ()))),  # 0.1 has none
         )
         fingerprint = manifest["fingerprint"]
         prompts = _prompts(manifest)
@@ -221,4 +225,10 @@ def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
         small = load_encoder("starter-small")
         if manifest["trunk_fingerprint"] == small.trunk_fingerprint:
             return small
-    return load_encoder(manifest["encoder"])
+    return load_base(manifest["encoder"])
+
+
+def load_base(name: str) -> Encoder:
+    """Load the pretrained encoder that a sieve names; it is not downloaded."""
+    with local_only():
+        return load_encoder(name)

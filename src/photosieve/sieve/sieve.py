@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
@@ -44,8 +45,7 @@ class Sieve(Record):
     encoder : Encoder
     labels : mapping of str to int
         The labels of the training photos, and the number of photos of each.
-    recipe : Recipe
-    seed : int
+    recipe, seed : Recipe, int
     tuning : Tuning
         The calibration, the cut and their figures out of fold.
     history : History
@@ -53,9 +53,9 @@ class Sieve(Record):
     guarantee : Guarantee or None
         Of the cut.
     seconds : float
-        Duration of the training.
-    skipped : tuple of Skipped
-        Training photos that could not be read.
+        Duration of the training, from the photos on; `photosieve train` notes that of the command.
+    skipped, notes : tuple of Skipped, tuple of Note
+        Training photos that could not be read, and a sentence for each kind of unused ones.
     """
 
     @property
@@ -109,14 +109,16 @@ class Sieve(Record):
         PhotosieveError
             If an input cannot be used. The message names the remedy.
         """
+        started = time.monotonic()
         chosen = get_recipe(recipe) if isinstance(recipe, str) else recipe
         run = Run(chosen, seed, folds, checkpoints, progress)
-        pretrained = load_encoder(encoder) if isinstance(encoder, str) else encoder
-        model = open_for(pretrained, chosen)
+        model = open_for(load_encoder(encoder) if isinstance(encoder, str) else encoder, chosen)
         data = prepare(
-            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress
-        )
-        return cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
+            model, dataset, more_views=chosen.more_views, max_pixels=max_pixels, progress=progress,
+            keep=None if checkpoints is None else checkpoints.features(),
+        )  # fmt: skip
+        fitted = cls.fit_prepared(*prompted(model, data, chosen), run, objective=objective)
+        return replace(fitted, seconds=time.monotonic() - started)
 
     @classmethod
     def fit_prepared(
@@ -181,7 +183,7 @@ class Sieve(Record):
             )
         evidence = self.evidence.relabeled(dataset, labels)
         if evidence is None:
-            start = open_for(encoder or load_encoder(self.encoder.name), self.recipe)
+            start = open_for(encoder or saved.load_base(self.encoder.name), self.recipe)
             data = prepare(
                 start, dataset, labels=labels, more_views=self.recipe.more_views,
                 max_pixels=max_pixels, progress=progress,
@@ -251,11 +253,9 @@ class Sieve(Record):
         """
         return self.evaluate_prepared(self._unseen(Dataset.of(*buildings), max_pixels, progress))
 
-    def _unseen(self, dataset: Dataset, max_pixels: int, progress: Progress) -> Prepared:
-        return prepare(
-            self.encoder, dataset, labels=tuple(self.labels), words=False,
-            max_pixels=max_pixels, progress=progress,
-        )  # fmt: skip
+    def _unseen(self, dataset: Dataset, cap: int, progress: Progress) -> Prepared:
+        known: dict[str, Any] = {"labels": tuple(self.labels), "words": False}
+        return prepare(self.encoder, dataset, max_pixels=cap, progress=progress, **known)
 
     def evaluate_prepared(self, data: Prepared, cut: Cut | None = None) -> Evaluation:
         """Evaluate on features that were computed before; no photo is opened.
@@ -314,7 +314,7 @@ class Sieve(Record):
         readings = self.scorer.read(query)
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        paths = find_all(folders)
+        paths, left_out = find_all(folders)
         photos = photo_features(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,
@@ -324,7 +324,7 @@ class Sieve(Record):
             [paths[index] for index in photos.kept],
             self.scorer.embed_photos(photos.features),
             top=top,
-            skipped=photos.skipped,
+            skipped=(*left_out, *photos.skipped),
         )
 
     def save(self, folder: str | Path) -> None:

@@ -1,14 +1,17 @@
-"""Checkpoints: the saved states that an interrupted training resumes from."""
+"""Checkpoints: the saved states that an interrupted training resumes from.
+
+They are at most some seconds old: those of photos that were read, and of each training.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import torch
-
+from photosieve.encoders.kept import KeptFeatures
 from photosieve.errors import TrainingError
 from photosieve.storage import draft_file
 
@@ -45,6 +48,8 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
+        import torch
+
         try:
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             if state["key"] == key:
@@ -58,9 +63,9 @@ class Checkpoint:
             "give the same ones, or train again without --resume"
         )
 
-    def due(self, last: bool) -> bool:
-        """Whether it is time to save again; always so after the last epoch."""
-        return last or time.monotonic() - self._saved >= self.seconds
+    def due(self) -> bool:
+        """Whether it is time to save again."""
+        return time.monotonic() - self._saved >= self.seconds
 
     def save(self, key: str, state: Mapping[str, Any]) -> None:
         """Replace the state; a failure leaves the old one.
@@ -70,6 +75,8 @@ class Checkpoint:
         TrainingError
             If it cannot be written, because the disk is full for example.
         """
+        import torch
+
         try:
             self.path.parent.stat()  # a folder that is gone is not made again
             with draft_file(self.path) as file:
@@ -114,9 +121,21 @@ class Checkpoints:
                 "choose another place for the sieve"
             ) from None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folder if nothing was saved in it."""
+        with suppress(OSError):
+            self.folder.rmdir()
+
     def of(self, training: str) -> Checkpoint:
         """Return the checkpoint of a training, by a name that makes a file name."""
         return Checkpoint(self.folder / f"{training}.checkpoint", self.seconds)
+
+    def features(self) -> KeptFeatures:
+        """Return the place for the features of the photos that are trained on."""
+        return KeptFeatures(self.folder, self.seconds)
 
     def remove(self) -> None:
         """Remove all of them, and the folder if nothing else is in it."""

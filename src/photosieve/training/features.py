@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.data.notes import Note, unreadable_note
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
+from photosieve.encoders.kept import KeptFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
 from photosieve.encoders.words import word_features
 from photosieve.errors import Skipped, TrainingError
@@ -77,6 +79,11 @@ class Prepared:
         )
 
     @property
+    def notes(self) -> tuple[Note, ...]:
+        """Photos and labels that are not used or too rare, a sentence for each kind."""
+        return self.dataset.notes + ((unreadable_note(self.skipped),) if self.skipped else ())
+
+    @property
     def silent(self) -> NDArray[np.bool_]:
         """Unknown pairs that a partial list leaves out, (n, labels); see `Dataset.silent`."""
         return self.dataset.silent(self.labels)
@@ -109,6 +116,7 @@ def prepare(
     words: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
+    keep: KeptFeatures | None = None,
 ) -> Prepared:
     """Run the encoder's trunk over a dataset: every photo, label and general word once.
 
@@ -125,6 +133,8 @@ def prepare(
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
+    keep : KeptFeatures, optional
+        As for `photo_features`.
 
     Raises
     ------
@@ -141,8 +151,9 @@ def prepare(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
         )
     features = photo_features(
-        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress
-    )
+        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress,
+        keep=keep,
+    )  # fmt: skip
     if not len(features.kept):
         raise TrainingError(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
@@ -160,9 +171,10 @@ def assemble(
     words: bool = True,
 ) -> Prepared:
     """Put features of a dataset's photos together with its labels and their texts."""
+    notes = dataset.notes
     dataset = dataset.select(features.kept)
     return Prepared(
-        dataset=dataset,
+        dataset=replace(dataset, notes=notes),
         photos=features.features,
         more_views=features.more_views,
         targets=dataset.matrix(labels),

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 
 import torch
 
-from photosieve.encoders.protocol import Head
+from photosieve.encoders.protocol import Head, Student
 from photosieve.errors import TrainingError
-from photosieve.training.checkpoints import Checkpoint
 from photosieve.training.features import Prepared
 from photosieve.training.held_out import HeldOut, mixed
 from photosieve.training.recipe import Recipe
@@ -55,44 +54,53 @@ def fit(
         return start, losses
     student = start.student(trains_text=recipe.trains_text)
     steps = Steps(data, start, recipe, student, run.seed)
-    checkpoint = run.checkpoints.of(name) if run.checkpoints is not None else None
-    key = _key(data, start, run, held_out) if checkpoint is not None else ""
-    for epoch in range(_resume(steps, losses, held_out, checkpoint, key), recipe.epochs):
-        total = count = 0.0
-        for number, batch in enumerate(steps.batches(), start=1):
-            with _memory_explained(recipe):
-                steps.optimizer.zero_grad()
-                loss = steps.backward(batch, epoch)
-                if not math.isfinite(loss):
-                    raise TrainingError(
-                        f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
-                        f"lower the learning rate (now {recipe.learning_rate:g})"
-                    )
-                steps.optimizer.step()
+    saves = _Saves(data, start, run, name, held_out, steps, losses)
+    epochs, left, (total, count) = saves.resume()
+    for epoch in range(epochs, recipe.epochs):
+        batches = left or list(steps.batches())
+        if not left:
+            total = count = 0.0
+        for number, batch in enumerate(batches, start=1):
+            loss = _step(steps, batch, epoch, number)
             total, count = total + loss * len(batch), count + len(batch)
-        # The length of an embedding would overflow; no such weights are scored or kept.
-        if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
-            raise TrainingError(
-                f"the weights grew out of all bounds in epoch {epoch + 1}; "
-                f"lower the learning rate (now {recipe.learning_rate:g})"
-            )
+            if number < len(batches) and saves.due():
+                saves.save(epoch, batches[number:], total, count)
+        left = []
+        _check_weights(student, recipe, epoch)
         if recipe.schedule == "plateau":
             steps.plateau.step(total / count)
         run.progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
         losses.append(total / count)
         go_on = held_out is None or held_out.look(start.with_arrays(student.arrays()))
         last = not go_on or epoch + 1 == recipe.epochs
-        if checkpoint is not None and checkpoint.due(last):
-            state = {
-                "epoch": recipe.epochs if last else epoch + 1,
-                "steps": steps.state_dict(),
-                "losses": losses,
-                "held_out": held_out.state_dict() if held_out is not None else {},
-            }
-            checkpoint.save(key, state)
+        if last or saves.due():
+            saves.save(recipe.epochs if last else epoch + 1, [], 0.0, 0.0)
         if last:
             break
     return start.with_arrays(student.arrays()), losses
+
+
+def _step(steps: Steps, batch: torch.Tensor, epoch: int, number: int) -> float:
+    """Change the weights by one batch; return its loss."""
+    with _memory_explained(steps.recipe):
+        steps.optimizer.zero_grad()
+        loss = steps.backward(batch, epoch)
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the loss stopped being a number in epoch {epoch + 1}, batch {number}; "
+                f"lower the learning rate (now {steps.recipe.learning_rate:g})"
+            )
+        steps.optimizer.step()
+    return loss
+
+
+def _check_weights(student: Student, recipe: Recipe, epoch: int) -> None:
+    """Refuse weights with which the length of an embedding would overflow."""
+    if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
+        raise TrainingError(
+            f"the weights grew out of all bounds in epoch {epoch + 1}; "
+            f"lower the learning rate (now {recipe.learning_rate:g})"
+        )
 
 
 def fit_as(
@@ -103,22 +111,60 @@ def fit_as(
     return mixed(start, head, history.mix), losses
 
 
-def _resume(
-    steps: Steps,
-    losses: list[float],
-    held_out: HeldOut | None,
-    checkpoint: Checkpoint | None,
-    key: str,
-) -> int:
-    """Bring a training to the state of its checkpoint; return how many epochs are done."""
-    state = checkpoint.load(key) if checkpoint is not None else None
-    if state is None:
-        return 0
-    steps.load_state_dict(state["steps"])
-    losses += state["losses"]
-    if held_out is not None:
-        held_out.load_state_dict(state["held_out"])
-    return int(state["epoch"])
+class _Saves:
+    """The states of one training, in its checkpoint, if the run has such."""
+
+    def __init__(
+        self,
+        data: Prepared,
+        start: Head,
+        run: Run,
+        name: str,
+        held_out: HeldOut | None,
+        steps: Steps,
+        losses: list[float],
+    ) -> None:
+        self.steps, self.losses, self.held_out = steps, losses, held_out
+        self.checkpoint = run.checkpoints.of(name) if run.checkpoints is not None else None
+        self.key = _key(data, start, run, held_out) if self.checkpoint is not None else ""
+
+    def due(self) -> bool:
+        """Whether it is time to save."""
+        return self.checkpoint is not None and self.checkpoint.due()
+
+    def save(self, epoch: int, batches: list[torch.Tensor], total: float, count: float) -> None:
+        """Save the state after so many epochs, in the midst of one where batches are left."""
+        if self.checkpoint is not None:
+            state = {
+                "epoch": epoch,
+                "batches": batches,
+                "total": (total, count),
+                "steps": self.steps.state_dict(),
+                "losses": self.losses,
+                "held_out": self.held_out.state_dict() if self.held_out is not None else {},
+            }
+            self.checkpoint.save(self.key, state)
+
+    def resume(self) -> tuple[int, list[torch.Tensor], tuple[float, float]]:
+        """Bring the training to the state that was saved.
+
+        Returns
+        -------
+        epochs : int
+            How many are done.
+        batches : list of tensors
+            Those that are left of the next epoch; none at its beginning.
+        total, count : float
+            Sum of its losses so far, and number of its items.
+        """
+        state = self.checkpoint.load(self.key) if self.checkpoint is not None else None
+        if state is None:
+            return 0, [], (0.0, 0.0)
+        self.steps.load_state_dict(state["steps"])
+        self.losses += state["losses"]
+        if self.held_out is not None:
+            self.held_out.load_state_dict(state["held_out"])
+        return int(state["epoch"]), state.get("batches", []), state.get("total", (0.0, 0.0))
 
 
 def _key(data: Prepared, start: Head, run: Run, held_out: HeldOut | None) -> str:

@@ -62,8 +62,8 @@ SETTINGS = tuple(
 
 
 RIDGE = 0.3
-"""Of the regression by which words inherit from labels, whose texts have length 1. With 0.1 synonyms
-gain as much, and labels that are hidden lose more; see ``benchmarks/choices.py``."""
+"""Of the regression by which words inherit from labels, whose texts have length 1. With 0.1,
+synonyms gain as much, and hidden labels lose more."""
 
 LEAST_TRUST = 0.5
 """Agreement with a word from which a label passes on what it learned; at 1 in full."""

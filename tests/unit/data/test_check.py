@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from photosieve.data.check import CheckReport, check
-from photosieve.data.scan import Finding
+from photosieve.data.findings import Finding
 from photosieve.errors import UsageError
 
 
@@ -63,7 +63,8 @@ def test_every_problem_is_reported(messy: Path) -> None:
         "missing photo": 1,
         "unlisted photo": 2,
         "similar labels": 2,
-        "rare label": 1,
+        "never trained": 1,
+        "rare label": 7,
         "unreadable photo": 2,
         "repeated photo": 2,
     }
@@ -158,16 +159,77 @@ def test_the_report_as_json_keeps_numbers_as_numbers(messy: Path) -> None:
         "fatal": True,
         "message": report.problems[0].message,
         "paths": list(report.problems[0].paths),
+        "file": report.problems[0].file,
+        "hint": "",
     }
+    assert data["roles"].keys() == {"train", "test"}
+    assert (data["roles"]["train"]["photos"], data["roles"]["test"]["photos"]) == (2, 4)
 
 
 def test_the_summary_shows_ten_examples_of_a_kind(tmp_path: Path) -> None:
     labels = dict.fromkeys(["a.jpg", *(f"gone-{i}.jpg" for i in range(12))], "")
     folder = building(tmp_path / "x", labels, {"a.jpg": "red"}, file="labels.json")
     lines = check([folder]).summary().splitlines()
-    assert lines[:2] == ["1 photos, 0 labels, 1 buildings", "missing photo: 12"]
+    assert lines[:2] == ["1 photo, 0 labels, 1 building", "missing photo: 12"]
     assert len(lines) == 2 + 10 + 1
     assert lines[-1] == "  and 2 more"
+
+
+def roles(folder: Path) -> Path:
+    """Training and test buildings: together no label is rare, and by themselves two are."""
+    train = {"a.jpg": ["sofa", "bed"], "b.jpg": ["sofa"], "gone.jpg": []}
+    test = {"a.jpg": ["bed", "tub"], "b.jpg": ["tub", "sofa"], "c.jpg": ["Sofa"]}
+    colors = {"a.jpg": "red", "b.jpg": "blue"}
+    building(folder / "one", train, colors, file="train_labels.json")
+    building(
+        folder / "two", test, {"a.jpg": "pink", "b.jpg": "gray", "c.jpg": "white"},
+        file="test_labels.json",
+    )  # fmt: skip
+    return folder
+
+
+def test_each_role_is_reported_by_itself(tmp_path: Path) -> None:
+    report = check([roles(tmp_path)])
+    train, test = report.parts
+    assert [(part.role, part.photos, part.labels, part.buildings) for part in report.parts] == [
+        ("train", 2, 2, 1),
+        ("test", 3, 3, 1),
+    ]
+    assert train.counts() == {"missing photo": 1, "rare label": 1}
+    assert test.counts() == {"rare label": 1}
+    assert report.counts() == {
+        "similar labels": 1, "never trained": 1, "missing photo": 1, "rare label": 2,
+    }  # fmt: skip
+    (never,) = of_kind(report, "never trained")
+    assert never.message == (
+        "'tub' is on 2 test photos and on no training photo: it is not learned, and not tested."
+    )
+    lines = report.summary().splitlines()
+    starts = [line for line in lines if line.startswith(("train:", "test:", "all together:"))]
+    assert starts == [
+        "train: 2 photos, 2 labels, 1 building",
+        "test: 3 photos, 3 labels, 1 building",
+        "all together:",
+    ]
+    assert lines.index("missing photo: 1") < lines.index(starts[1])
+    assert lines.index("never trained: 1") > lines.index(starts[2])
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (("labels.json", "test_labels.json"), ["train", "test"]),
+        (("train_labels.json", "labels.json"), ["train", "other"]),
+        (("labels.json", "labels.json"), []),
+        (("test_labels.json", "test_labels.json"), []),
+    ],
+)
+def test_the_role_of_files_without_one(
+    tmp_path: Path, files: tuple[str, str], expected: list[str]
+) -> None:
+    for number, file in enumerate(files):
+        building(tmp_path / f"{number}", {"a.jpg": []}, {"a.jpg": "red"}, file=file)
+    assert [part.role for part in check([tmp_path]).parts] == expected
 
 
 def test_clean_data_have_no_problems(tmp_path: Path) -> None:

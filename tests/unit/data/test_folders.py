@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from photosieve.data.folders import find, walk
+from photosieve.data.folders import find, find_all, walk
 from photosieve.data.photos import content_hash, decode
 from photosieve.errors import PhotoError, Skipped, UsageError
 
 
 def test_find_keeps_photo_files_in_order(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "c.WebP", "notes.txt", ".hidden.jpg", "d.gif", "e.heic"):
+    for name in ("b.JPG", "a.png", "c.WebP", "notes.txt", ".hidden.jpg", "d.gif", "e.psd"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "folder.jpg").mkdir()
     assert [path.name for path in find(tmp_path)] == ["a.png", "b.JPG", "c.WebP", "d.gif"]
@@ -23,6 +23,37 @@ def test_find_enters_visible_sub_folders_only_when_asked(tmp_path: Path) -> None
         (tmp_path / folder / "x.jpg").write_bytes(b"x")
     assert find(tmp_path) == []
     assert find(tmp_path, recursive=True) == [tmp_path / "one/two/x.jpg"]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("@eaDir", "#recycle", "@Recycle", ".@__thumb"),
+        *("$RECYCLE.BIN", "$Recycle.Bin", "System Volume Information"),
+        *("__MACOSX", ".thumbnails", ".AppleDouble", ".Trash-1000", "lost+found"),
+    ],
+)
+def test_folders_of_a_system_hold_no_photos(tmp_path: Path, folder: str) -> None:
+    for parent in (tmp_path / folder, tmp_path / "house" / folder / "a.jpg"):
+        parent.mkdir(parents=True)
+        (parent / "SYNOPHOTO_THUMB_XL.jpg").write_bytes(b"x")
+    for name in ("a.jpg", "._a.jpg", "Thumbs.db"):
+        (tmp_path / "house" / name).write_bytes(b"x")
+    assert find(tmp_path, recursive=True) == [tmp_path / "house/a.jpg"]
+    named = tmp_path / folder  # who names it wants it
+    assert find(named) == [named / "SYNOPHOTO_THUMB_XL.jpg"]
+
+
+def test_several_folders_give_photos_and_what_was_left_out(tmp_path: Path) -> None:
+    for name in ("b.jpg", "a.jpg", "c.psd"):
+        (tmp_path / name).write_bytes(b"x")
+    photos, skipped = find_all([tmp_path, str(tmp_path)])
+    assert photos == [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    assert [skip.path for skip in skipped] == [tmp_path / "c.psd"]
+    for photo in photos:
+        photo.unlink()
+    with pytest.raises(UsageError, match=r"no photo in .*; 1 PSD file left out: save them as JPEG"):
+        find_all([tmp_path])
 
 
 def test_find_keeps_links_inside_and_drops_links_outside(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import pytest
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
-from photosieve.data.label_files import LabelEntry, Verdicts, write_entries
+from photosieve.data.label_edits import change_entries
+from photosieve.data.label_files import Verdicts
 from photosieve.errors import LabelsError
 
 KILLED = """
@@ -61,8 +63,7 @@ def test_an_existing_file_keeps_its_form_its_order_and_its_other_entries(root: P
     assert book.labels(root / "b" / "3.jpg") == ("sofa", "view")
     book.change({root / "a" / "0.jpg": ["bath"], root / "a" / "1.jpg": ["bath"]})
     assert file.read_text() == (
-        '{\n  "b/3.jpg": "sofa, view",\n  "gone.jpg": ["x"],\n'
-        '  "a/0.jpg": ["bath"],\n  "a/1.jpg": ["bath"]\n}\n'
+        '{"b/3.jpg": "sofa, view", "gone.jpg": ["x"], "a/0.jpg": ["bath"], "a/1.jpg": ["bath"]}'
     )
     book.change({root / "a" / "0.jpg": None})
     assert "a/0.jpg" not in file.read_text()
@@ -174,7 +175,7 @@ def test_a_photo_that_is_listed_twice_is_listed_once_when_it_changes(root: Path)
     book = book_of(root, "a")
     assert book.labels(root / "a" / "0.jpg") == ("one", "two")
     book.change({root / "a" / "0.jpg": ["three"]})
-    assert file.read_text() == '{\n  "0.jpg": ["three"],\n  "1.jpg": ["x"]\n}\n'
+    assert file.read_text() == '{"0.jpg": ["three"], "1.jpg": ["x"]}'
 
 
 def test_entries_that_no_text_can_hold_stay(root: Path) -> None:
@@ -183,7 +184,7 @@ def test_entries_that_no_text_can_hold_stay(root: Path) -> None:
     file.write_text('{"\\ud800.jpg": ["x"], "k\u00fcche.jpg": ["y"]}', "utf-8")
     book_of(root, "a").change({root / "a" / "0.jpg": ["one"]})
     assert file.read_text("utf-8") == (
-        '{\n  "\\ud800.jpg": ["x"],\n  "k\u00fcche.jpg": ["y"],\n  "0.jpg": ["one"]\n}\n'
+        '{"\\ud800.jpg": ["x"], "k\u00fcche.jpg": ["y"], "0.jpg": ["one"]}'
     )
 
 
@@ -208,7 +209,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(LabelsError, match=r"cannot be written \(No space left on device\)"):
-            write_entries(root / "a" / "labels.json", [LabelEntry("0.jpg", ["two"])])
+            change_entries(root / "a" / "labels.json", {"0.jpg": Verdicts(("two",))})
         with pytest.raises(LabelsError, match=r"cannot be written .* nothing was changed"):
             book.change({root / "a" / "0.jpg": ["two"]})
     assert book.labels(root / "a" / "0.jpg") == ("one",)
@@ -247,7 +248,7 @@ def test_an_exact_entry_stays_exact_and_steps_are_taken_back(root: Path) -> None
         "no": ["tub", "bed"],
     }
     assert book_of(root, "a").undo() is not None
-    assert file.read_text() == f'{{\n  "0.jpg": {text}\n}}\n'
+    assert file.read_text() == f'{{"0.jpg": {text}}}'
 
 
 def test_an_entry_becomes_exact_and_plain_again(root: Path) -> None:
@@ -292,7 +293,80 @@ def test_a_killed_process_leaves_whole_steps(root: Path, steps: int) -> None:
     (labels,) = found
     assert labels is not None
     assert int(labels[0].split()[1]) >= steps - 1
+    book.change({root / house / "0.jpg": ["after"] for house in ("a", "b")})
     for house in ("a", "b"):  # nothing but the file is left
         assert [p.name for p in (root / house).iterdir() if p.suffix != ".jpg"] == ["labels.json"]
-    book.change({root / "a" / "0.jpg": ["after"]})
     assert book_of(root, "a", "b").labels(root / "a" / "0.jpg") == ("after",)
+
+
+ADDING = """
+import sys
+from pathlib import Path
+from photosieve.data.label_book import LabelBook
+root, name = Path(sys.argv[1]), sys.argv[2]
+book = LabelBook(root / f".state-{name}" / "history.jsonl", {root / "a": root})
+for number in range(20):
+    added = f"{name} {number}"
+    book.revise([root / "a" / "0.jpg"], lambda _, own: [*(own.yes if own else ()), added])
+    book.change({root / "a" / f"{number}.jpg": [added]} if number else {})
+    LabelBook(root / f".state-{name}" / "history.jsonl", {root / "a": root})
+"""
+
+
+@pytest.mark.kill
+def test_two_indexes_over_the_same_photos_lose_nothing_of_each_other(root: Path) -> None:
+    """Each has a history of its own. Both add labels to one photo, and both start again often."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", ADDING, str(root), name], stderr=subprocess.PIPE)
+        for name in ("one", "two", "two")
+    ]
+    for process in processes:
+        assert process.communicate()[1] == b""
+    labels = book_of(root, "a").labels(root / "a" / "0.jpg")
+    assert labels is not None
+    assert sorted(labels) == sorted(f"{n} {i}" for n in ("one", "two") for i in range(20))
+    assert [p.name for p in (root / "a").iterdir() if p.suffix != ".jpg"] == ["labels.json"]
+
+
+def test_recovery_leaves_later_changes_alone(root: Path) -> None:
+    """A change was noted and interrupted; then the same photo got other labels elsewhere."""
+    photos = [root / "a" / f"{number}.jpg" for number in range(2)]
+    history = root / ".state" / "history.jsonl"
+    book_of(root, "a").change(dict.fromkeys(photos, ("one",)))
+    book_of(root, "a").change(dict.fromkeys(photos, ("two",)))
+    history.write_text(history.read_text().rstrip().removesuffix('{"done": 2}'))
+    (root / "a" / "labels.json").write_text('{"0.jpg": ["by hand"], "1.jpg": ["one"]}')
+    book = book_of(root, "a")
+    assert [book.labels(photo) for photo in photos] == [("by hand",), ("two",)]
+
+
+def test_recovery_waits_for_the_writer_that_is_at_work(root: Path) -> None:
+    """A book that opens between the two files of a change does not carry it out itself."""
+    photos = [root / house / "0.jpg" for house in ("a", "b")]
+    opened: list[threading.Thread] = []
+    book = book_of(root, "a", "b")
+
+    def revised(photo: Path, _: Verdicts | None) -> list[str]:
+        if photo == photos[1]:
+            opened.append(threading.Thread(target=book_of, args=(root, "a", "b")))
+            opened[0].start()
+        return ["two"]
+
+    for number in range(5):
+        book.revise(photos, revised)
+        opened.pop().join()
+        book.change({photo: [f"three {number}"] for photo in photos})
+        assert {book.labels(photo) for photo in photos} == {(f"three {number}",)}
+
+
+def test_a_change_that_cannot_be_recovered_blocks_no_other(root: Path) -> None:
+    photos = [root / house / "0.jpg" for house in ("a", "b")]
+    history = root / ".state" / "history.jsonl"
+    book_of(root, "a", "b").change(dict.fromkeys(photos, ("one",)))
+    book_of(root, "a", "b").change(dict.fromkeys(photos, ("two",)))
+    history.write_text(history.read_text().rstrip().removesuffix('{"done": 2}'))
+    (root / "b" / "labels.json").write_text('{"0.jpg": ["one"')
+    book = book_of(root, "a", "b")
+    assert book.labels(photos[0]) == ("one",)  # of the change, all or nothing
+    book.change({photos[0]: ["three"]})
+    assert book_of(root, "a", "b").labels(photos[0]) == ("three",)

@@ -1,18 +1,11 @@
 """A labels file is read entry by entry, and written with all of them."""
 
-import json
 import random
-import tempfile
-import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_book import LabelBook
-from photosieve.data.label_files import LabelEntry, Verdicts, read_entries, write_entries
 from photosieve.errors import LabelsError
 from tests.unit.data.buildings import building, kinds
 
@@ -147,127 +140,3 @@ def test_any_bytes_give_a_dataset_or_a_labels_error(tmp_path: Path, file: str) -
 
 
 # Written files
-
-NAMES = [f"{number}.jpg" for number in range(4)]
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3),
-    max_leaves=4,
-)
-CSV_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"))
-"""Without the carriage return, which ends a line."""
-
-
-def plain(entries: list[LabelEntry]) -> list[tuple[str, object]]:
-    return [(entry.name, entry.value) for entry in entries]
-
-
-ENTRIES = {
-    "labels.json": st.tuples(st.sampled_from(NAMES) | st.text(), JSON_VALUES),
-    # Spaces around a name are not read from CSV.
-    "labels.csv": st.tuples(st.sampled_from(NAMES) | CSV_TEXT.map(str.strip), CSV_TEXT),
-}
-LABEL = st.text(st.characters(categories=["L", "N"]), min_size=1).map(
-    lambda text: unicodedata.normalize("NFC", text)
-)
-
-
-@pytest.mark.parametrize("name", ENTRIES)
-def test_written_and_read_again_entries_are_the_same(name: str) -> None:
-    @settings(max_examples=50, deadline=None)
-    @given(st.lists(ENTRIES[name], max_size=6))
-    def check(entries: list[tuple[str, object]]) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            file = Path(scratch, name)
-            write_entries(file, [LabelEntry(*entry) for entry in entries])
-            assert plain(read_entries(file)) == entries
-
-    check()
-
-
-@pytest.mark.parametrize("name", ENTRIES)
-def test_a_change_leaves_every_other_entry_as_it_is(name: str) -> None:
-    changes = st.dictionaries(st.sampled_from(NAMES), st.none() | st.lists(LABEL), min_size=1)
-
-    @settings(max_examples=50, deadline=None)
-    @given(st.lists(ENTRIES[name], max_size=6), changes)
-    def check(entries: list[tuple[str, object]], new: dict[str, list[str] | None]) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch, "photos")
-            folder.mkdir()
-            file = folder / name
-            write_entries(file, [LabelEntry(*entry) for entry in entries])
-            book = LabelBook(Path(scratch, "history"), {folder: folder})
-            book.change({folder / photo: labels for photo, labels in new.items()})
-            others = [entry for entry in entries if entry[0] not in new]
-            kept = [entry for entry in read_entries(file) if entry.name not in new]
-            assert plain(kept) == others
-            for photo, labels in new.items():
-                expected = None if labels is None else tuple(dict.fromkeys(labels))
-                assert book.labels(folder / photo) == expected
-
-    check()
-
-
-JSON_OBJECTS = st.recursive(
-    JSON_VALUES, lambda inner: st.dictionaries(st.text(), inner, max_size=3), max_leaves=6
-)
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(LABEL, max_size=2),
-    st.dictionaries(st.text().filter(lambda key: key not in ("yes", "no")), JSON_OBJECTS),
-    st.sampled_from([None, 1, "\t"]),
-    st.booleans(),
-)
-def test_what_else_an_exact_entry_holds_stays_byte_for_byte(
-    labels: list[str], rest: dict[str, object], indent: int | str | None, ascii_only: bool
-) -> None:
-    def dump(value: object) -> str:
-        return json.dumps(value, indent=indent, ensure_ascii=ascii_only)
-
-    parts = {key: dump(value) for key, value in rest.items()}
-    members = [f"{json.dumps(key)}:{part}" for key, part in parts.items()]
-    exact = "{" + " , ".join([*members, '"yes": [ "a" ]', '"no" :"b;c"']) + "}"
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch, "labels.json")
-        file.write_text(f'{{"0.jpg": {exact}, "1.jpg": {exact}}}', "utf-8", newline="")
-        book = LabelBook(Path(scratch, "history"), {Path(scratch): Path(scratch)})
-        book.change({Path(scratch, "1.jpg"): labels})
-        one, other = read_entries(file)
-        assert one.source == exact
-        assert isinstance(other.value, tuple)
-        assert dict(other.value).keys() == {*rest, "yes", "no"}
-        assert all(part in other.source for part in parts.values())
-        lost = set() if "a" in labels else {"a"}
-        assert other.verdicts() == (
-            tuple(dict.fromkeys(labels)),
-            tuple(label for label in ("b", "c", *lost) if label not in labels),
-        )
-
-
-def test_a_csv_file_has_no_place_for_yes_and_no(tmp_path: Path) -> None:
-    building(tmp_path, "photo,labels\na.jpg,sofa\n", "a.jpg", file="labels.csv")
-    book = LabelBook(tmp_path / "history", {tmp_path: tmp_path})
-    with pytest.raises(LabelsError, match="use a JSON file"):
-        book.change({tmp_path / "a.jpg": Verdicts(("sofa",), ("bed",))})
-    assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("sofa",))
-    book.change({tmp_path / "a.jpg": ["bed"]})
-    assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("bed",))
-
-
-def test_drafts_of_a_killed_writer_are_neither_read_nor_kept(tmp_path: Path) -> None:
-    building(tmp_path, {"a.jpg": ["sofa"]})
-    draft = tmp_path / ".labels.json-0123456789ab"
-    draft.write_text('{"a.jpg": ["half')
-    assert Dataset.load(tmp_path).labels == (("sofa",),)
-    write_entries(tmp_path / "labels.json", [LabelEntry("a.jpg", ["bed"])])
-    assert not draft.exists()
-    assert Dataset.load(tmp_path).labels == (("bed",),)
-
-
-def test_a_folder_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
-    with pytest.raises(LabelsError, match="cannot be written"):
-        write_entries(tmp_path / "gone" / "labels.json", [])
-    assert not (tmp_path / "gone").exists()

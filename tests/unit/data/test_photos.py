@@ -10,12 +10,14 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from photosieve.data import rgb
 from photosieve.data.photos import MORE_VIEWS, content_hash, decode, more_views
 from photosieve.errors import PhotoError, Skipped
 
@@ -61,7 +63,10 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("form", "tolerance"),
-    [("JPEG", 3), ("PNG", 0), ("WEBP", 6), ("BMP", 0), ("TIFF", 0), ("GIF", 12)],
+    [
+        *(("JPEG", 3), ("PNG", 0), ("WEBP", 6), ("BMP", 0), ("TIFF", 0), ("GIF", 12), ("AVIF", 6)),
+        ("JPEG2000", 3),
+    ],
 )
 def test_every_format_gives_the_same_picture(tmp_path: Path, form: str, tolerance: float) -> None:
     path = tmp_path / "photo"  # no suffix: the bytes decide
@@ -71,7 +76,7 @@ def test_every_format_gives_the_same_picture(tmp_path: Path, form: str, toleranc
     assert difference(image, scene()) <= tolerance
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_orientation_is_applied(tmp_path: Path, form: str, orientation: int) -> None:
     # How the camera stored the scene, so that the tag's turn brings it back.
@@ -358,6 +363,8 @@ SOURCES: dict[str, Callable[[], bytes]] = {
     "tiff": lambda: encoded(scene(), "TIFF", compression="tiff_lzw"),
     "tiff-raw": lambda: encoded(scene(), "TIFF"),
     "bmp": lambda: encoded(scene(), "BMP"),
+    "avif": lambda: encoded(scene(), "AVIF"),
+    "jp2": lambda: encoded(scene(), "JPEG2000"),
 }
 
 
@@ -422,3 +429,32 @@ def test_skipped_is_one_line() -> None:
     skipped = Skipped.from_error(error)
     assert skipped == Skipped(Path("a\nb.jpg"), "the file is empty", "remove it")
     assert str(skipped) == "skipped a b.jpg: the file is empty; remove it"
+
+
+@pytest.mark.parametrize(
+    "mode", ["RGB", "L", "LA", "RGBA", "P", "1", "CMYK", "I", "F", "I;16", "transparent palette"]
+)
+def test_conversion_in_blocks_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 60_000, (70, 41))
+    path, options = tmp_path / "photo.tif", dict[str, Any]()
+    if mode == "F":
+        values = noise.astype(np.float32)
+        values[3, 4], values[60, 7] = np.nan, np.inf
+        image = Image.fromarray(values)
+    elif mode in ("I", "I;16"):
+        image = Image.fromarray(noise.astype(np.int32 if mode == "I" else np.uint16))
+    else:
+        image = Image.fromarray((noise // 256).astype(np.uint8))
+        image = image.convert("P" if mode == "transparent palette" else mode)
+    if mode == "transparent palette":
+        path, options = tmp_path / "photo.png", {"transparency": bytes(range(0, 250, 5))}
+    image.save(path, **options)
+    whole = decode(path)
+    monkeypatch.setattr(rgb, "BLOCK_BYTES", 40 * 41 * 8)
+    assert whole.tobytes() == decode(path).tobytes()
+    small = decode(path, shortest_side=10, shrink=True)
+    assert (small.size, small.info["full_size"]) == ((11, 18), (41, 70))
+    expected = np.asarray(whole.reduce(4), np.float32)
+    assert np.abs(expected - np.asarray(small, np.float32)).max() <= 1

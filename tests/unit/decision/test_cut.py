@@ -212,6 +212,20 @@ def test_explanations_agree_with_the_answer(seed: int) -> None:
                 assert value < best
 
 
+@pytest.mark.parametrize("cut", [Cut(0.5, 0.4), Cut(0.5, 0.4, 0.1), Cut(-math.inf, -math.inf)])
+def test_no_score_is_no_match(cut: Cut) -> None:
+    """What is not a number is never kept, and no reason says that it reached something."""
+    values = [math.nan, 0.9, math.nan, math.nan, math.inf, -math.inf, -math.inf, math.inf]
+    verdicts = cut.explain(values, ["a", "a", "b", "c", "d", "d", "d", "d"])
+    assert [v.kept for v in verdicts] == cut.keep_by_group(
+        np.array(values)[:, None], ["a", "a", "b", "c", "d", "d", "d", "d"]
+    )[:, 0].tolist()
+    for value, verdict in zip(values, verdicts, strict=True):
+        if math.isnan(value):
+            assert (verdict.kept, verdict.reason) == (False, "it has no score")
+    assert [v.kept for v in verdicts] == [False, True, False, False, True, False, False, True]
+
+
 def test_explanations_name_the_number_that_decided() -> None:
     cut = Cut(gate=0.5, floor=0.6, drop=0.4)
     reasons = [v.reason for v in cut.explain([0.9, 0.85, 0.5, 0.4], ["a"] * 4)]

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from photosieve.decision import metrics
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.leaderboard import ComparisonRow, best_first
@@ -132,12 +134,59 @@ def test_none_that_was_never_asked_for_is_undefined() -> None:
 
 
 def test_draws_without_a_question_for_none_do_not_count() -> None:
-    """Only building b lacks a label, and there "none" is always right."""
+    """Only buildings b and c lack a label, and there "none" is always right."""
     relevant = np.ones_like(RELEVANT)
     relevant[3:, 2] = False
-    scores = np.where(relevant, 0.9, 0.1)
-    interval = example(relevant=relevant, scores=scores).intervals["empty_right"]
+    scores, groups = np.where(relevant, 0.9, 0.1), ["a", "a", "a", "b", "c"]
+    interval = example(relevant=relevant, scores=scores, groups=groups).intervals["empty_right"]
     assert (interval.value, interval.low, interval.high) == (1.0, 1.0, 1.0)
+
+
+def test_one_building_gives_no_interval() -> None:
+    result = example(groups=["a"] * 5)
+    for name, interval in result.intervals.items():
+        assert interval.value == result.totals[name]
+        assert np.isnan([interval.low, interval.high]).all(), name
+    saved = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert list(saved["intervals"].values()) == [[None, None]] * 7
+    assert f"macro F1          {result.macro['f1']:.3f} [n/a]" in result.summary()
+    row = ComparisonRow.over_seeds("balanced", "", "", [result, result])
+    assert str(row.macro_f1) == f"{result.macro['f1']:.3f} [n/a]"
+    assert row.to_dict()["macro_f1"]["low"] is None
+
+
+def test_a_figure_of_one_building_alone_has_no_interval() -> None:
+    """Only building a has matches, and only b questions that nothing answers."""
+    relevant = np.zeros_like(RELEVANT)
+    relevant[:3] = True
+    shown = example(relevant=relevant).intervals
+    for name in ("macro_recall", "empty_right"):
+        assert math.isnan(shown[name].low), name
+    for name in ("macro_precision", "macro_f1", "accuracy"):
+        assert shown[name].low < shown[name].high, name
+
+
+def test_what_is_undefined_is_not_called_nan() -> None:
+    result = example(relevant=np.zeros_like(RELEVANT), known=np.zeros_like(RELEVANT))
+    assert "nan" not in result.summary()
+    assert "calibration error n/a" in result.summary()
+
+
+@pytest.mark.long
+def test_intervals_of_ten_thousand_photos_take_little_memory() -> None:
+    many = random_example(buildings=1667)
+    tracemalloc.start()
+    assert len(many.intervals) == 7
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200e6
+
+
+def test_draws_in_blocks_are_those_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = random_example().draws
+    monkeypatch.setattr(metrics, "_BLOCK", 777 * 72)
+    for name, draws in random_example().draws.items():
+        assert_array_equal(draws, expected[name])
 
 
 def test_json_has_every_figure_and_null_where_undefined() -> None:

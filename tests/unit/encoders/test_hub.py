@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -424,10 +425,17 @@ def test_photos_that_keep_their_shape_are_refused(zoo: Zoo, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["startr", "", "no/such/folder", "./nothing", "../a/b", "a b/c", "x" * 5000]
+    "name",
+    [
+        *("startr", "", "no/such/folder", "./nothing", "../a/b", "a b/c", "x" * 5000),
+        *("a/..", "a/.", "a/b--c", "a--b/c", "a/b..c", "a/-b", "a/b.", "a/b.git", "a/" + "b" * 97),
+        *("a/", "/a", "a//b", "a/b/c", "a/b\n", "a/\udcff", "a/b\0"),
+    ],
 )
 def test_a_name_that_is_nothing(name: str) -> None:
-    with pytest.raises(EncoderError, match=f'there is no encoder "{name}"; give "starter"'):
+    with pytest.raises(
+        EncoderError, match=re.escape(f'there is no encoder "{name}"; give "starter"')
+    ):
         load_encoder(name)
 
 
@@ -455,20 +463,27 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHu
             name, rest = "/".join(path.split("/")[:2]), path.split("/")[2:]
             if name not in found.folders:
                 return self.answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-            files = sorted(found.folders[name].iterdir())
+            folder = found.folders[name]
+            files = sorted(file for file in folder.rglob("*") if file.is_file())
             if rest[:1] == ["resolve"]:
                 if name in found.gated:
                     return self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
-                content = (found.folders[name] / rest[2]).read_bytes()
+                content = folder.joinpath(*rest[2:]).read_bytes()
                 tag = hashlib.sha256(content).hexdigest()
                 return self.answer(200, content, {"ETag": f'"{tag}"', "X-Repo-Commit": commit})
             if rest[:1] == ["tree"]:
                 tree = [
-                    {"type": "file", "path": file.name, "size": file.stat().st_size, "oid": "0"}
+                    {
+                        "type": "file",
+                        "path": file.relative_to(folder).as_posix(),
+                        "size": file.stat().st_size,
+                        "oid": "0",
+                    }
                     for file in files
                 ]
                 return self.answer(200, json.dumps(tree).encode(), {})
-            about = {"id": name, "sha": commit, "siblings": [{"rfilename": f.name} for f in files]}
+            names = [{"rfilename": file.relative_to(folder).as_posix()} for file in files]
+            about = {"id": name, "sha": commit, "siblings": names}
             return self.answer(200, json.dumps(about).encode(), {})
 
         do_HEAD = do_GET

@@ -1,5 +1,6 @@
 """Towers: the converted form agrees with torch, and a broken cache costs time, not results."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,9 +82,9 @@ def test_the_converted_form_is_kept(cache: Path, batches: Batches) -> None:
     np.testing.assert_allclose(run(batches), plain(batches), atol=1e-5)
     towers = list(cache.glob("small-*"))
     assert [sorted(path.name for path in tower.iterdir()) for tower in towers] == 3 * [
-        ["tower.bin", "tower.xml"]
+        ["checksums.json", "compiled", "tower.bin", "tower.xml"]
     ]
-    assert {path.name for path in cache.iterdir()} == {"compiled", *(path.name for path in towers)}
+    assert {path.name for path in cache.iterdir()} == {path.name for path in towers}
 
 
 @pytest.mark.long
@@ -102,6 +103,23 @@ def test_a_damaged_cache_is_made_again(
     assert built == 1
     np.testing.assert_allclose(np.concatenate(list(tower(batches))), plain(batches), atol=1e-5)
     assert load_small()[1] == 0
+
+
+@pytest.mark.parametrize("name", ["tower.xml", "tower.bin", "checksums.json", "compiled/*.blob"])
+def test_no_changed_byte_in_the_cache_changes_an_output(
+    cache: Path, batches: Batches, name: str
+) -> None:
+    """As a failing disk does it: size and time of the file stay."""
+    expected = run(batches)
+    for part in range(12):
+        (file,) = cache.glob(f"small-*/{name}")
+        content, times = bytearray(file.read_bytes()), file.stat()
+        content[len(content) * part // 12] ^= 0x10
+        file.chmod(0o600)
+        file.write_bytes(content)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert np.array_equal(run(batches), expected)
+        assert load_small()[1] == 0  # it was made again, and kept
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(cache: Path, batches: Batches) -> None:

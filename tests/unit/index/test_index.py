@@ -91,9 +91,9 @@ def test_wrong_questions(index: Index, tmp_path: Path) -> None:
         index.search("red", top=0)
     with pytest.raises(UsageError, match="the query is empty"):
         index.search(" ")
-    with pytest.raises(UsageError, match=r'"price < 3" cannot be used .*columns are root, path'):
+    with pytest.raises(UsageError, match='no column "price"; the columns are path, group'):
         index.search("red", where="price < 3")
-    with pytest.raises(UsageError, match="cannot be used"):
+    with pytest.raises(UsageError, match='cannot be understood at "<<'):
         index.search("red", where="width <<< 3")
     with pytest.raises(PhotoIndexError, match="there is no index here; make one with"):
         Index(tmp_path / "none").search("red")

@@ -64,6 +64,15 @@ def test_neighbors_give_the_exact_answer(
         }
 
     before = answers()
+    for name in ("neighbours.faiss", "neighbours.json"):
+        content = (index.snapshot.folder / name).read_bytes()
+        for broken in (b"", content[:50], content[:-9] + b"x" + content[-8:], bytes(len(content))):
+            (index.snapshot.folder / name).unlink()
+            (index.snapshot.folder / name).write_bytes(broken)
+            reader = Index(index.address)
+            assert reader.snapshot.neighbors is None  # all photos are compared instead
+            assert answers(reader)["red", None] == before["red", None]
+        (index.snapshot.folder / name).write_bytes(content)
     (folder / "many" / "1000.png").unlink()
     photo(folder / "many" / "0.png", 5000)  # red: in no list
     index.update()

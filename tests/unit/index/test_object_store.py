@@ -15,6 +15,7 @@ from pyarrow import fs
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index import lock
 from photosieve.index.index import Index
+from photosieve.index.store import Store
 from tests.library import CountingEncoder, photo, photos, rows
 
 
@@ -143,6 +144,32 @@ def test_a_killed_writer_is_replaced_and_nothing_is_lost_or_twice(
     assert done.added == 20 - part
     assert len(CountingEncoder.embedded) == 20 - part
     assert len({path for path, _ in rows(reader)}) == len(rows(reader)) == 20
+
+
+@pytest.mark.parametrize("began", ["before", "after"])
+def test_a_holder_that_stood_still_harms_nothing_when_it_wakes(
+    bucket: str, folder: Path, sieve: Path, monkeypatch: pytest.MonkeyPatch, began: str
+) -> None:
+    """It wakes with a commit that began before or after the lease was taken over."""
+    monkeypatch.setattr(lock, "EXPIRE_SECONDS", 1.0)
+    monkeypatch.setattr(lock, "RENEW_SECONDS", 3600.0)
+    index = Index(f"{bucket}/index")
+    index.update(sieve, folder)
+    paused, successor = Store(index.address), Index(index.address)
+    (folder / "house-0" / "photo-0000.png").unlink()
+    with lock.writing(index.address) as guard:
+        paused.guard = (lambda: None) if began == "before" else guard
+        gone = [(str(folder), "house-1/photo-0001.png")]
+        assert paused.photos.count_rows() == 20
+        assert successor.update().deleted == 1  # it takes over
+        with pytest.raises(PhotoIndexError, match=r"Incompatible|taken it over|lease is gone"):
+            paused.delete(gone)
+        with pytest.raises(PhotoIndexError):
+            paused.upsert(paused.photos.search().limit(1).to_arrow())
+        assert len(rows(successor)) == 19
+        with lock.writing(index.address) as another:
+            another()  # its own lease is that of the newest holder
+    assert len(rows(Index(index.address))) == 19
 
 
 def test_photos_in_a_bucket(bucket: str, folder: Path, sieve: Path, tmp_path: Path) -> None:

@@ -5,12 +5,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from photosieve.index.arrays import CheckedArray, DamagedSnapshotError, write_checksums
 from photosieve.index.index import Index
-from tests.library import CountingEncoder
+from tests.library import CountingEncoder, counts, rows
 
 
 @pytest.mark.parametrize("damage", ["gone", "no notes", "short"])
@@ -27,6 +32,106 @@ def test_a_damaged_snapshot_is_made_again(index: Index, damage: str) -> None:
     Index(index.address).update()
     assert len(list(Path(index.address).glob("snapshot-*"))) == 1
     assert not CountingEncoder.embedded
+
+
+def damage(file: Path, at: float) -> None:
+    """Change one byte, as a failing disk does: size and time of the file stay."""
+    before = file.stat()
+    content = bytearray(file.read_bytes())
+    content[min(int(at * len(content)), len(content) - 1)] ^= 0x10
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+FILES = ("vectors", "label_scores", "names", "ends", "hashes", "ids", "sizes", "mtimes")
+
+
+@pytest.mark.parametrize("name", [*(f"{name}.npy" for name in FILES), "snapshot.json"])
+def test_no_changed_byte_changes_an_answer(index: Index, name: str) -> None:
+    """Neither of a search, nor of an update."""
+
+    def answers() -> list[tuple[Path, float]]:
+        fresh = Index(index.address)
+        return [
+            (hit.path, hit.probability)
+            for query in ("red", "word 3", "red + blue")
+            for hit in fresh.search(query, top=40)
+        ]
+
+    expected, content = answers(), rows(index)
+    for at in (0.0, 0.3, 0.6, 0.99):
+        (found,) = Path(index.address).glob("snapshot-*")
+        damage(found / name, at)
+        assert answers() == expected
+        assert not Index(index.address).update().skipped
+        assert rows(Index(index.address)) == content
+        (found,) = Path(index.address).glob("snapshot-*")
+        damage(found / name, at)
+        assert not Index(index.address).verify()
+        assert counts(Index(index.address)) == {}
+    assert not CountingEncoder.embedded
+
+
+@pytest.fixture
+def array(tmp_path: Path) -> NDArray[np.float32]:
+    """An array of 20 rows, each longer than a block, in a file."""
+    array = np.arange(400_000, dtype=np.float32).reshape(20, 20_000)
+    np.save(tmp_path / "a.npy", array)
+    write_checksums(tmp_path / "a.npy")
+    return array
+
+
+def test_parts_of_a_checked_array_are_those_of_the_array(
+    array: NDArray[np.float32], tmp_path: Path
+) -> None:
+    checked = CheckedArray(tmp_path / "a.npy", array.size)
+    rows = np.array([7, -2, 7])
+    keys: list[Any] = [3, -1, slice(None), slice(2, 9), slice(4, 4), rows, array[:, 0] > 9e4]
+    for key in [*keys, *((key, 5) for key in keys)]:
+        assert np.array_equal(checked[key], array[key])
+    for key in [*keys[:-1], (rows, 5), (slice(3), 5)]:
+        assert np.array_equal(checked.T[key], array.T[key])
+    assert np.array_equal(np.asarray(checked), array)
+
+
+def test_each_byte_that_is_read_is_verified_and_no_other(
+    array: NDArray[np.float32], tmp_path: Path
+) -> None:
+    for row in (2, 10, 19):
+        damage(tmp_path / "a.npy", (row + 0.5) / 20)
+        checked = CheckedArray(tmp_path / "a.npy", array.size)
+        keys: list[Any] = [row, slice(row, row + 1), np.array([0, row]), (slice(None), 10_000)]
+        for key in keys:
+            with pytest.raises(DamagedSnapshotError, match=r"a\.npy is damaged"):
+                checked[key]
+        assert np.array_equal(checked[: row - 1], array[: row - 1])
+        damage(tmp_path / "a.npy", (row + 0.5) / 20)  # as it was
+        assert np.array_equal(CheckedArray(tmp_path / "a.npy", array.size)[row], array[row])
+
+
+def test_readers_that_make_a_snapshot_at_the_same_time(index: Index, sieve: Path) -> None:
+    expected = [hit.path for hit in index.search("red")]
+    (found,) = Path(index.address).glob("snapshot-*")
+    shutil.rmtree(found)
+    for _ in range(5):
+        shutil.rmtree(os.environ["PHOTOSIEVE_CACHE"], ignore_errors=True)
+        start, answers, errors = threading.Barrier(8), [], []
+
+        def search() -> None:
+            reader = Index(index.address, sieve)
+            start.wait()  # noqa: B023
+            try:
+                answers.append([hit.path for hit in reader.search("red")])  # noqa: B023
+            except Exception as error:
+                errors.append(error)  # noqa: B023
+
+        threads = [threading.Thread(target=search) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert answers == [expected] * 8
 
 
 @pytest.mark.long

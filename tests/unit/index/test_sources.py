@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 
-from photosieve.errors import UsageError
+from photosieve.errors import Skipped, UsageError
 from photosieve.index.index import Index
+from photosieve.index.sources import Bucket
 from tests.library import counts, photo, photos, rows
 
 
@@ -60,3 +62,21 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path, sieve: Path) -> None:
     folder = photos(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")), 1)
     with pytest.raises(UsageError, match="caf\ufffd: this name is not valid UTF-8"):
         Index(tmp_path / "index").update(sieve, folder)
+
+
+def test_what_a_bucket_holds_beside_photos(tmp_path: Path) -> None:
+    ignored = ("notes.txt", "@eaDir/a.jpg", ".hidden/a.jpg", "x/$RECYCLE.BIN/b.jpg")
+    for name in ("a.jfif", "b.CR2", *ignored):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    bucket = Bucket("s3://bucket/photos", fs.LocalFileSystem(), str(tmp_path))
+    entries = sorted(bucket.walk(follow_links=False), key=lambda entry: str(entry.path))
+    assert [str(entry.path) for entry in entries] == ["a.jfif", "s3:/bucket/photos/b.CR2"]
+    skip = entries[1]
+    assert isinstance(skip, Skipped)
+    assert skip.to_dict() == {
+        "path": "s3://bucket/photos/b.CR2",
+        "kind": "photo",
+        "reason": "CR2 files are not read here",
+        "remedy": "save them as JPEG",
+    }

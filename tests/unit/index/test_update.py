@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from photosieve.data.photos import Bytes
 from photosieve.encoders.embedding import embed_photos
@@ -123,6 +124,43 @@ def test_killed_at_any_moment_the_next_run_goes_on(
     assert not again.verify()
 
 
+SLOWLY = """
+import sys, time
+from tests.library import CountingEncoder, fake_by_name
+from photosieve.index.index import Index
+from photosieve.sieve import saved
+
+vars(saved)["load_encoder"] = fake_by_name
+
+def bind(folder, max_pixels):
+    def embed(photos, load, other):
+        for found in CountingEncoder().stream(photos, load, other):
+            time.sleep(0.1)
+            yield found
+            print(time.time(), flush=True)
+    return embed
+
+index, sieve, folder = sys.argv[1:]
+Index(index).update(sieve, folder, embed=bind)
+"""
+
+
+@pytest.mark.kill
+@pytest.mark.long
+def test_a_killed_run_loses_less_than_five_seconds(index: Index, folder: Path, sieve: Path) -> None:
+    for number in range(200, 300):
+        photo(folder / "house-5" / f"{number}.png", number)
+    command = [sys.executable, "-c", SLOWLY, index.address, str(sieve), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        embedded = [float(process.stdout.readline()) for _ in range(70)]
+        process.kill()
+        killed = time.time()
+    long_ago = sum(moment < killed - 5 for moment in embedded)
+    assert long_ago >= 5
+    assert Index(index.address).store.photos.count_rows() - 40 >= long_ago
+
+
 def test_bad_photos_are_named_and_not_read_again(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +193,30 @@ def test_bad_photos_are_named_and_not_read_again(
     (folder / "house-0" / "photo.png").rename(bad)
     mended = index.update(None, folder)
     assert (mended.added, len(mended.skipped)) == (1, 2)
+
+
+def test_a_format_is_read_once_its_decoder_is_installed(index: Index, folder: Path) -> None:
+    """Named so or not: the advice has to help although the files stay the same."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    for number, name in enumerate(("a.heic", "b.jpg", "c.jpg")):
+        with (folder / "house-0" / name).open("wb") as file:
+            Image.new("RGB", (32, 32), (200, number // 2, 0)).save(file, "HEIF")  # b is as a
+        age(folder / "house-0" / name)
+    code = f"""
+import sys
+sys.modules["pillow_heif"] = None  # as if it were not installed
+from photosieve.errors import unread_formats
+from photosieve.index.index import Index
+from photosieve.sieve import saved
+from tests.library import fake_by_name
+saved.load_encoder = fake_by_name
+update = Index({index.address!r}).update(None, {str(folder)!r})
+print(update.added, *unread_formats(update.skipped))
+"""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "0 3 HEIC files left out: pip install photosieve[heif]\n", done.stderr
+    assert Index(index.address).update(None, folder).added == 3
 
 
 def test_a_good_photo_that_went_bad_leaves_the_index(index: Index, folder: Path) -> None:

@@ -1,17 +1,21 @@
 """Pages say what the evaluation says, and hostile text stays text."""
 
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pytest
 from PIL import Image
 
-from photosieve import write_contact_sheet, write_csv, write_excel, write_html
+from photosieve import write_contact_sheet, write_csv, write_excel, write_html, write_leaderboard
 from photosieve.decision.calibration import Background
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.leaderboard import ComparisonRow
+from photosieve.errors import Skipped
 from photosieve.sieve.answer import Hit, SearchResult
 from photosieve.sieve.query import Term
 from photosieve.sieve.scorer import Reading
@@ -97,6 +101,49 @@ def test_page_shows_probabilities(evaluation: Evaluation, tmp_path: Path) -> Non
         assert f'title="{name}: probability {probability:.4f}, score {score:.3f}"' in page
         assert f"<figcaption>{probability:.2f}\n" in page
     assert f"{evaluation.calibration_error:.3f} apart on average" in page
+
+
+def test_names_that_are_no_text(evaluation: Evaluation, tmp_path: Path) -> None:
+    """The name of a file is bytes, and Python has a sign of its own for each that is no UTF-8."""
+    name = os.fsdecode(b"caf\xe9 & <b>.png")
+    (tmp_path / "photos" / "a.jpg").rename(tmp_path / "photos" / name)
+    odd = replace(
+        evaluation,
+        photos=(tmp_path / "photos" / name, *evaluation.photos[1:]),
+        groups=tuple(os.fsdecode(group.encode() + b"\xff") for group in evaluation.groups),
+        skipped=(Skipped(tmp_path / name, "it is damaged", "copy it again"),),
+    )
+    for write in (write_html, write_excel, write_csv):
+        write(odd, tmp_path / "report")
+        assert (tmp_path / "report").stat().st_size
+    write_html(odd, tmp_path / "r.html", queries=["sofa"])
+    page = (tmp_path / "r.html").read_text("utf-8")
+    assert page.count("caf\ufffd &amp; &lt;b&gt;.png") >= 2
+    assert page.count("data:image/jpeg;base64,") == 5
+    hit = Hit(odd.photos[0], 0.5, 0.9)
+    reading = Reading(
+        Term(("sofa",)), np.ones(2, np.float32), None, "", 0.25, Background(0.1, 0.2),
+        links=np.zeros(1),
+    )  # fmt: skip
+    result = SearchResult("sofa", (reading,), (hit,), (), Cut.threshold(0.5), 1)
+    write_contact_sheet(result, tmp_path / "s.html")
+    assert "caf\ufffd &amp; &lt;b&gt;.png" in (tmp_path / "s.html").read_text("utf-8")
+
+
+def test_one_building_has_no_interval(evaluation: Evaluation, tmp_path: Path) -> None:
+    one = replace(evaluation, groups=("north",) * 6)
+    row = ComparisonRow.over_seeds("balanced", "", "", [one])
+    write_html(one, tmp_path / "r.html", comparison=[row], shown="balanced")
+    page = without_scripts((tmp_path / "r.html").read_text("utf-8"))
+    assert "95 % interval over buildings: n/a." in page
+    assert "With one building there is no interval (n/a)." in page
+    assert "nan" not in page.lower()
+    write_excel(one, tmp_path / "r.xlsx")
+    totals = list(openpyxl.load_workbook(tmp_path / "r.xlsx")["Totals"].values)
+    assert totals[1] == ("macro precision", one.macro["precision"], "n/a", "n/a")
+    write_leaderboard([row], tmp_path / "l.xlsx")
+    (_, first) = openpyxl.load_workbook(tmp_path / "l.xlsx")["Leaderboard"].values
+    assert first[1:4] == (one.macro["f1"], "n/a", "n/a")
 
 
 def test_page_of_a_single_photo(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Who may ask: names of the server, other sites, tokens, and how much."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
 
-from photosieve.server.guard import Rules
+from photosieve.server.credentials import Credentials, Limiter, peer
+from photosieve.server.guard import LIMITS, Rules
 from photosieve.server.library import Library
+from photosieve.server.problems import ApiError
 from tests.unit.server.conftest import TOKEN, assert_problem, ids, served
 
 
@@ -75,13 +78,68 @@ def test_addresses_in_numbers_are_fine_with_a_token(shared: Library) -> None:
             assert client.get("/health", headers={"Host": host}).status_code == status
 
 
-def test_tries_of_a_token_are_limited(shared: Library) -> None:
+def test_tries_of_a_token_are_limited_however_they_come(shared: Library) -> None:
+    right = {"Authorization": f"Bearer {TOKEN}"}
     for client in served(shared, Rules(token=TOKEN)):
-        tries = [client.post("/login", data={"token": str(n)}).status_code for n in range(12)]
-        assert tries[:10] == [401] * 10
-        answer = client.post("/login", data={"token": TOKEN})
-        assert_problem(answer, 429)
-        assert int(answer.headers["retry-after"]) >= 1
+        session = client.post("/login", data={"token": TOKEN}, follow_redirects=False).cookies
+        client.cookies.clear()
+        for number in range(10):
+            spoofed = {"X-Forwarded-For": f"10.0.0.{number}", "Forwarded": f"for=10.0.0.{number}"}
+            if number % 2:
+                wrong = {"Authorization": f"Bearer {number}", **spoofed}
+                assert client.get("/photos", headers=wrong).status_code == 401
+            else:
+                answer = client.post("/login", data={"token": str(number)}, headers=spoofed)
+                assert answer.status_code == 401
+        for answer in (
+            client.get("/photos", headers=right),
+            client.post("/login", data={"token": TOKEN}),
+        ):
+            assert_problem(answer, 429, "too many wrong tokens")
+            assert int(answer.headers["retry-after"]) >= 1
+        assert client.get("/health", headers={"Authorization": "Bearer x"}).status_code == 200
+        client.cookies.update(session)  # those who are in stay in
+        assert client.get("/photos").status_code == 200
+
+
+def test_tries_of_a_cookie_are_limited(shared: Library) -> None:
+    for client in served(shared, Rules(token=TOKEN)):
+        codes = set()
+        for number in range(120):
+            headers = {"Cookie": f"photosieve-8765={number}"}
+            codes.add(client.get("/photos", headers=headers).status_code)
+        assert codes == {401, 429}
+        assert client.post("/login", data={"token": TOKEN}).status_code == 200
+
+
+def test_tries_at_the_same_time_are_counted_one_by_one() -> None:
+    credentials = Credentials(TOKEN, 60, Limiter(LIMITS))
+    answers: list[bool | None] = []
+
+    def guess(number: int) -> None:
+        try:
+            answers.append(credentials.accept(b"%d" % number, "10.0.0.1"))
+        except ApiError:
+            answers.append(None)
+
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(guess, range(200)))
+    assert sorted(answers, key=str) == [False] * 10 + [None] * 190
+    assert credentials.accept(TOKEN.encode(), "10.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("10.0.0.1", "::ffff:10.0.0.1", True),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("testclient", "testclient", True),
+    ],
+)
+def test_one_client_has_one_address(one: str, other: str, same: bool) -> None:
+    assert (peer({"client": (one, 1)}) == peer({"client": (other, 2)})) == same
 
 
 def test_uploads_and_bodies_are_capped(shared: Library) -> None:

@@ -7,7 +7,8 @@ from limits import RateLimitItemPerMinute
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from photosieve.server.guard import Guard, Rules
+from photosieve.server.credentials import Credentials, Limiter
+from photosieve.server.guard import LIMITS, Guard, Rules
 
 Answer = tuple[int, dict[str, str]]
 
@@ -40,7 +41,9 @@ def guarded(wait: Callable[[], Awaitable[object]], rules: Rules | None = None) -
         await wait()
         await PlainTextResponse("well")(scope, receive, send)
 
-    return Guard(app, rules or Rules())
+    rules = rules or Rules()
+    limiter = Limiter(rules.limits)
+    return Guard(app, rules, Credentials(rules.token, rules.session_seconds, limiter), limiter)
 
 
 def test_so_many_requests_are_answered_at_once() -> None:
@@ -58,20 +61,19 @@ def test_so_many_requests_are_answered_at_once() -> None:
     asyncio.run(play())
 
 
-def test_slow_answers_are_given_up_except_events() -> None:
+def test_slow_answers_are_given_up() -> None:
     async def play() -> None:
         server = guarded(lambda: asyncio.sleep(0.05), Rules(max_seconds=0.01))
         status, headers = await ask(server)
         assert (status, headers["retry-after"]) == (503, "5")
         assert headers["x-content-type-options"] == "nosniff"
-        assert (await ask(server, "/jobs/1/events"))[0] == 200
         assert (await ask(server))[0] == 503  # a request that was given up takes no room
 
     asyncio.run(play())
 
 
 def test_each_address_has_its_own_limit() -> None:
-    rules = Rules(limits={"all": RateLimitItemPerMinute(2)})
+    rules = Rules(limits={**LIMITS, "all": RateLimitItemPerMinute(2)})
 
     async def play() -> None:
         server = guarded(lambda: asyncio.sleep(0), rules)

@@ -1,12 +1,14 @@
 """One training runs at a time, and a worker that fails changes nothing."""
 
+import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from photosieve.server.jobs import Jobs
+from photosieve.server.jobs import Job, Jobs
 from photosieve.server.library import Library
 from tests.unit.server.conftest import assert_problem
 
@@ -14,6 +16,14 @@ from tests.unit.server.conftest import assert_problem
 def jobs_of(library: Library, code: str) -> Jobs:
     """Jobs whose worker is a few lines of Python."""
     return Jobs(library, [sys.executable, "-c", code])
+
+
+def finished(jobs: Jobs) -> Job:
+    job = jobs.start()
+    deadline = time.monotonic() + 60
+    while job.state == "running" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return job
 
 
 def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) -> None:
@@ -45,9 +55,47 @@ def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) 
     ],
 )
 def test_the_end_of_a_worker(shared: Library, code: str, state: str, error: str | None) -> None:
-    job = jobs_of(shared, f"input(); {code}").start()
-    deadline = time.monotonic() + 30
-    while job.state == "running" and time.monotonic() < deadline:
-        time.sleep(0.02)
+    job = finished(jobs_of(shared, f"input(); {code}"))
     assert job.state == state
     assert (error is None and job.error is None) or (error or "") in str(job.error)
+
+
+def test_a_worker_does_not_get_the_token(shared: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHOTOSIEVE_TOKEN", "a long secret")
+    code = "import json, os; print(json.dumps({'result': dict(os.environ)}))"
+    result = finished(jobs_of(shared, f"input(); {code}")).result
+    assert result is not None
+    assert "PATH" in result
+    assert "a long secret" not in result.values()
+
+
+@pytest.mark.long
+def test_the_worker_imports_nothing_from_the_current_folder(
+    shared: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "photosieve", "torch", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
+    monkeypatch.chdir(tmp_path)
+    job = finished(Jobs(shared))
+    assert job.state == "failed"
+    assert 'no encoder "fake"' in str(job.error)  # of the tests
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        ("{root}/house-1/labels.json: it is damaged", "house-1/labels.json: it is damaged"),
+        ("{sieve} cannot be read; allow it", "the collection cannot be read; allow it"),
+        ("/root/.cache/huggingface/x.bin is damaged", "x.bin is damaged"),
+        ("see (/usr/lib/python3/site-packages/a.py)", "see (a.py)"),
+        ("~/models/clip has no config.json", "clip has no config.json"),
+        ("accept it at https://huggingface.co/a/b", "accept it at https://huggingface.co/a/b"),
+        ("a/b has no config.json", "a/b has no config.json"),
+        ("too few photos: 3 / 4", "too few photos: 3 / 4"),
+    ],
+)
+def test_an_error_names_no_folder(shared: Library, error: str, expected: str) -> None:
+    root = shared.view().snapshot.groups[0].root
+    message = json.dumps({"error": error.format(root=root, sieve=shared.sieve_folder)})
+    assert finished(jobs_of(shared, f"input(); print({message!r})")).error == expected

@@ -1,6 +1,7 @@
 """Labels are written and undone, and photos without labels are proposed."""
 
 import json
+import threading
 from pathlib import Path
 
 from fastapi.testclient import TestClient
@@ -77,3 +78,37 @@ def test_proposals_have_no_labels_yet_and_are_not_for_testing(
     assert {photo["group"] for photo in every} == {"house-3"}
     suggested = {photo["name"]: photo["suggested"] for photo in every}
     assert suggested["green.png"] == ["garden"]
+
+
+def test_of_two_requests_at_once_both_additions_stay(client: TestClient) -> None:
+    one = ids(client, "house-1")["red.png"]
+
+    def add(name: str) -> None:
+        for number in range(10):
+            change = {"photos": [one], "add": [f"{name} {number}"], "remove": []}
+            assert client.patch("/labels", json=change).status_code == 200
+
+    threads = [threading.Thread(target=add, args=(name,)) for name in ("ann", "ben", "cy")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    labels = client.get(f"/labels?id={one}").json()["photos"][0]["labels"]
+    added = {f"{name} {number}" for name in ("ann", "ben", "cy") for number in range(10)}
+    assert added <= set(labels)
+
+
+def test_labels_that_cannot_be_written_are_a_sentence(
+    client: TestClient, library: Library, tmp_path: Path
+) -> None:
+    one = ids(client, "house-1")["red.png"]
+    before = (tmp_path / "secret-place" / "house-1" / "train_labels.json").read_bytes()
+    lock = library.state / ".labels-history.jsonl.lock"
+    lock.mkdir()  # nothing stops root but that
+    for answer in (
+        client.put("/labels", json={"photos": {one: ["new"]}}),
+        client.patch("/labels", json={"photos": [one], "add": ["new"]}),
+        client.post("/labels/undo"),
+    ):
+        assert_problem(answer, 409, "cannot be written", "nothing was changed")
+    assert (tmp_path / "secret-place" / "house-1" / "train_labels.json").read_bytes() == before

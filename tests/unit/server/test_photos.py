@@ -89,7 +89,7 @@ def test_the_threshold_that_is_shown_parts_what_is_kept() -> None:
 )
 def test_where_folders_are_cannot_be_guessed(reader: TestClient, condition: str) -> None:
     answer = reader.get("/search", params={"q": "red", "where": condition})
-    assert_problem(answer, 400, "where folders are")
+    assert_problem(answer, 400, "there is no column")
     said = reader.get("/search", params={"q": "red", "where": "\"group\" = 'root'"})
     assert said.json()["looked_at"] == 0
 

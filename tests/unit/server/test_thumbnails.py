@@ -1,7 +1,9 @@
 """Photos and small pictures: cached, converted where browsers need it, and never read elsewhere."""
 
+import io
 from pathlib import Path
 
+import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
@@ -52,3 +54,42 @@ def test_a_photo_that_becomes_a_link_is_not_followed(client: TestClient, tmp_pat
     photo.symlink_to(outside)
     assert_problem(client.get(f"/photos/{one}"), 410, "a link to another place")
     assert_problem(client.get(f"/thumbnails/{one}"), 410)
+
+
+def color(content: bytes) -> tuple[int, ...]:
+    with Image.open(io.BytesIO(content)) as image:
+        pixel = image.convert("RGB").resize((1, 1)).getpixel((0, 0))
+    assert isinstance(pixel, tuple)
+    return tuple(round(value / 255) for value in pixel)
+
+
+def test_a_photo_that_changes_after_indexing_is_not_kept_under_its_old_hash(
+    client: TestClient, tmp_path: Path
+) -> None:
+    one = ids(client, "house-1")["red.png"]
+    photo = tmp_path / "secret-place" / "house-1" / "red.png"
+    old = photo.read_bytes()
+    address = client.get(f"/labels?id={one}").json()["photos"][0]["thumbnail"]
+    Image.new("RGB", (60, 40), "blue").save(photo)
+    changed = [client.get(place) for place in (address, f"/photos/{one}")]
+    for answer in changed:
+        assert color(answer.content) == (0, 0, 1)
+        assert "no-cache" in answer.headers["cache-control"]
+    photo.write_bytes(old)
+    for place, before in zip((address, f"/photos/{one}"), changed, strict=True):
+        again = client.get(place, headers={"If-None-Match": before.headers["etag"]})
+        assert again.status_code == 200
+        assert color(again.content) == (1, 0, 0)
+
+
+def test_where_nothing_can_be_written_pictures_are_kept_elsewhere(
+    client: TestClient, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHOTOSIEVE_CACHE", str(tmp_path / "cache"))
+    one, two = (ids(client, "house-1")[name] for name in ("red.png", "blue.png"))
+    (library.state / "thumbnails").write_text("no folder")  # nothing stops root but that
+    for _ in range(2):
+        assert client.get(f"/thumbnails/{one}").headers["content-type"] == "image/jpeg"
+    assert len(list((tmp_path / "cache" / "thumbnails").rglob("*.jpg"))) == 1
+    monkeypatch.setenv("PHOTOSIEVE_CACHE", str(library.state / "thumbnails"))
+    assert_problem(client.get(f"/thumbnails/{two}"), 410, "no room for its small copy")

@@ -1,9 +1,12 @@
 """A training takes the labels of the collection, and is reviewed on unseen photos."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.index.index import Index
@@ -64,3 +67,52 @@ def test_nothing_to_learn_from(tmp_path: Path, trained: Path) -> None:
     library = Library(trained, str(tmp_path / "index"))
     with pytest.raises(Exception, match="no photo has a label yet"):
         worker.learn(library, tmp_path / "new", lambda *_: None)
+
+
+def test_features_of_changed_bytes_are_not_kept_under_the_old_hash(
+    library: Library, tmp_path: Path
+) -> None:
+    """A labeled photo changes after it was indexed, is learned from, and is as before again."""
+    photo = tmp_path / "secret-place" / "house-1" / "red.png"
+    old = photo.read_bytes()
+    view = library.view()
+    dataset = view.book.dataset(test=False, groups=view.groups_of_photos)
+    assert dataset is not None
+
+    def features() -> NDArray[np.float32]:
+        found = worker._views(CountingEncoder(), dataset, view, tmp_path / "views", lambda *_: None)
+        return np.asarray(found.more_views[dataset.photos.index(photo)])
+
+    Image.new("RGB", (60, 40), "blue").save(photo)
+    changed = features()
+    photo.write_bytes(old)
+    expected = features()
+    assert not np.allclose(changed, expected, atol=0.1)
+    CountingEncoder.embedded.clear()
+    assert np.array_equal(features(), expected)
+    assert CountingEncoder.embedded == []
+    files = sorted((tmp_path / "views").rglob("*.npz"))
+    assert len(files) == len(dataset.photos) + 1
+    for file in files:  # as a failing disk does it
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 0x10
+        file.write_bytes(content)
+    assert np.array_equal(features(), expected)
+
+
+def test_what_was_not_used_is_said(library: Library, tmp_path: Path) -> None:
+    house = tmp_path / "secret-place" / "house-1"
+    (house / "raw.CR2").write_bytes(b"II*\0")
+    file = next(house.glob("*.json"))
+    entries = json.loads(file.read_text())
+    file.write_text(json.dumps({**entries, "gone.jpg": [], "red.png": ["once"]}))
+    fresh = Library(library.sieve_folder, library.address)
+    notes = worker.learn(fresh, tmp_path / "new", lambda *_: None)["notes"]
+    assert notes[0].endswith("entries has no photo, such as gone.jpg")
+    assert "too few to learn from or to test: once" in notes[1]
+    assert notes[2] == "1 CR2 file left out: save them as JPEG"
+    assert str(tmp_path) not in " ".join(notes)
+    assert [note.kind for note in Sieve.load(tmp_path / "new").notes] == [
+        "missing photo",
+        "rare label",
+    ]

@@ -12,6 +12,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from photosieve.data.dataset import Dataset
+from photosieve.data.notes import missing_note, unreadable_note
 from photosieve.decision.guarantee import Guarantee
 from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.protocol import Encoder
@@ -53,9 +54,12 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_it_says_what_the_sieve_is(sieve: Sieve) -> None:
-    text = written(sieve, skipped=(Skipped(Path("/home/ann/x.jpg"), "it is empty", "remove it"),))
+    skipped = [Skipped(Path("/home/ann/x.jpg"), "it is empty", "remove it")]
+    missing = missing_note(2, 50, "/home/ann/y.jpg")
+    text = written(sieve, notes=(unreadable_note(skipped), missing))
     assert "24 photos of 4 buildings, with 3 labels" in text
-    assert "Left out as unreadable: 1 photo." in text
+    assert "\n- 1 photo left out as unreadable\n- 2 of 50 entries have no photo\n" in text
+    assert "ann" not in text
     assert sieve.cut.describe() in text
     assert "tuned for f1" in text
     found = rows(text)
@@ -78,7 +82,7 @@ def test_a_guarantee_and_rough_figures_are_told(sieve: Sieve) -> None:
     assert "Rough figures, from 1 of 4 buildings." in text
     figures = dict.fromkeys(sieve.tuning.figures, float("nan"))
     text = written(sieve, tuning=replace(sieve.tuning, figures=figures))
-    assert ["macro F1", "undefined"] in rows(text)
+    assert ["macro F1", "n/a"] in rows(text)
 
 
 def test_a_sieve_without_labels_guarantees_nothing(sieve: Sieve) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
+from photosieve import storage
 from photosieve.errors import SieveError, UsageError
 from photosieve.sieve import folder as sieve_folder
 from photosieve.sieve.folder import ARRAY_TABLES, MANIFEST, Contents, check_target, read
@@ -78,11 +80,60 @@ def test_form_3_has_no_probe(sieve: Path) -> None:
 
 
 def test_an_older_sieve_is_replaced(sieve: Path) -> None:
-    (sieve / "left over").touch()
+    (sieve / "of-its-model.safetensors").touch()
     write(sieve, saved("second"))
     assert read(sieve).manifest["note"] == "second"
-    assert not (sieve / "left over").exists()
+    assert not (sieve / "of-its-model.safetensors").exists()
     assert [path.name for path in sieve.parent.iterdir()] == ["sieve"]
+
+
+def test_files_of_the_user_stay_when_a_sieve_is_saved_again(sieve: Path) -> None:
+    (sieve / "notes.txt").write_text("precious")
+    (sieve / ".git").mkdir()
+    (sieve / ".git" / "HEAD").write_text("ref")
+    (sieve / "training.json").write_text("how it went")
+    change_manifest(sieve, training=1)
+    again = saved("tuned")
+    write(sieve, Contents({**again.manifest, "training": 1}, again.tables))
+    assert (sieve / "training.json").read_text() == "how it went"
+    write(sieve, saved("trained again"))
+    assert not (sieve / "training.json").exists()  # it tells of another training
+    assert (sieve / "notes.txt").read_text() == "precious"
+    assert (sieve / ".git" / "HEAD").read_text() == "ref"
+    assert set(json.loads((sieve / MANIFEST).read_text("utf-8"))["files"]) == {
+        f"{name}.safetensors" for name in ARRAY_TABLES
+    }
+
+
+def test_a_sieve_that_is_saved_while_it_is_read_is_read_whole(sieve: Path) -> None:
+    done = threading.Event()
+
+    def save() -> None:
+        for number in range(20):
+            head = {"photo": np.full((200, 200), number, np.float32)}
+            again = saved(str(number))
+            write(sieve, Contents(again.manifest, {**again.tables, "head": head}))
+        done.set()
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    while not done.is_set():
+        found = read(sieve)
+        if found.manifest["note"] != "first":
+            assert found.tables["head"]["photo"][0, 0] == float(found.manifest["note"])
+    writer.join()
+
+
+def test_what_killed_trainings_left_is_removed_before_the_next_one(sieve: Path) -> None:
+    for place in (sieve, sieve.with_name("new")):
+        left = place.with_name(f".{place.name}-0123456789ab")
+        left.mkdir()
+        (left / HEAD).write_bytes(b"half")
+        check_target(place)
+        assert not left.exists()
+    (sieve.parent / ".sieve-backup").mkdir()  # somebody else's
+    check_target(sieve)
+    assert (sieve.parent / ".sieve-backup").exists()
 
 
 def test_an_empty_folder_may_become_a_sieve(tmp_path: Path) -> None:
@@ -143,6 +194,7 @@ def test_a_save_that_fails_leaves_the_old_sieve_and_no_litter(
         case "description":
             new = Contents({"note": float("nan")}, new.tables)
         case "exchange":
+            monkeypatch.setattr(storage, "_exchanged", lambda *_: False)
             monkeypatch.setattr(Path, "rename", second_rename_fails(Path.rename))
     expected = {"interrupted": KeyboardInterrupt, "description": ValueError}
     with pytest.raises(expected.get(moment, UsageError)):

@@ -18,13 +18,15 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from PIL import Image
 
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.protocol import Encoder, Head
 from photosieve.errors import TrainingError
+from photosieve.progress import Progress, silent
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.checkpoints import Checkpoint, Checkpoints
-from photosieve.training.features import Prepared
+from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import Run
@@ -152,6 +154,37 @@ def test_a_training_goes_on_from_any_epoch(
     assert not told
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", [RECIPE, PAIRS, OPENED], ids=["photos", "pairs", "opened"])
+def test_a_training_goes_on_within_an_epoch(
+    recipe: Recipe,
+    data: Prepared,
+    encoder: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An epoch of a large model takes minutes: no more than a step of it is done again."""
+    recipe = replace(recipe, epochs=3)
+    whole, losses = fit(data, encoder.head, Run(recipe))
+    save, saved = Checkpoint.save, list[int]()
+
+    def stopping(self: Checkpoint, key: str, state: dict[str, Any]) -> None:
+        save(self, key, state)
+        saved.append(len(state["batches"]))
+        if len(saved) < 6:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", stopping)
+    kept = Checkpoints(tmp_path, seconds=0.0)
+    for _ in range(5):  # each time one step further
+        with pytest.raises(KeyboardInterrupt):
+            trained(data, encoder.head, recipe, checkpoints=kept)
+    assert any(saved)
+    head, same = fit(data, encoder.head, Run(recipe, checkpoints=kept))
+    assert head.fingerprint() == whole.fingerprint()
+    assert same == losses
+
+
 def test_fast_epochs_share_a_checkpoint(
     data: Prepared, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,7 +199,8 @@ def test_fast_epochs_share_a_checkpoint(
     trained(data, encoder.head, SMALL, checkpoints=Checkpoints(tmp_path, seconds=1e6))
     assert written == [6]
     trained(data, encoder.head, SMALL, checkpoints=Checkpoints(tmp_path, seconds=0.0))
-    assert written == [6, 1, 2, 3, 4, 5, 6]
+    assert written[1:] == sorted(written[1:])
+    assert set(written) == set(range(7))
 
 
 @pytest.mark.long
@@ -188,7 +222,41 @@ def test_sieve_fit_goes_on_too(listings: Path, encoder: Encoder, tmp_path: Path)
         assert any(stage.startswith("training:") for stage in told) != resume
     names = {path.name for path in (tmp_path / "kept").iterdir()}
     expected = {f"{kind}-{n}.checkpoint" for kind in ("fold", "hidden") for n in range(1, 5)}
-    assert names == {"final.checkpoint", *expected}
+    assert names == {"final.checkpoint", "features-000000.checkpoint", *expected}
+
+
+@pytest.mark.long
+def test_photos_that_were_read_are_not_read_again(
+    listings: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    """A photo that changed since is; damaged files of features are made again."""
+    shutil.copytree(listings / "train", tmp_path / "train")
+    dataset, folder = Dataset.load(tmp_path / "train"), tmp_path / "kept"
+    told: list[int] = []
+
+    def interrupting(stage: str, done: int, _: int) -> None:
+        told.append(done)
+        if stage == "reading photos" and done == 9:
+            raise KeyboardInterrupt
+
+    def prepared(resume: bool, progress: Progress = silent) -> Prepared:
+        kept = Checkpoints(folder, resume=resume, seconds=0.0)
+        return prepare(encoder, dataset, progress=progress, keep=kept.features())
+
+    with pytest.raises(KeyboardInterrupt):
+        prepared(False, interrupting)
+    files = sorted(folder.glob("features-*"))
+    assert len(files) == 9
+    files[0].write_bytes(files[0].read_bytes()[:-7])
+    files[1].write_bytes(b"no features at all")
+    Image.new("RGB", (20, 20), "blue").save(dataset.photos[2])
+    del told[:]
+    resumed = prepared(True, lambda _, done, __: told.append(done))
+    assert told == list(range(7, len(dataset) + 1))
+    fresh = prepared(False)
+    assert resumed.dataset.photos == fresh.dataset.photos == dataset.photos
+    assert_array_equal(resumed.photos, fresh.photos)
+    assert not np.array_equal(resumed.photos[2], prepare(encoder, Dataset.load(listings)).photos[2])
 
 
 # --- what cannot be gone on from ------------------------------------------------------------------

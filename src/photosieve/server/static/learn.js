@@ -30,13 +30,20 @@ function watch(job) {
     make("div", { class: "buttons" },
       make("button", { type: "button", onclick: () => ask(`/jobs/${job.id}`, { method: "DELETE" }).catch(failed) }, "Stop"), close("Hide")));
   const events = new EventSource(`/jobs/${job.id}/events`);
-  events.onmessage = (event) => {
-    const state = JSON.parse(event.data);
+  const update = (state) => {
     stage.textContent = `${state.stage[0].toUpperCase()}${state.stage.slice(1)}: ${state.done} of ${state.total}`;
     bar.value = state.done / Math.max(state.total, 1);
     if (state.state === "running") return;
     events.close();
     finish(state);
+  };
+  events.onmessage = (event) => update(JSON.parse(event.data));
+  events.onerror = async () => {  // too many watch: ask now and then
+    if (events.readyState !== EventSource.CLOSED) return;  // it connects again by itself
+    for (let state = job; state.state === "running"; update(state)) {
+      await new Promise((done) => { setTimeout(done, 1000); });
+      state = await ask(`/jobs/${job.id}`).catch(() => state);
+    }
   };
 }
 
@@ -69,6 +76,8 @@ function finish(job) {
     make("p", {}, `Learned ${Object.keys(result.labels).length} labels from ${result.photos} photos of ${result.buildings} ${result.buildings === 1 ? "building" : "buildings"} in ${result.seconds} s.`),
     result.new_labels.length ? make("p", {}, `New: ${result.new_labels.join(", ")}.`) : null,
     result.lost_labels.length ? make("p", { class: "bad" }, `Lost, because no photo here has them: ${result.lost_labels.join(", ")}. Index the photos that they were learned from, and learn again.`) : null,
+    result.notes.length ? make("details", {}, make("summary", {}, `Not used or too rare: ${result.notes.length} ${result.notes.length === 1 ? "note" : "notes"}`),
+      make("ul", {}, ...result.notes.map((note) => make("li", {}, note)))) : null,
     ...figures(result.review),
     make("div", { class: "buttons" }, make("button", { type: "button", class: "main", onclick: end("keep") }, "Keep the new one"),
       make("button", { type: "button", onclick: end("drop") }, "Drop it")));
