@@ -42,8 +42,8 @@ def test_formats_that_are_not_read(tmp_path: Path) -> None:
     for name in ("x.CR2", "y.cr2", "z.psd"):
         (tmp_path / name).write_bytes(b"II*\0")
     assert told(Dataset.load(tmp_path)) == [
-        "2 CR2 files left out: save them as JPEG",
-        "1 PSD file left out: save them as JPEG",
+        "2 CR2 files left out: save as JPEG",
+        "1 PSD file left out: save as JPEG",
     ]
 
 
