@@ -258,7 +258,7 @@ def careless(house: Path) -> Path:
 NOTES = (
     "2 of 5 entries have no photo, such as photo-04.JPEG; did you mean photo-04.jpg?",
     "1 photo is in no labels file and not used, such as photo-04.jpg",
-    "1 CR2 file left out: save them as JPEG",
+    "1 CR2 file left out: save as JPEG",
 )
 
 
@@ -289,7 +289,7 @@ def test_search_and_index_name_formats(
     run: Run, careless: Path, sieve: Path, tmp_path: Path
 ) -> None:
     asked = run("search", "sofa", careless, "--sieve", sieve)
-    assert asked.err == "1 CR2 file left out: save them as JPEG\n"
+    assert asked.err == "1 CR2 file left out: save as JPEG\n"
     assert "of 4 photos match" in asked.out
     made = run("index", careless, "--sieve", sieve, "--index", tmp_path / "i")
     assert made.err == asked.err

@@ -34,7 +34,7 @@ SUFFIXES = _endings(
 """Endings of names, in lower case, of photos that are read."""
 
 UNREAD = {
-    **dict.fromkeys(_RAW | _OTHERS, "save them as JPEG"),
+    **dict.fromkeys(_RAW | _OTHERS, "save as JPEG"),
     **dict.fromkeys(_HEIF - SUFFIXES, HEIF_REMEDY),
 }
 """Endings of names of pictures that are not read, each with the remedy."""

@@ -83,7 +83,10 @@ def notes_of(
         fact = f"{counted(len(unlisted), 'photo')} {verb} in no labels file and not used"
         notes.append(Note("unlisted photo", len(unlisted), fact, _such_as(unlisted[0].name)))
     if unlabeled := kinds["no labels"]:
-        fact = f"{counted(len(unlabeled), 'folder')} without a labels file not used"
+        verbs = ("has", "is") if len(unlabeled) == 1 else ("have", "are")
+        fact = (
+            f"{counted(len(unlabeled), 'folder')} {verbs[0]} no labels file and {verbs[1]} not used"
+        )
         notes.append(Note("no labels", len(unlabeled), fact, _such_as(unlabeled[0].name)))
     if unreadable := kinds["unreadable photo"]:
         fact = f"{counted(len(unreadable), 'photo')} left out as unusable"

@@ -52,7 +52,7 @@ def test_several_folders_give_photos_and_what_was_left_out(tmp_path: Path) -> No
     assert [skip.path for skip in skipped] == [tmp_path / "c.psd"]
     for photo in photos:
         photo.unlink()
-    with pytest.raises(UsageError, match=r"no photo in .*; 1 PSD file left out: save them as JPEG"):
+    with pytest.raises(UsageError, match=r"no photo in .*; 1 PSD file left out: save as JPEG"):
         find_all([tmp_path])
 
 

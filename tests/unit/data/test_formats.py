@@ -78,9 +78,9 @@ def test_formats_that_are_not_read_are_named(tmp_path: Path) -> None:
     skipped = [entry for entry in walk(tmp_path) if isinstance(entry, Skipped)]
     assert sorted(skip.path.name for skip in skipped) == ["a.CR2", "b.cr2", "c.jxl", "d.svg"]
     assert list(unread_formats(skipped)) == [
-        "2 CR2 files left out: save them as JPEG",
-        "1 JXL file left out: save them as JPEG",
-        "1 SVG file left out: save them as JPEG",
+        "2 CR2 files left out: save as JPEG",
+        "1 JXL file left out: save as JPEG",
+        "1 SVG file left out: save as JPEG",
     ]
 
 

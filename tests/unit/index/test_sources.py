@@ -78,5 +78,5 @@ def test_what_a_bucket_holds_beside_photos(tmp_path: Path) -> None:
         "path": "s3://bucket/photos/b.CR2",
         "kind": "photo",
         "reason": "CR2 files are not read here",
-        "remedy": "save them as JPEG",
+        "remedy": "save as JPEG",
     }
