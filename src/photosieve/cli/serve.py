@@ -116,7 +116,7 @@ def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
             from photosieve.data.folders import find_all
             from photosieve.sieve.untrained import untrained
 
-            untrained(find_all(folders), progress=progress).save(sieve)
+            untrained(find_all(folders)[0], progress=progress).save(sieve)
         update = Index(address).update(sieve, *folders, progress=progress)
     print_skipped(update.skipped)
 

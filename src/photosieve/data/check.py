@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, content_hash, decode
 from photosieve.data.scan import Finding, ListedPhoto, scan
 from photosieve.errors import PhotoError

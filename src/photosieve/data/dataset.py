@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.data.scan import TEST_LABELS, Finding, scan
 from photosieve.errors import LabelsError, UsageError
 

@@ -17,11 +17,11 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.label_files import (
     LabelEntry,
     Verdicts,
-    label_key,
     read_entries,
     write_entries,
 )
 from photosieve.data.label_history import Change, LabelHistory
+from photosieve.data.names import FileNames, label_key
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_among
 from photosieve.errors import LabelsError
 
@@ -258,11 +258,13 @@ class LabelBook:
             entries = read_entries(file) if file.exists() else []
             left = {name: own for name, own in new.items() if own is not None}
             kept: list[LabelEntry] = []
+            files = FileNames(file.parent)
             for entry in entries:
-                if entry.name not in new:
+                name = files.find(entry.name) or entry.name
+                if name not in new:
                     kept.append(entry)
-                elif entry.name in left:  # in its place, and once even if it stood there twice
-                    kept.append(entry.rewritten(left.pop(entry.name)))
+                elif name in left:  # in its place, and once even if it stood there twice
+                    kept.append(entry.rewritten(left.pop(name)))
             kept += [LabelEntry.of(name, own) for name, own in left.items()]
             write_entries(file, kept)
             self._cache.pop(file, None)
@@ -290,10 +292,12 @@ def _once(labels: Labels) -> Labels:
 def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
     """Return the verdicts by name; entries that cannot be used say nothing and are left out."""
     verdicts: dict[str, Verdicts] = {}
+    files = FileNames(file.parent)
     for entry in entries:
         with suppress(ValueError):
             own = entry.verdicts()
             if not entry.leads_outside(file.parent):
-                before = verdicts.get(entry.name)
-                verdicts[entry.name] = own if before is None else before.joined(own)
+                name = files.find(entry.name) or entry.name
+                before = verdicts.get(name)
+                verdicts[name] = own if before is None else before.joined(own)
     return verdicts

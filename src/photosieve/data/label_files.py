@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple, cast
 
+from photosieve.data.names import label_key, visible
 from photosieve.errors import LabelsError
 from photosieve.storage import draft_file, remove_drafts
 
@@ -135,11 +136,6 @@ class LabelEntry(NamedTuple):
             return True
 
 
-def label_key(label: str) -> str:
-    """Return the form that all spellings of a label share: upper and lower case are the same."""
-    return unicodedata.normalize("NFC", label.casefold())
-
-
 def _labels(value: object, place: str) -> tuple[str, ...]:
     """Return a list of labels, or a text with commas, normalized; else raise ValueError."""
     if isinstance(value, str):
@@ -150,7 +146,7 @@ def _labels(value: object, place: str) -> tuple[str, ...]:
     for item in value:
         if not isinstance(item, str):
             raise ValueError(f"has {_kind(item)} among {place}; a label is text in quotes")
-        label = unicodedata.normalize("NFC", " ".join(item.split()))
+        label = visible(item)
         if not label:
             raise ValueError("has an empty label; remove it")
         if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in label):

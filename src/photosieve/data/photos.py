@@ -79,11 +79,15 @@ class Bytes:
     size : int
     mtime_ns : int
         When it was last changed, in nanoseconds.
+    ctime_ns, inode : int
+        As in `photosieve.data.folders.PhotoFile`.
     """
 
     data: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -109,7 +113,8 @@ def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
         after = os.fstat(file.fileno())
     if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise PhotoError(path, CHANGED, "run again once it is complete")
-    return Bytes(data, before.st_size, before.st_mtime_ns)
+    inode = before.st_ino & (2**63 - 1)  # a signed integer of 64 bits holds it
+    return Bytes(data, before.st_size, before.st_mtime_ns, before.st_ctime_ns, inode)
 
 
 def decode(

@@ -12,8 +12,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from photosieve.data.folders import find
-from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key, read_entries
+from photosieve.data.folders import PhotoFile, find, walk
+from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, read_entries
+from photosieve.data.names import (
+    FileNames,
+    differs_in_case,
+    is_text,
+    label_key,
+    misspelled,
+    readable,
+)
 from photosieve.errors import LabelsError, UsageError
 
 NEW_LABELS = "labels.json"
@@ -47,7 +55,8 @@ class Finding:
     kind : str
         One of "unsafe name", "missing photo", "unlisted photo", "duplicate key",
         "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
-        "rare label", "never yes", "never no", "no labels", "kept for testing".
+        "rare label", "never yes", "never no", "no labels", "kept for testing", "other case",
+        "unusable name".
     fatal : bool
         Whether `Dataset.load` refuses the data because of it.
     message : str
@@ -121,8 +130,10 @@ def scan(paths: Sequence[str | Path]) -> Scan:
     UsageError
         If a path does not exist or a pattern matches nothing.
     """
-    given = _expand(paths)
     scanner = _Scanner()
+    given = [path for path in _expand(paths) if scanner.can_name(path)]
+    if not given:
+        raise UsageError(scanner.problems[0].message)
     for path in given:
         scanner.add(path)
     return scanner.result([path if path.is_dir() else path.parent for path in given])
@@ -152,6 +163,15 @@ class _Scanner:
     def note(self, kind: str, message: str, *paths: Path, fatal: bool = False) -> None:
         self.problems.append(Finding(kind, fatal, message, tuple(map(str, paths))))
 
+    def can_name(self, path: Path) -> bool:
+        """Whether a path is text, which saved files and reports can hold."""
+        if is_text(str(path)):
+            return True
+        shown = readable(str(path))
+        message = f"{shown}: this name is not valid UTF-8; give it another name."
+        self.note("unusable name", message, Path(shown))
+        return False
+
     def add(self, path: Path) -> None:
         if path.is_dir():
             files = self._labels_files(path)
@@ -175,7 +195,9 @@ class _Scanner:
                 self.note("invalid labels file", message, *files, fatal=True)
             # Folders below a labels file belong to it.
             visible = sorted(name for name in folders if not name.startswith("."))
-            folders[:] = [] if files else visible
+            folders[:] = [
+                name for name in visible if not files and self.can_name(Path(parent, name))
+            ]
         return chosen
 
     def _add_file(self, file: Path, root: Path) -> None:
@@ -185,8 +207,20 @@ class _Scanner:
             self.note("invalid labels file", str(error), file, fatal=True)
             return
         self.folders[file.parent] = None
+        files, respelled = FileNames(file.parent), dict[str, str]()
         for entry in entries:
-            self._add_entry(file, entry, root)
+            name = files.find(entry.name) or entry.name
+            if differs_in_case(entry.name, name):
+                respelled[entry.name] = name
+            self._add_entry(file, entry._replace(name=name), root)
+        if respelled:
+            (key, name), count = next(iter(respelled.items())), len(respelled)
+            entries_differ = "1 entry differs" if count == 1 else f"{count} entries differ"
+            message = (
+                f"{file}: {entries_differ} from the file in upper and lower case, such as "
+                f"{key!r} for {name}; the photo is used."
+            )
+            self.note("other case", message, *(file.parent / name for name in respelled.values()))
 
     def _add_entry(self, file: Path, entry: LabelEntry, root: Path) -> None:
         name, photo = entry.name, file.parent / entry.name
@@ -199,6 +233,8 @@ class _Scanner:
         except ValueError as error:
             message = f"{file}: the entry {name!r} {error}."
             self.note("invalid labels file", message, file, fatal=True)
+            return
+        if not self.can_name(Path(name)):
             return
         if not os.path.isfile(photo):  # noqa: PTH113  # Path.is_file fails on an impossible name
             message = f"{file} lists {name!r}, which does not exist; its labels are ignored."
@@ -218,12 +254,16 @@ class _Scanner:
     def result(self, roots: list[Path]) -> Scan:
         listed = list(self.listed.values())
         self._note_nothing_listed()
-        unlisted = [
-            photo
-            for folder in self.folders
-            for photo in find(folder)
-            if _place(photo) not in self.listed
-        ]
+        reported = {path for problem in self.problems for path in problem.paths}
+        unlisted = []
+        for folder in self.folders:
+            for entry in walk(folder, recursive=False):
+                if isinstance(entry, PhotoFile):
+                    unlisted.append(folder / entry.path)
+                elif entry.kind == "photo" and str(entry.path) not in reported:
+                    message = f"{entry.path}: {entry.reason}; {entry.remedy}."
+                    self.note("unreadable photo", message, entry.path)
+        unlisted = sorted(photo for photo in unlisted if _place(photo) not in self.listed)
         for photo in unlisted:
             message = f"{photo} is in no labels file; its labels count as unknown."
             self.note("unlisted photo", message, photo)
@@ -266,6 +306,13 @@ class _Scanner:
             if others:
                 names = ", ".join(map(repr, others))
                 message = f"{first!r} is also written {names}; they count as one label."
+                self.note("similar labels", message)
+        for one, other in misspelled(spellings):
+            if other + "s" != one != other.removesuffix("s"):  # `check` looks for plurals
+                message = (
+                    f"{spellings[one][0]!r} and {spellings[other][0]!r} are two labels; "
+                    "if one is misspelled, correct it."
+                )
                 self.note("similar labels", message)
         return [
             tuple(dict.fromkeys(spellings[label_key(label)][0] for label in labels))

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from photosieve.data.folders import PhotoFile, walk
+from photosieve.data.names import is_text, readable
 from photosieve.data.photos import CHANGED, SUFFIXES, Bytes, check_bytes, read
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
 from photosieve.index.store import is_remote
@@ -131,22 +132,6 @@ def open_root(address: str) -> Root:
     if not is_text(path):
         raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
     return Folder(path)
-
-
-def is_text(path: str) -> bool:
-    """Whether the name of a file is text, and not arbitrary bytes."""
-    if path.isascii():
-        return True
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def readable(path: str) -> str:
-    """Return a name with a mark in place of each byte that is not text."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def place(root: str, path: str) -> Path:

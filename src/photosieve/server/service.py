@@ -13,7 +13,7 @@ import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array

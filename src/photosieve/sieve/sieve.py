@@ -346,7 +346,7 @@ class Sieve(Record):
         readings = self.scorer.read(query)
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
-        paths = find_all(folders)
+        paths, unusable = find_all(folders)
         photos = photo_features(self.encoder, paths, max_pixels=max_pixels, progress=progress)
         return answer(
             self.scorer,
@@ -356,7 +356,7 @@ class Sieve(Record):
             [paths[index] for index in photos.kept],
             self.scorer.embed_photos(photos.features),
             top=top,
-            skipped=photos.skipped,
+            skipped=(*unusable, *photos.skipped),
         )
 
     def save(self, folder: str | Path) -> None:
