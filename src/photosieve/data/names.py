@@ -102,6 +102,13 @@ def misspelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             shortened[piece].append(name)
 
 
+def one_error_apart(first: str, second: str) -> bool:
+    """Whether one typing error makes one name of the other; see `misspelled`."""
+    if first == second or abs(len(first) - len(second)) > 1 or not _alike(first, second):
+        return False
+    return not _shortened(first).isdisjoint(_shortened(second))
+
+
 def _shortened(name: str) -> set[str]:
     """Return a name and its forms without one letter: names one error apart share one of them."""
     if len(name) > _MOST_LETTERS:

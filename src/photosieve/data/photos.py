@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
 
@@ -115,6 +116,12 @@ def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
         raise PhotoError(path, CHANGED, "run again once it is complete")
     inode = before.st_ino & (2**63 - 1)  # a signed integer of 64 bits holds it
     return Bytes(data, before.st_size, before.st_mtime_ns, before.st_ctime_ns, inode)
+
+
+def reader(max_pixels: int) -> str:
+    """Describe what decides which photos can be read: after a change of it they are tried again."""
+    versions = f"photosieve {version('photosieve')}, Pillow {version('pillow')}"
+    return f"{versions}: {', '.join(_FORMATS)} up to {max_pixels} pixels"
 
 
 def decode(

@@ -194,10 +194,8 @@ class _Scanner:
                 message = f"{parent} has several labels files, {both}: pass the one you want."
                 self.note("invalid labels file", message, *files, fatal=True)
             # Folders below a labels file belong to it.
-            visible = sorted(name for name in folders if not name.startswith("."))
-            folders[:] = [
-                name for name in visible if not files and self.can_name(Path(parent, name))
-            ]
+            visible = [] if files else sorted(n for n in folders if not n.startswith("."))
+            folders[:] = [name for name in visible if self.can_name(Path(parent, name))]
         return chosen
 
     def _add_file(self, file: Path, root: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -132,6 +132,30 @@ def open_root(address: str) -> Root:
     if not is_text(path):
         raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
     return Folder(path)
+
+
+def open_roots(asked: Sequence[str], known: Collection[str]) -> list[Root]:
+    """Open the folders to go through: those asked for, or all known ones.
+
+    Known folders that are gone are always among them. A folder inside another one is a part of
+    that.
+
+    Parameters
+    ----------
+    asked : sequence of str
+        Addresses; by default the known ones.
+    known : collection of str
+        Addresses of the folders in the index.
+    """
+    roots = [open_root(address) for address in asked or sorted(known)]
+    lost = [open_root(a) for a in sorted(known) if not is_remote(a) and not Path(a).exists()]
+    outer = {*known, *(root.address for root in roots)}
+    chosen = {}
+    for root in (*roots, *lost):
+        around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
+        address = min(around, key=len)
+        chosen[address] = root if address == root.address else open_root(address)
+    return list(chosen.values())
 
 
 def place(root: str, path: str) -> Path:
