@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +19,7 @@ from photosieve.cli.output import (
     print_training,
     progress_bars,
 )
-from photosieve.cli.search import index, search
+from photosieve.cli.search import SearchCommand, index, search
 from photosieve.cli.serve import serve
 from photosieve.cli.training import compare, evaluate, train, tune
 from photosieve.data import DEFAULT_MEGAPIXELS
@@ -31,6 +33,8 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name that cannot be written is no reason
+            sys.stdout.reconfigure(errors="backslashreplace")  # to fail after hours of work
         try:
             return super().invoke(ctx)
         except PhotosieveError as error:
@@ -133,5 +137,6 @@ def recipes(as_json: JsonOption = False) -> None:
         print_recipes(OURS, NOTEBOOKS)
 
 
-for command in (train, tune, evaluate, compare, index, search, serve):
+for command in (train, tune, evaluate, compare, index, serve):
     app.command()(command)
+app.command(cls=SearchCommand)(search)

@@ -123,7 +123,7 @@ class Metadata:
         keys: dict[str, str] = {}
         unmatched = []
         for key, values in self.rows.items():
-            name = known.find(key) or known.find(key.replace("\\", "/").strip("/"))
+            name = known.find(key) or known.find(_inner(key))
             if name is None:
                 unmatched.append(key)
             elif name in rows:
@@ -139,7 +139,7 @@ class Metadata:
                 f"{self.file}: none of its {len(unmatched)} rows is about a {what} of the index, "
                 f'such as "{min(names, default="")}"{first}'
             )
-        respelled = {key: name for name, key in keys.items() if differs_in_case(key, name)}
+        respelled = {key: name for name, key in keys.items() if differs_in_case(_inner(key), name)}
         return replace(self, rows=rows), Matched(len(self.rows), tuple(unmatched), respelled)
 
     def write(self, store: Store) -> dict[str, str]:
@@ -209,6 +209,11 @@ def _read(file: Path) -> tuple[list[str], list[list[str]]]:
                 for row in rows:
                     row[column] = row[column].replace(",", ".")
     return header, rows
+
+
+def _inner(key: str) -> str:
+    """Return a path with "/" between its parts and none around them."""
+    return key.replace("\\", "/").strip("/")
 
 
 def _delimiter(header: str) -> str:

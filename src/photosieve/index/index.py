@@ -282,8 +282,6 @@ class Index:
             matched = None
             if table is not None:  # before the embedding, which may take hours
                 table, matched = table.matching(changes.names(snapshot, table.key))
-            if changes.pending:
-                store.upgrade()
             updater = Updater(
                 store,
                 snapshot,

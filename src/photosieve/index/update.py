@@ -146,6 +146,8 @@ class Updater:
 
     def run(self, embed: Embed) -> Update:
         """Carry out the run; on an interrupt, the photos embedded so far are committed first."""
+        if self._total:
+            self.store.upgrade()
         try:
             for photo, features in embed(self._pending(), self.load, self._settle):
                 self._embedded.append((photo, features[0]))

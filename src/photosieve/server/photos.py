@@ -134,6 +134,9 @@ def search(
             TermReading(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
             for reading in (r.to_dict() for r in result.readings)
         ],
+        taken_out=result.taken_out,
+        gone=result.gone,
+        suggestions=list(result.suggestions),
         photos=_ranked(view, result.hits[offset : offset + limit], kept=True),
         nearest=_ranked(view, result.hidden[:nearest], kept=False),
         next=_next(request, offset, limit, len(result)),

@@ -116,6 +116,36 @@ class SearchResult:
         """The score of the best photo that was left out; None when none was."""
         return self.hidden[0].score if self.hidden else None
 
+    def summary(self) -> str:
+        """Return one line about the number of photos: matches, or the best photos with `top`."""
+        if self.top is not None:
+            passing = "1 passes" if self.passing == 1 else f"{self.passing} pass"
+            return f"{len(self.hits)} best of {self.looked_at}; {passing} the cut."
+        if self.hits:
+            counts = f"{len(self.hits)} of {self.looked_at} photos match; {self.left_out} left out"
+        else:
+            counts = f"No matches in {self.looked_at} photos"
+        closest = f" (closest: {self.hidden[0].probability:.3f})" if self.hidden else ""
+        return f"{counts}{closest}."
+
+    def notes(self) -> list[str]:
+        """Return sentences about photos that are not there for another reason than the cut."""
+        notes = []
+        if unwanted := [str(r.term) for r in self.readings if r.term.negative]:
+            photos = f"{self.taken_out} photo{'' if self.taken_out == 1 else 's'}"
+            notes.append(f"{' and '.join(unwanted)} took out {photos}.")
+        if self.gone:
+            are = "photo of the index is" if self.gone == 1 else "photos of the index are"
+            notes.append(
+                f"{self.gone} {are} not on the disk any more: run photosieve index again, with "
+                "--prune if a folder was renamed or deleted."
+            )
+        notes += [
+            f"Some words of the query are no labels: did you mean {query}?"
+            for query in self.suggestions
+        ]
+        return notes
+
     def explain(self) -> dict[str, Any]:
         """Return the terms as understood, the rule and every photo, for JSON."""
         return {

@@ -98,12 +98,12 @@ def test_a_corrected_table_replaces_a_column_of_the_wrong_type(
 def test_digits_that_are_no_number_stay_as_they_are(index: Index, tmp_path: Path) -> None:
     table = tmp_path / "listing.csv"
     table.write_text(
-        "group,zip,phone,parcel,size,listed,sold\n"
+        "group,zip,phone,parcel,area,listed,sold\n"
         "house-0,01067,+4935112,12345678901234567,0.5,2024-01-05,true\n"
         "house-1,10115,,1,2,,false\n"
     )
     update_with(index, table)
-    kinds = [kind(index, name) for name in ("zip", "phone", "parcel", "size", "listed", "sold")]
+    kinds = [kind(index, name) for name in ("zip", "phone", "parcel", "area", "listed", "sold")]
     assert kinds == ["string", "string", "string", "double", "date32[day]", "bool"]
     where = "zip = '01067' and listed > date '2024-01-01' and sold"
     assert index.search("red", where=where, top=99).looked_at == 10
@@ -118,11 +118,11 @@ def test_each_separator_of_spreadsheets_is_read(
 ) -> None:
     table = tmp_path / "listing.csv"
     size = "82,5" if separator == ";" else "82.5"  # as German spreadsheets write it
-    rows = [("group", "size", "town"), ("house-0", size, "Ulm")]
+    rows = [("group", "area", "town"), ("house-0", size, "Ulm")]
     table.write_text("\ufeff" + "\n".join(separator.join(row) for row in rows), "utf-8")
     matched = update_with(index, table)
     assert (matched.rows, matched.unmatched) == (1, ())
-    assert index.search("red", where="size > 82 and town = 'Ulm'", top=99).looked_at == 10
+    assert index.search("red", where="area > 82 and town = 'Ulm'", top=99).looked_at == 10
 
 
 def test_rows_are_matched_in_any_spelling_and_the_others_are_named(
