@@ -177,9 +177,9 @@ def print_cut(sieve: Sieve) -> None:
 
 
 def print_kept_for_testing(dataset: Dataset) -> None:
-    """Print, on stderr, the photos that were left out of training."""
+    """Print, on stderr, the photos that were left out of training, and names to look at."""
     for problem in dataset.problems:
-        if problem.kind == "kept for testing":
+        if problem.kind in ("kept for testing", "similar labels", "other case", "unusable name"):
             typer.echo(problem.message, err=True)
 
 

@@ -96,7 +96,7 @@ def _resolved(folder: Path) -> Path:
         raise UsageError(f"{folder} cannot be listed ({one_line(error)}).") from error
     if not is_text(str(folder)):
         shown = readable(str(folder))
-        raise UsageError(f"{shown}: this name is not valid UTF-8; give it another name.")
+        raise UsageError(f"{shown}: its name is not valid UTF-8; give it another name.")
     return home
 
 

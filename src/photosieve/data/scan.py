@@ -168,7 +168,7 @@ class _Scanner:
         if is_text(str(path)):
             return True
         shown = readable(str(path))
-        message = f"{shown}: this name is not valid UTF-8; give it another name."
+        message = f"{shown}: its name is not valid UTF-8; give it another name."
         self.note("unusable name", message, Path(shown))
         return False
 
@@ -232,7 +232,7 @@ class _Scanner:
             message = f"{file}: the entry {name!r} {error}."
             self.note("invalid labels file", message, file, fatal=True)
             return
-        if not self.can_name(Path(name)):
+        if not self.can_name(photo):
             return
         if not os.path.isfile(photo):  # noqa: PTH113  # Path.is_file fails on an impossible name
             message = f"{file} lists {name!r}, which does not exist; its labels are ignored."

@@ -130,7 +130,7 @@ def open_root(address: str) -> Root:
         return Bucket.find(address)
     path = os.path.abspath(address)  # noqa: PTH100  # resolves "..", but not links
     if not is_text(path):
-        raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
+        raise UsageError(f"{readable(path)}: its name is not valid UTF-8; give it another name")
     return Folder(path)
 
 

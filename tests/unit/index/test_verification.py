@@ -1,9 +1,14 @@
 """Differences between the index and its folders are found."""
 
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from photosieve.index.index import Index
-from tests.library import photo
+from tests.library import CountingEncoder, photo
 
 
 def test_verify_names_what_is_wrong(index: Index, folder: Path) -> None:
@@ -15,3 +20,38 @@ def test_verify_names_what_is_wrong(index: Index, folder: Path) -> None:
         ("photo-0000.png", "it has changed since"),
         ("photo-0004.png", "there is no such file"),
     ]
+
+
+def test_all_that_verify_finds_is_mended_by_the_next_update(index: Index, folder: Path) -> None:
+    house = folder / "house-0"
+    photo(house / "photo-0000.png", 44)
+    changed = np.array([index.snapshot.path(row) == "house-0/photo-0000.png" for row in range(40)])
+    store = index.store
+    rows = store.photos.search().with_row_id(True).to_arrow()
+    copied = rows.filter(pc.field("path") == "house-0/photo-0004.png").drop_columns(["_rowid"])
+    store.photos.add(copied)  # two writers at once
+    damaged = rows.filter(pc.field("path") == "house-0/photo-0008.png").drop_columns(["_rowid"])
+    features = pa.array([[float("nan")] * store.width], damaged.schema.field("features").type)
+    store.upsert(damaged.select(["root", "path"]).append_column("features", features))
+    # The listing shows no difference: as if the changed photo had its old size and times.
+    status = (house / "photo-0000.png").stat()
+    known = {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "ctime_ns": status.st_ctime_ns}
+    store.photos.update(
+        where="path = 'house-0/photo-0000.png'", values={**known, "inode": status.st_ino}
+    )
+    store.refresh()
+    CountingEncoder.embedded.clear()
+    assert changed.sum() == 1
+    assert counts_of_problems(index) == {
+        "it has changed since": 1,
+        "it stands there twice": 1,
+        "its vector is damaged": 1,
+    }
+    done = index.update()
+    assert (done.changed, done.photos) == (2, 40)
+    assert len(CountingEncoder.embedded) == 2
+    assert counts_of_problems(index) == {}
+
+
+def counts_of_problems(index: Index) -> Counter[str]:
+    return Counter(problem.reason for problem in index.verify())
