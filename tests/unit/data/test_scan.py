@@ -305,11 +305,11 @@ def test_labels_that_look_alike_are_one_label_and_misspelled_ones_are_reported(
     labels = {
         "a.jpg": ["kitchen", "mirror"],
         "b.jpg": ["kitchen\u200b", "miror"],
-        "c.jpg": ["\ufeffＫitchen"],
+        "c.jpg": ["\ufeff\uff2bitchen"],  # full-width K
     }
     data = Dataset.load(building(tmp_path / "a", labels))
     assert data.vocabulary == ("kitchen", "mirror", "miror")
     assert [p.message for p in data.problems if p.kind == "similar labels"] == [
-        "'kitchen' is also written 'Ｋitchen'; they count as one label.",  # noqa: RUF001
+        "'kitchen' is also written '\uff2bitchen'; they count as one label.",
         "'mirror' and 'miror' are two labels; if one is misspelled, correct it.",
     ]

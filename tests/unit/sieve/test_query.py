@@ -33,7 +33,7 @@ from photosieve.sieve.query import Term, parse, written
         ("sofa －window", [Term(("sofa",)), Term(("window",), True)]),  # noqa: RUF001
         ("\u201cbay window\u201d -\u201ea b\u201c", [Term(("bay window",)), Term(("a b",), True)]),
         ("built\u2011in child\u2019s bed", [Term(("built-in child's bed",))]),
-        ("TV｜television", [Term(("TV", "television"))]),
+        ("TV\uff5ctelevision", [Term(("TV", "television"))]),
         ("so\u200bfa \ufeff-window", [Term(("sofa",)), Term(("window",), True)]),
     ],
 )
