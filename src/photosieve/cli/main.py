@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,8 +31,6 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a name that cannot be written is no reason
-            sys.stdout.reconfigure(errors="backslashreplace")  # to fail after hours of work
         try:
             return super().invoke(ctx)
         except PhotosieveError as error:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from photosieve.data.names import Spellings, differs_in_case
 from photosieve.errors import UsageError, one_line
-from photosieve.index.schema import KEY_COLUMNS, PHOTO_COLUMNS
-from photosieve.index.store import Store
+from photosieve.index.schema import RECORD_COLUMNS
+from photosieve.index.store import KEY_COLUMNS, PHOTO_COLUMNS, Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +96,8 @@ class Metadata:
                 f'{file}: the first column is "{first}"; call it "group" if it names folders of '
                 'photos, or "photo" if it names paths below the indexed folder'
             )
-        taken = [name for name in names if name in (*PHOTO_COLUMNS, "features", "_rowid", "")]
+        own = {*PHOTO_COLUMNS, *RECORD_COLUMNS, "features", "_rowid", ""}
+        taken = [name for name in names if name in own]
         if taken or len(set(names)) < len(names):
             twice = next((name for name in names if names.count(name) > 1), "")
             raise UsageError(

@@ -188,8 +188,8 @@ class Index:
             cut or scorer.cut(readings, self.sieve.cut),
             extra=(top or 0) + hidden,
         )
-        left = in_scope
         chosen = find(rows=rows, neighbors=snapshot.neighbors if isinstance(rows, slice) else None)
+        left = in_scope
         while len(absent := gone(snapshot, chosen)):
             left = np.setdiff1d(left, absent)
             chosen = find(rows=left)

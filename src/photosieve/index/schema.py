@@ -12,28 +12,12 @@ if TYPE_CHECKING:
 TABLE_VERSION = 1
 """Version of the columns; a table with a newer one is refused."""
 
-KEY_COLUMNS = ("root", "path")
-
 RECORD_COLUMNS = ("ctime_ns", "inode")
 """Columns that tables of earlier versions lack; empty where a photo was not read since then."""
 
-PHOTO_COLUMNS = (
-    *(*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded"),
-    *RECORD_COLUMNS,
-)
-"""All columns of the product itself except the features."""
 
-
-def photo_schema(fingerprint: str, width: int) -> pa.Schema:
-    """Return the columns of a new table.
-
-    Parameters
-    ----------
-    fingerprint : str
-        Of the trunk that the features come from.
-    width : int
-        How many features a photo has.
-    """
+def photos_schema(fingerprint: str, width: int) -> pa.Schema:
+    """Return the columns, and the notes about the model; see `Store.create`."""
     import pyarrow as pa
 
     about = {"format": TABLE_VERSION, "fingerprint": fingerprint, "version": version("photosieve")}

@@ -24,13 +24,7 @@ from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoIndexError, UsageError, one_line
-from photosieve.index.schema import (
-    KEY_COLUMNS,
-    PHOTO_COLUMNS,
-    RECORD_COLUMNS,
-    TABLE_VERSION,
-    photo_schema,
-)
+from photosieve.index.schema import RECORD_COLUMNS, TABLE_VERSION, photos_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +34,10 @@ TABLES = (PHOTOS_TABLE, SKIPPED_TABLE, MANIFEST_TABLE)
 
 VERSIONS_KEPT = timedelta(hours=1)
 """Old versions stay so long for processes that are reading them."""
+
+KEY_COLUMNS = ("root", "path")
+PHOTO_COLUMNS = (*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
+"""All columns of the product itself except the features and `RECORD_COLUMNS`."""
 
 _NAMES_AT_ONCE = 1000
 
@@ -111,7 +109,7 @@ class Store:
         """
         with index_errors(self.address):
             self._database.create_table(
-                PHOTOS_TABLE, schema=photo_schema(fingerprint, width), mode="overwrite"
+                PHOTOS_TABLE, schema=photos_schema(fingerprint, width), mode="overwrite"
             )
         self.refresh()
 
@@ -182,9 +180,8 @@ class Store:
     @property
     def columns(self) -> tuple[str, ...]:
         """The user's columns: see `photosieve.index.columns`."""
-        return tuple(
-            name for name in self.photos.schema.names if name not in (*PHOTO_COLUMNS, "features")
-        )
+        own = {*PHOTO_COLUMNS, *RECORD_COLUMNS, "features"}
+        return tuple(name for name in self.photos.schema.names if name not in own)
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from photosieve.errors import PhotoError, Skipped
-from photosieve.index.schema import KEY_COLUMNS
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.sources import open_root, place
-from photosieve.index.store import Store
+from photosieve.index.store import KEY_COLUMNS, Store
 from photosieve.progress import Progress
 
 NO_HASH = "0" * 64
