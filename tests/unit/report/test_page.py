@@ -1,6 +1,7 @@
 """Pages say what the evaluation says, and hostile text stays text."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
