@@ -39,11 +39,16 @@ _MOST_ALIKE = 20
 """More names than this with one letter of their own are a numbering, not misspellings."""
 
 
+def nfc(name: str) -> str:
+    """Return a name with its accents composed, as most systems write them; a Mac does not."""
+    return unicodedata.normalize("NFC", name)
+
+
 def visible(text: str) -> str:
     """Return a text in NFC without characters that nobody sees, and with single spaces."""
     kept = (
         letter
-        for letter in _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+        for letter in _INVISIBLE.sub("", nfc(text))
         if letter in "\u200c\u200d" or unicodedata.category(letter) != "Cf"
     )
     return " ".join("".join(kept).split())
@@ -60,7 +65,7 @@ def plain(text: str) -> str:
 
 def label_key(label: str) -> str:
     """Return the form that all spellings of a label share: upper and lower case are the same."""
-    return unicodedata.normalize("NFC", plain(_VARIATIONS.sub("", label)).casefold())
+    return nfc(plain(_VARIATIONS.sub("", label)).casefold())
 
 
 def is_text(name: str) -> bool:
@@ -132,19 +137,19 @@ class Spellings:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = dict.fromkeys(names)
-        self._by_nfc = {unicodedata.normalize("NFC", name): name for name in self._names}
+        self._by_nfc = {nfc(name): name for name in self._names}
         self._by_case: dict[str, list[str]] = defaultdict(list)
-        for nfc, name in self._by_nfc.items():
-            self._by_case[nfc.casefold()].append(name)
+        for composed, name in self._by_nfc.items():
+            self._by_case[composed.casefold()].append(name)
 
     def find(self, name: str) -> str | None:
         """Return a name as it is spelled here; None if there is none or it could be several."""
         if name in self._names:
             return name
-        nfc = unicodedata.normalize("NFC", name)
-        if nfc in self._by_nfc:
-            return self._by_nfc[nfc]
-        same = self._by_case.get(nfc.casefold(), [])
+        composed = nfc(name)
+        if composed in self._by_nfc:
+            return self._by_nfc[composed]
+        same = self._by_case.get(composed.casefold(), [])
         return same[0] if len(same) == 1 else None
 
 
@@ -185,5 +190,5 @@ class FileNames:
 
 def differs_in_case(name: str, other: str) -> bool:
     """Whether two names differ in upper and lower case, and not only in how accents are written."""
-    first, second = (unicodedata.normalize("NFC", text) for text in (name, other))
+    first, second = (nfc(text) for text in (name, other))
     return first != second and first.casefold() == second.casefold()

@@ -26,7 +26,7 @@ from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import ByPath, Encoder
 from photosieve.encoders.words import word_features
-from photosieve.errors import PhotoIndexError, Skipped, UsageError
+from photosieve.errors import PhotoIndexError, PhotosieveError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.candidates import candidates
 from photosieve.index.presence import gone
@@ -358,17 +358,21 @@ class Index:
         Raises
         ------
         PhotosieveError
-            If there is no index, or another process writes to it.
+            If there is no index.
         """
         from photosieve.index.lock import writing
         from photosieve.index.verification import find_differences
 
         snapshot = self.snapshot
         differences = find_differences(snapshot, max_pixels, progress)
-        if differences.found:
-            with writing(self.address):
-                differences.mark(snapshot, self.store)
-        return differences.found
+        if found := differences.found:
+            try:
+                with writing(self.address):
+                    differences.mark(snapshot, self.store)
+            except PhotosieveError as error:
+                reason = f"the next update may not read these photos again ({error})"
+                found.append(Skipped(Path(self.address), reason, "verify where you may write"))
+        return found
 
     def status(self) -> dict[str, Any]:
         """Describe the index, for JSON.

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from photosieve.index.index import Index
+from photosieve.index.lock import writing
 from tests.library import CountingEncoder, photo
 
 
@@ -53,3 +54,11 @@ def test_all_that_verify_finds_is_mended_by_the_next_update(index: Index, folder
 
 def counts_of_problems(index: Index) -> Counter[str]:
     return Counter(problem.reason for problem in index.verify())
+
+
+def test_verify_says_that_it_could_not_note_what_it_found(index: Index, folder: Path) -> None:
+    photo(folder / "house-0" / "photo-0000.png", 44)
+    with writing(index.address):  # another process
+        reasons = [problem.reason for problem in index.verify()]
+    assert reasons[0] == "it has changed since"
+    assert "the next update may not read these photos again" in reasons[1]
