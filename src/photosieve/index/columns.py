@@ -137,7 +137,7 @@ class Metadata:
             what = "photo" if self.key == "path" else "group"
             first = f'; its first row is about "{unmatched[0]}"' if unmatched else ""
             raise UsageError(
-                f"{self.file}: none of its {len(unmatched)} rows is about a {what} of the index, "
+                f"{self.file}: no row is about a {what} of the index, "
                 f'such as "{min(names, default="")}"{first}'
             )
         respelled = {key: name for name, key in keys.items() if differs_in_case(_inner(key), name)}

@@ -111,8 +111,8 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(reader: TestClient, tmp_
 
 def test_no_answer_names_a_photo_that_is_gone(client: TestClient, library: Library) -> None:
     one = ids(client, "house-1")["blue.png"]
-    places = [library.index.search("blue").hits[0].path, *library.index.search("red").hits[:2]]
-    lost = [getattr(place, "path", place) for place in places]
+    hits = [*library.index.search("blue").hits[:1], *library.index.search("red").hits[:2]]
+    lost = [hit.path for hit in hits]
     for path in lost:
         path.unlink()
     names = {(path.parent.name, path.name) for path in lost}
