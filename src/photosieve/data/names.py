@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 _TYPOGRAPHIC = str.maketrans(
@@ -127,6 +127,42 @@ def _alike(first: str, second: str) -> bool:
     return letters >= _LEAST_LETTERS and first[:1] == second[:1] and numbers[0] == numbers[1]
 
 
+def as_first_written(
+    lists: Sequence[Sequence[str]],
+) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Give each label one spelling, and each photo every label once.
+
+    Parameters
+    ----------
+    lists : sequence of sequence of str
+        The labels of each photo.
+
+    Returns
+    -------
+    lists : list of tuple of str
+        The same labels, each as it is spelled where it first appears.
+    alike : list of str
+        Sentences about labels with several spellings, and about two that may be one misspelled.
+    """
+    spellings: dict[str, list[str]] = {}
+    for label in dict.fromkeys(label for labels in lists for label in labels):
+        spellings.setdefault(label_key(label), []).append(label)
+    alike = [
+        f"{first!r} is also written {', '.join(map(repr, others))}; they count as one label."
+        for first, *others in spellings.values()
+        if others
+    ]
+    alike += [
+        f"{spellings[one][0]!r} and {spellings[other][0]!r} are two labels; if one is misspelled, "
+        "correct it."
+        for one, other in misspelled(spellings)
+        if other + "s" != one != other.removesuffix("s")  # plurals are found by `check`
+    ]
+    return [
+        tuple(dict.fromkeys(spellings[label_key(label)][0] for label in labels)) for labels in lists
+    ], alike
+
+
 class Spellings:
     """Names to be found by other spellings: in NFC, then in other case if one name has it.
 
@@ -159,10 +195,16 @@ class FileNames:
     Parameters
     ----------
     folder : Path
+
+    Attributes
+    ----------
+    in_other_case : dict of str to str
+        Names that were found in another case, with the names of the files.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.in_other_case: dict[str, str] = {}
         self._listed: dict[Path, Spellings] = {}
 
     def find(self, name: str) -> str | None:
@@ -176,7 +218,19 @@ class FileNames:
             if own is None:
                 return None
             place /= own
-        return place.relative_to(self._folder).as_posix()
+        found = place.relative_to(self._folder).as_posix()
+        if differs_in_case(name, found):
+            self.in_other_case[name] = found
+        return found
+
+    def describe_case(self) -> str:
+        """Return a sentence about the names that were found in another case."""
+        (name, found), *others = self.in_other_case.items()
+        entries = f"{len(others) + 1} entries differ" if others else "1 entry differs"
+        return (
+            f"{entries} from the file in upper and lower case, such as {name!r} for {found}; "
+            "the photo is used."
+        )
 
     def _in(self, folder: Path) -> Spellings:
         if folder not in self._listed:

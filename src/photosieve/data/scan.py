@@ -14,14 +14,7 @@ from pathlib import Path
 
 from photosieve.data.folders import PhotoFile, find, walk
 from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, read_entries
-from photosieve.data.names import (
-    FileNames,
-    differs_in_case,
-    is_text,
-    label_key,
-    misspelled,
-    readable,
-)
+from photosieve.data.names import FileNames, as_first_written, is_text, readable
 from photosieve.errors import LabelsError, UsageError
 
 NEW_LABELS = "labels.json"
@@ -205,20 +198,12 @@ class _Scanner:
             self.note("invalid labels file", str(error), file, fatal=True)
             return
         self.folders[file.parent] = None
-        files, respelled = FileNames(file.parent), dict[str, str]()
+        files = FileNames(file.parent)
         for entry in entries:
-            name = files.find(entry.name) or entry.name
-            if differs_in_case(entry.name, name):
-                respelled[entry.name] = name
-            self._add_entry(file, entry._replace(name=name), root)
-        if respelled:
-            (key, name), count = next(iter(respelled.items())), len(respelled)
-            entries_differ = "1 entry differs" if count == 1 else f"{count} entries differ"
-            message = (
-                f"{file}: {entries_differ} from the file in upper and lower case, such as "
-                f"{key!r} for {name}; the photo is used."
-            )
-            self.note("other case", message, *(file.parent / name for name in respelled.values()))
+            self._add_entry(file, entry._replace(name=files.find(entry.name) or entry.name), root)
+        if files.in_other_case:
+            photos = (file.parent / name for name in files.in_other_case.values())
+            self.note("other case", f"{file}: {files.describe_case()}", *photos)
 
     def _add_entry(self, file: Path, entry: LabelEntry, root: Path) -> None:
         name, photo = entry.name, file.parent / entry.name
@@ -265,7 +250,9 @@ class _Scanner:
         for photo in unlisted:
             message = f"{photo} is in no labels file; its labels count as unknown."
             self.note("unlisted photo", message, photo)
-        labels = self._as_first_written([photo.verdicts.yes for photo in listed])
+        labels, alike = as_first_written([photo.verdicts.yes for photo in listed])
+        for message in alike:
+            self.note("similar labels", message)
         return Scan(
             root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
             listed=tuple(
@@ -293,29 +280,6 @@ class _Scanner:
             files = " and ".join(map(str, self.files.values()))
             message = f"{files}: no photo that is listed exists; put photos beside their labels."
             self.note("no labels", message, *self.files.values(), fatal=True)
-
-    def _as_first_written(self, lists: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        spellings: dict[str, list[str]] = {}
-        for label in (label for labels in lists for label in labels):
-            known = spellings.setdefault(label_key(label), [])
-            if label not in known:
-                known.append(label)
-        for first, *others in spellings.values():
-            if others:
-                names = ", ".join(map(repr, others))
-                message = f"{first!r} is also written {names}; they count as one label."
-                self.note("similar labels", message)
-        for one, other in misspelled(spellings):
-            if other + "s" != one != other.removesuffix("s"):  # `check` looks for plurals
-                message = (
-                    f"{spellings[one][0]!r} and {spellings[other][0]!r} are two labels; "
-                    "if one is misspelled, correct it."
-                )
-                self.note("similar labels", message)
-        return [
-            tuple(dict.fromkeys(spellings[label_key(label)][0] for label in labels))
-            for labels in lists
-        ]
 
 
 def _expand(paths: Sequence[str | Path]) -> list[Path]:
