@@ -19,8 +19,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, reader
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import photo_features
@@ -29,7 +27,7 @@ from photosieve.encoders.words import word_features
 from photosieve.errors import PhotoIndexError, PhotosieveError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.candidates import candidates
-from photosieve.index.presence import gone
+from photosieve.index.presence import find_present
 from photosieve.index.scope import find_groups, rows_in_scope
 from photosieve.index.snapshot import Snapshot, find_snapshot
 from photosieve.index.sources import Root, open_roots, place
@@ -179,7 +177,6 @@ class Index:
         readings = scorer.read(query)
         named = find_groups(snapshot, within)
         rows = rows_in_scope(snapshot, self.store, named, where)
-        in_scope = np.arange(len(snapshot))[rows]
         find = functools.partial(
             candidates,
             snapshot.photos,
@@ -188,11 +185,7 @@ class Index:
             cut or scorer.cut(readings, self.sieve.cut),
             extra=(top or 0) + hidden,
         )
-        chosen = find(rows=rows, neighbors=snapshot.neighbors if isinstance(rows, slice) else None)
-        left = in_scope
-        while len(absent := gone(snapshot, chosen)):
-            left = np.setdiff1d(left, absent)
-            chosen = find(rows=left)
+        chosen, searched, lost = find_present(snapshot, rows, find)
         groups = [snapshot.group(row) for row in chosen.tolist()]
         result = answer(
             scorer,
@@ -206,10 +199,10 @@ class Index:
             snapshot.photos.rows(chosen),
             groups=[f"{group.start}" for group in groups],
             top=top,
-            looked_at=len(left),
+            looked_at=searched,
             rule=cut,
         )
-        return replace(result, gone=len(in_scope) - len(left), within=named)
+        return replace(result, gone=lost, within=named)
 
     def update(
         self,

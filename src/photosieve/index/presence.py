@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -12,8 +13,37 @@ from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import place
 from photosieve.index.store import is_remote
 
+Rows = NDArray[np.intp]
 
-def gone(snapshot: Snapshot, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+
+def find_present(
+    snapshot: Snapshot, rows: Rows | slice, find: Callable[..., Rows]
+) -> tuple[Rows, int, int]:
+    """Find photos that can be in an answer, among those that are not gone.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+    rows : array of int or slice
+        The rows to search.
+    find : callable
+        As `photosieve.index.candidates.candidates`, with `rows` and `neighbors` left open.
+
+    Returns
+    -------
+    found : array of int (k,)
+    searched, lost : int
+        How many photos were searched, and how many of the rows are known to be gone.
+    """
+    left = in_scope = np.arange(len(snapshot))[rows]
+    found = find(rows=rows, neighbors=snapshot.neighbors if isinstance(rows, slice) else None)
+    while len(absent := gone(snapshot, found)):
+        left = np.setdiff1d(left, absent)
+        found = find(rows=left)
+    return found, len(left), len(in_scope) - len(left)
+
+
+def gone(snapshot: Snapshot, rows: Rows) -> Rows:
     """Return the rows of photos that are gone.
 
     Only the given photos are looked for. Where one of them is gone, all photos of its folder are
@@ -45,7 +75,7 @@ def gone(snapshot: Snapshot, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.concatenate([np.zeros(0, np.intp), *parts])
 
 
-def _absent(snapshot: Snapshot, group: PhotoGroup) -> NDArray[np.intp]:
+def _absent(snapshot: Snapshot, group: PhotoGroup) -> Rows:
     """Return the rows of a group whose photos are gone; each folder is listed once."""
 
     @cache
