@@ -24,7 +24,7 @@ from photosieve.cli.output import (
     print_training,
     progress_bars,
 )
-from photosieve.cli.search import index, search
+from photosieve.cli.search import SearchCommand, index, search
 from photosieve.cli.serve import serve
 from photosieve.cli.training import compare, evaluate, train, tune
 from photosieve.data import DEFAULT_MEGAPIXELS
@@ -146,6 +146,8 @@ def recipes(as_json: JsonOption = False) -> None:
         print_recipes(OURS, NOTEBOOKS)
 
 
-for command in (train, tune, evaluate, compare, index, search, serve):
+for command in (train, tune, evaluate, compare, index):
     app.command()(command)
+app.command(cls=SearchCommand)(search)
+app.command()(serve)
 app.add_typer(labels, name="labels")

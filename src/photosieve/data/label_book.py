@@ -14,9 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key, write_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, write_entries
 from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
+from photosieve.data.names import FileNames, label_key
 from photosieve.data.notes import missing_note, rare_note
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
@@ -263,8 +264,9 @@ class LabelBook:
             entries = read(file)[1] if file.exists() else []
             left = {name: own for name, own in new.items() if own is not None}
             kept: list[LabelEntry] = []
+            files = FileNames(file.parent)
             for entry in entries:
-                name = _path(entry, file.parent)
+                name = _path(entry, files)
                 if name not in new:
                     kept.append(entry)
                 elif name in left:  # in its place, and once even if it stood there twice
@@ -303,19 +305,20 @@ def _once(labels: Labels) -> Labels:
     return tuple(dict.fromkeys(labels))
 
 
-def _path(entry: LabelEntry, folder: Path) -> str:
-    """Return the path of an entry's photo below a folder; its name if it has none there."""
+def _path(entry: LabelEntry, files: FileNames) -> str:
+    """Return the path of an entry's photo below the folder; its name if it has none there."""
     with suppress(ValueError):
-        return entry.path_in(folder)
+        return entry.path_in(files)
     return entry.name
 
 
 def _usable(file: Path, entries: Iterable[LabelEntry]) -> dict[str, Verdicts]:
     """Return the verdicts by path; entries that cannot be used say nothing and are left out."""
     verdicts: dict[str, Verdicts] = {}
+    files = FileNames(file.parent)
     for entry in entries:
         with suppress(ValueError):
-            own, name = entry.verdicts(), entry.path_in(file.parent)
+            own, name = entry.verdicts(), entry.path_in(files)
             before = verdicts.get(name)
             verdicts[name] = own if before is None else before.joined(own)
     return verdicts

@@ -93,8 +93,31 @@ def notes_of(
         notes.append(
             Note("unreadable photo", len(unreadable), fact, _such_as(unreadable[0].message))
         )
-    notes += (Note(f.kind, 1, f.message) for f in kinds["kept for testing"] + kinds["labels found"])
+    notes += _names_notes(kinds)
+    told = kinds["kept for testing"] + kinds["labels found"]
+    notes += (Note(finding.kind, 1, finding.message) for finding in told)
     return (*notes, *rare_note(labels, groups))
+
+
+def _names_notes(kinds: Mapping[str, Sequence[Finding]]) -> list[Note]:
+    """Return the notes about names of files and labels."""
+    notes = []
+    if unnamed := kinds["unusable name"]:
+        nouns = "name that is" if len(unnamed) == 1 else "names that are"
+        fact = f"{len(unnamed)} {nouns} not valid UTF-8 left out"
+        example = _such_as(unnamed[0].message.rstrip("."))
+        notes.append(Note("unusable name", len(unnamed), fact, example))
+    if respelled := kinds["other case"]:
+        nouns = "entry names its photo" if len(respelled) == 1 else "entries name their photos"
+        fact = f"{len(respelled)} {nouns} in another case"
+        example = _such_as(f"{respelled[0].hint} for {respelled[0].name}")
+        notes.append(Note("other case", len(respelled), fact, f"{example}"))
+    alike = kinds["similar labels"]
+    notes += (Note(one.kind, 1, one.message.rstrip(".")) for one in alike[:_SHOWN])
+    if (more := len(alike) - _SHOWN) > 0:
+        fact = f"{counted(more, 'more pair')} of similar labels"
+        notes.append(Note("similar labels", more, fact))
+    return notes
 
 
 def missing_note(count: int, entries: int, example: str) -> Note:

@@ -15,20 +15,22 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, reader
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.protocol import ByPath, Encoder
 from photosieve.encoders.words import word_features
-from photosieve.errors import PhotoIndexError, Skipped, UsageError
+from photosieve.errors import PhotoIndexError, PhotosieveError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.candidates import candidates
-from photosieve.index.scope import rows_in_scope
+from photosieve.index.presence import find_present
+from photosieve.index.scope import find_groups, rows_in_scope
 from photosieve.index.snapshot import Snapshot, find_snapshot
-from photosieve.index.sources import Root, open_root, place
+from photosieve.index.sources import Root, open_roots, place
 from photosieve.index.store import Store, index_errors
 from photosieve.progress import Progress, silent
 from photosieve.sieve.answer import SearchResult, answer
@@ -173,19 +175,19 @@ class Index:
             raise UsageError(f"top must be 1 or more, not {top}")
         scorer, snapshot = self.sieve.scorer, snapshot or self.snapshot
         readings = scorer.read(query)
-        rows = rows_in_scope(snapshot, self.store, within, where)
-        everything = isinstance(rows, slice)
-        chosen = candidates(
+        named = find_groups(snapshot, within)
+        rows = rows_in_scope(snapshot, self.store, named, where)
+        find = functools.partial(
+            candidates,
             snapshot.photos,
             scorer,
             readings,
             cut or scorer.cut(readings, self.sieve.cut),
-            rows=rows,
             extra=(top or 0) + hidden,
-            neighbors=snapshot.neighbors if everything else None,
         )
+        chosen, searched, lost = find_present(snapshot, rows, find)
         groups = [snapshot.group(row) for row in chosen.tolist()]
-        return answer(
+        result = answer(
             scorer,
             self.sieve.cut,
             query,
@@ -197,9 +199,10 @@ class Index:
             snapshot.photos.rows(chosen),
             groups=[f"{group.start}" for group in groups],
             top=top,
-            looked_at=len(snapshot) if isinstance(rows, slice) else len(rows),
+            looked_at=searched,
             rule=cut,
         )
+        return replace(result, gone=lost, within=named)
 
     def update(
         self,
@@ -227,7 +230,7 @@ class Index:
         follow_links : bool
             Take photos and folders behind links, too.
         prune : bool
-            Take out the photos of folders that are gone or empty.
+            Take out the photos of folders that are empty, and of all indexed folders that are gone.
         reencode : bool
             Replace an index that was made with another model.
         max_pixels : int
@@ -266,8 +269,12 @@ class Index:
                 store.write_manifest({"sieve": str(folder)})
             unusable = {(skip["root"], skip["path"]): skip for skip in snapshot.notes["skipped"]}
             changes = find_changes(
-                roots, snapshot, unusable, follow_links=follow_links, prune=prune
-            )
+                roots, snapshot, unusable,
+                follow_links=follow_links, prune=prune, reader=reader(max_pixels),
+            )  # fmt: skip
+            matched = None
+            if table is not None:  # before the embedding, which may take hours
+                table, matched = table.matching(changes.names(snapshot, table.key))
             updater = Updater(
                 store,
                 snapshot,
@@ -285,31 +292,25 @@ class Index:
             update = updater.run(stream)
             if changes.unusable != unusable:
                 store.write_skipped(list(changes.unusable.values()))
-            if table is not None:
-                table.write(store)
+            if table is not None and matched is not None:
+                matched = replace(matched, retyped=table.write(store))
             if store.stamp() != snapshot.stamp:
                 store.compact(after=MOST_FILES)
             self._renew(progress)
+        update.metadata = matched
         update.photos = len(self.snapshot)
         update.seconds = time.monotonic() - started
         return update
 
     def _roots(self, folders: Sequence[str | Path]) -> list[Root]:
-        """Open the folders to look through; a folder inside another one is a part of that."""
         known: set[str] = set()
         if self.store.exists():
             snapshot = find_snapshot(self.store)
             known = {group.root for group in snapshot.groups} if snapshot else self.store.roots()
-        asked = [open_root(str(folder)) for folder in folders or sorted(known)]
-        if not asked:
+        roots = open_roots(list(map(str, folders)), known)
+        if not roots:
             raise UsageError(f"{self.address} has no photos yet; name a folder of photos")
-        outer = known | {root.address for root in asked}
-        chosen = {}
-        for root in asked:
-            around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
-            address = min(around, key=len)
-            chosen[address] = root if address == root.address else open_root(address)
-        return list(chosen.values())
+        return roots
 
     def _renew(self, progress: Progress) -> None:
         """Make the snapshot and the lists of neighbors, if the table has changed."""
@@ -345,14 +346,26 @@ class Index:
     ) -> list[Skipped]:
         """Read every photo again, and return those that are not the same as in the index.
 
+        The next update reads these again.
+
         Raises
         ------
         PhotosieveError
             If there is no index.
         """
+        from photosieve.index.lock import writing
         from photosieve.index.verification import find_differences
 
-        return find_differences(self.snapshot, max_pixels, progress)
+        snapshot = self.snapshot
+        differences = find_differences(snapshot, max_pixels, progress)
+        if found := differences.found:
+            try:
+                with writing(self.address):
+                    differences.mark(snapshot, self.store)
+            except PhotosieveError as error:
+                reason = f"the next update may not read these photos again ({error})"
+                found.append(Skipped(Path(self.address), reason, "verify where you may write"))
+        return found
 
     def status(self) -> dict[str, Any]:
         """Describe the index, for JSON.

@@ -16,7 +16,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoIndexError, UsageError, one_line
+from photosieve.index.schema import RECORD_COLUMNS, TABLE_VERSION, photos_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,12 +35,9 @@ TABLES = (PHOTOS_TABLE, SKIPPED_TABLE, MANIFEST_TABLE)
 VERSIONS_KEPT = timedelta(hours=1)
 """Old versions stay so long for processes that are reading them."""
 
-TABLE_VERSION = 1
-"""Version of the columns; a table with a newer one is refused."""
-
 KEY_COLUMNS = ("root", "path")
 PHOTO_COLUMNS = (*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
-"""All columns of the product itself except the features."""
+"""All columns of the product itself except the features and `RECORD_COLUMNS`."""
 
 _NAMES_AT_ONCE = 1000
 
@@ -112,7 +109,7 @@ class Store:
         """
         with index_errors(self.address):
             self._database.create_table(
-                PHOTOS_TABLE, schema=_schema(fingerprint, width), mode="overwrite"
+                PHOTOS_TABLE, schema=photos_schema(fingerprint, width), mode="overwrite"
             )
         self.refresh()
 
@@ -183,15 +180,14 @@ class Store:
     @property
     def columns(self) -> tuple[str, ...]:
         """The user's columns: see `photosieve.index.columns`."""
-        return tuple(
-            name for name in self.photos.schema.names if name not in (*PHOTO_COLUMNS, "features")
-        )
+        own = {*PHOTO_COLUMNS, *RECORD_COLUMNS, "features"}
+        return tuple(name for name in self.photos.schema.names if name not in own)
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
         with index_errors(self.address):
-            search = self.photos.search().select([*PHOTO_COLUMNS, *self.columns]).with_row_id(True)
-            return search.to_arrow()
+            names = [name for name in self.photos.schema.names if name != "features"]
+            return self.photos.search().select(names).with_row_id(True).to_arrow()
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
@@ -279,12 +275,29 @@ class Store:
                 with index_errors(self.address):
                     self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
 
+    def delete_copies(self, ids: Iterable[int]) -> None:
+        """Delete rows by their ids, where other rows have the same root and path."""
+        with index_errors(self.address):
+            self.photos.delete(f"_rowid IN ({', '.join(map(str, ids))})")
+
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
-        """Add columns, empty so far."""
+        """Add columns, empty so far; columns of these names and their values are removed."""
         import pyarrow as pa
 
         with index_errors(self.address):
+            old = [field.name for field in fields if field.name in self.photos.schema.names]
+            if old:
+                self.photos.drop_columns(old)
             self.photos.add_columns(pa.schema(fields))
+
+    def upgrade(self) -> None:
+        """Add the columns that a table of an earlier version lacks."""
+        import pyarrow as pa
+
+        known = self.photos.schema.names
+        missing = [pa.field(name, pa.int64()) for name in RECORD_COLUMNS if name not in known]
+        if missing:
+            self.add_columns(missing)
 
     def compact(self, after: int) -> None:
         """Join small files if they are many, and delete files that only old versions need.
@@ -319,7 +332,7 @@ class Store:
         self._replace(MANIFEST_TABLE, pa.table({"text": [json.dumps(notes)]}))
 
     def read_skipped(self) -> list[dict[str, Any]]:
-        """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
+        """Return the photos that could not be used, as `write_skipped` wrote them."""
         with index_errors(self.address):
             table = self._open(SKIPPED_TABLE)
             return [] if table is None else list(table.to_arrow().to_pylist())
@@ -329,8 +342,8 @@ class Store:
         import pyarrow as pa
 
         schema = pa.schema(
-            [(name, pa.string()) for name in (*KEY_COLUMNS, "reason", "remedy")]
-            + [(name, pa.int64()) for name in ("size", "mtime_ns")]
+            [(name, pa.string()) for name in (*KEY_COLUMNS, "reason", "remedy", "reader")]
+            + [(name, pa.int64()) for name in ("size", "mtime_ns", "ctime_ns")]
         )
         self._replace(SKIPPED_TABLE, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 
@@ -338,27 +351,6 @@ class Store:
         with index_errors(self.address):
             table = self._database.create_table(name, rows, mode="overwrite")
             table.optimize(cleanup_older_than=VERSIONS_KEPT)
-
-
-def _schema(fingerprint: str, width: int) -> pa.Schema:
-    import pyarrow as pa
-
-    about = {"format": TABLE_VERSION, "fingerprint": fingerprint, "version": version("photosieve")}
-    return pa.schema(
-        [
-            ("root", pa.string()),
-            ("path", pa.string()),
-            ("group", pa.string()),
-            ("size", pa.int64()),
-            ("mtime_ns", pa.int64()),
-            ("sha256", pa.string()),
-            ("width", pa.int32()),
-            ("height", pa.int32()),
-            ("encoded", pa.timestamp("us", "UTC")),
-            ("features", pa.list_(pa.float32(), width)),
-        ],
-        metadata={"photosieve": json.dumps(about)},
-    )
 
 
 def _quoted(text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from photosieve.data.folders import find, walk
-from photosieve.data.formats import HEAD_BYTES, is_read, name_of
+from photosieve.data.formats import HEAD_BYTES, READ, name_of
 from photosieve.data.photos import decode
 from photosieve.errors import PhotoError, Skipped, unread_formats
 
@@ -66,7 +66,7 @@ def test_names_of_photos(tmp_path: Path, suffix: str) -> None:
 def test_names_by_the_first_bytes(tmp_path: Path, head: bytes, name: str) -> None:
     assert name_of(head) == name
     if name not in ("", "HEIF", "AVIF"):
-        assert not is_read(name)
+        assert name not in READ
         (tmp_path / "photo.jpg").write_bytes(head)
         with pytest.raises(PhotoError, match=f"it is a {name} file; save it as JPEG"):
             decode(tmp_path / "photo.jpg")

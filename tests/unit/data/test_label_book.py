@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -296,3 +297,16 @@ def test_a_killed_process_leaves_whole_steps(root: Path, steps: int) -> None:
         assert [p.name for p in (root / house).iterdir() if p.suffix != ".jpg"] == ["labels.json"]
     book.change({root / "a" / "0.jpg": ["after"]})
     assert book_of(root, "a", "b").labels(root / "a" / "0.jpg") == ("after",)
+
+
+def test_an_entry_in_another_spelling_is_that_of_the_photo(tmp_path: Path) -> None:
+    photo = tmp_path / "a" / unicodedata.normalize("NFD", "Küche.JPG")
+    photo.parent.mkdir()
+    photo.touch()
+    file = photo.parent / "labels.json"
+    file.write_text('{"Küche.jpg": ["kitchen"]}', "utf-8")
+    book = book_of(tmp_path, "a")
+    assert book.labels(photo) == ("kitchen",)
+    assert list(book.listed()) == [photo]
+    book.change({photo: ["sofa"]})
+    assert json.loads(file.read_text("utf-8")) == {"Küche.jpg": ["sofa"]}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key, read_entries, write_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, read_entries, write_entries
+from photosieve.data.names import label_key
 from photosieve.errors import LabelsError
 from tests.unit.data.buildings import building, kinds
 

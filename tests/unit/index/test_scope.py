@@ -1,5 +1,6 @@
 """A search can be restricted to groups and by conditions."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,21 @@ def test_a_group_and_those_below_it(tmp_path: Path, sieve: Path) -> None:
 def test_an_empty_scope(index: Index) -> None:
     found = index.search("red", where="width > 1000")
     assert (len(found), found.left_out, found.best_hidden) == (0, 0, None)
+
+
+def test_groups_in_another_spelling(tmp_path: Path, sieve: Path) -> None:
+    folder = unicodedata.normalize("NFD", "Café")
+    for name in (f"{folder}/a", "House", "Twin", "twin"):
+        photo(tmp_path / "listings" / name / "p.png", 4)
+    found = Index(tmp_path / "index")
+    found.update(sieve, tmp_path / "listings")
+
+    def groups(name: str) -> tuple[str, ...]:
+        return found.search("red", within=[name]).within
+
+    assert groups("Café") == (folder,)
+    assert groups("café/A/") == (f"{folder}/a",)
+    assert groups("HOUSE") == ("House",)
+    assert groups("twin") == ("twin",)
+    with pytest.raises(UsageError, match='no group "TWIN"'):  # two could be meant
+        groups("TWIN")

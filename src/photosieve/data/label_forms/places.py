@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from photosieve.data.folders import PhotoFile, walk
-from photosieve.data.label_files import LabelEntry, label_key
+from photosieve.data.label_files import LabelEntry
 from photosieve.data.label_forms.forms import FolderForm, Labeled, check_words, read_text
+from photosieve.data.names import label_key
 from photosieve.data.photos import content_hash
 from photosieve.errors import LabelsError
 
