@@ -327,7 +327,8 @@ def test_names_that_are_no_text_do_not_stop_a_training(
     make_labels(house, {"photo-01.jpg": ["kitchen"], "photo-02.jpg": ["sofa"], odd: []})
     done = run("train", house, "--out", tmp_path / "s", "--json")
     assert (done.status, done.json["photos"]) == (0, 2)
-    assert "caf\ufffd.jpg: its name is not valid UTF-8; give it another name" in done.err
+    assert "1 name is not valid UTF-8 and left out, such as " in done.err
+    assert "caf\ufffd.jpg; give it another name" in done.err
     found = run("search", "kitchen", house, "--sieve", tmp_path / "s")
     assert found.status == 0
     assert "caf\ufffd.jpg: its name is not valid UTF-8" in found.err

@@ -139,10 +139,13 @@ def training_dict(sieve: Sieve, folder: Path, notes: Sequence[Note]) -> dict[str
 
 def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
     """Print the labels, the cut, and figures on held-out photos."""
+    from photosieve.errors import counted
+
     buildings, _ = sieve.evidence.buildings
     typer.echo(
-        f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
-        f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s"
+        f"{folder}: {counted(len(sieve.labels), 'label')} learned from "
+        f"{counted(len(sieve.evidence.names), 'photo')} of {counted(buildings, 'building')}, "
+        f"in {sieve.seconds:.1f} s"
     )
     print_cut(sieve)
     if sieve.history.held_out_f1:

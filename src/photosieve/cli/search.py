@@ -164,7 +164,7 @@ class SearchCommand(TyperCommand):
             if text == "--":
                 break
             if _LIKE_AN_OPTION.match(text) and not previous.startswith("--"):
-                words = text if " " in text else f"{text} + sofa"
+                words = text if " " in text else f"{text} + WANTED"
                 raise UsageError(
                     f'"{text}" is read as an option. Write unwanted words after the wanted ones, '
                     f'as in "sofa -window", or put -- before the query, after all options: '

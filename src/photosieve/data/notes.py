@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.findings import Finding
+from photosieve.data.names import NO_TEXT_REMEDY
 from photosieve.errors import Skipped, counted
 
 LEAST_PHOTOS, LEAST_BUILDINGS = 3, 2
@@ -103,9 +104,9 @@ def _names_notes(kinds: Mapping[str, Sequence[Finding]]) -> list[Note]:
     """Return the notes about names of files and labels."""
     notes = []
     if unnamed := kinds["unusable name"]:
-        nouns = "name that is" if len(unnamed) == 1 else "names that are"
-        fact = f"{len(unnamed)} {nouns} not valid UTF-8 left out"
-        example = _such_as(unnamed[0].message.rstrip("."))
+        nouns = "name is" if len(unnamed) == 1 else "names are"
+        fact = f"{len(unnamed)} {nouns} not valid UTF-8 and left out"
+        example = f"{_such_as(unnamed[0].paths[0])}; {NO_TEXT_REMEDY}"
         notes.append(Note("unusable name", len(unnamed), fact, example))
     if respelled := kinds["other case"]:
         nouns = "entry names its photo" if len(respelled) == 1 else "entries name their photos"

@@ -91,6 +91,7 @@ class Metadata:
             If it cannot be read, has no key, or names something twice.
         """
         (first, *names), rows = _read(file)
+        first = first.lower()
         if first not in FIRST_COLUMNS:
             raise UsageError(
                 f'{file}: the first column is "{first}"; call it "group" if it names folders of '

@@ -117,7 +117,7 @@ def test_each_separator_of_spreadsheets_is_read(
 ) -> None:
     table = tmp_path / "listing.csv"
     size = "82,5" if separator == ";" else "82.5"  # as German spreadsheets write it
-    rows = [("group", "area", "town"), ("house-0", size, "Ulm")]
+    rows = [("Group", "area", "town"), ("house-0", size, "Ulm")]
     table.write_text("\ufeff" + "\n".join(separator.join(row) for row in rows), "utf-8")
     matched = update_with(index, table)
     assert (matched.rows, matched.unmatched) == (1, ())
