@@ -229,7 +229,7 @@ def _decoders(path: Path, form: str) -> tuple[str, ...]:
             raise PhotoError(path, "it is a HEIC file", HEIF_REMEDY, "HEIC")
         return ("HEIF",)
     if form and form not in READ:
-        raise PhotoError(path, f"it is a {form} file", "save it as JPEG", form)
+        raise PhotoError(path, f"it is a {form} file", "save as JPEG", form)
     return DECODERS
 
 

@@ -68,7 +68,7 @@ def test_names_by_the_first_bytes(tmp_path: Path, head: bytes, name: str) -> Non
     if name not in ("", "HEIF", "AVIF"):
         assert name not in READ
         (tmp_path / "photo.jpg").write_bytes(head)
-        with pytest.raises(PhotoError, match=f"it is a {name} file; save it as JPEG"):
+        with pytest.raises(PhotoError, match=f"it is a {name} file; save as JPEG"):
             decode(tmp_path / "photo.jpg")
 
 
