@@ -80,6 +80,8 @@ def fill(index: Index, sieve: Path, count: int) -> None:
         }
         columns["group"] = pa.array([f"made/house-{number // 20}" for number in numbers])
         columns["path"] = pa.array([f"made/house-{n // 20}/{n}.jpg" for n in numbers])
+        # A search looks whether its photos are on the disk, but not in an object store.
+        columns["root"] = pa.array(["made://photos"] * size)
         columns["sha256"] = pa.array([rng.bytes(32).hex() for _ in numbers])
         flat = pa.array(noisy.ravel())
         columns["features"] = pa.FixedSizeListArray.from_arrays(flat, features.shape[1])

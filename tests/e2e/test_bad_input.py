@@ -284,7 +284,7 @@ def careless(house: Path) -> Path:
 NOTES = (
     "2 of 5 entries have no photo, such as photo-04.JPEG; did you mean photo-04.jpg?",
     "1 photo is in no labels file and not used, such as photo-04.jpg",
-    "1 CR2 file left out: save them as JPEG",
+    "1 CR2 file left out: save as JPEG",
 )
 
 
@@ -315,7 +315,7 @@ def test_search_and_index_name_formats(
     run: Run, careless: Path, sieve: Path, tmp_path: Path
 ) -> None:
     asked = run("search", "sofa", careless, "--sieve", sieve)
-    assert asked.err == "1 CR2 file left out: save them as JPEG\n"
+    assert asked.err == "1 CR2 file left out: save as JPEG\n"
     assert "of 4 photos match" in asked.out
     made = run("index", careless, "--sieve", sieve, "--index", tmp_path / "i")
     assert made.err == asked.err
@@ -324,3 +324,37 @@ def test_search_and_index_name_formats(
     only.mkdir()
     (only / "a.CR2").write_bytes(b"II*\0")
     run("search", "sofa", only, "--sieve", sieve).assert_one_sentence(2, "no photo", "1 CR2 file")
+
+
+def test_a_query_that_looks_like_an_option_is_explained(run: Run, sieve: Path) -> None:
+    photos = SAMPLES / "test" / "mill-lane-6"
+    done = run("search", "-window", photos, "--sieve", sieve)
+    done.assert_one_sentence(2, '"-window" is read as an option', "put -- before", "sofa -window")
+    advised = run("search", "--sieve", sieve, "--", "-window + sofa", photos)
+    assert advised.status == 0, advised.err
+    assert "-window took out" in advised.out
+    run("search", "--sieve", sieve, "--", "-window", photos).assert_one_sentence(2, "unwanted")
+
+
+def test_the_best_photos_are_not_called_matches(run: Run, sieve: Path) -> None:
+    photos = SAMPLES / "test" / "mill-lane-6"
+    done = run("search", "giraffe", photos, "--sieve", sieve, "--top", "3")
+    assert done.out.splitlines()[-1] == "3 best of 7; 0 pass the cut."
+    answer = run("search", "giraffe", photos, "--sieve", sieve, "--top", "3", "--json").json
+    assert (len(answer["hits"]), answer["top"], answer["passing"]) == (3, 3, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_do_not_stop_a_training(
+    run: Run, house: Path, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9.jpg")
+    (house / "photo-03.jpg").rename(house / odd)
+    make_labels(house, {"photo-01.jpg": ["kitchen"], "photo-02.jpg": ["sofa"], odd: []})
+    done = run("train", house, "--out", tmp_path / "s", "--json")
+    assert (done.status, done.json["photos"]) == (0, 2)
+    assert "1 name is not valid UTF-8 and left out, such as " in done.err
+    assert "caf\ufffd.jpg; give it another name" in done.err
+    found = run("search", "kitchen", house, "--sieve", tmp_path / "s")
+    assert found.status == 0
+    assert "caf\ufffd.jpg: its name is not valid UTF-8" in found.err

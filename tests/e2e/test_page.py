@@ -97,6 +97,19 @@ def no_violation(page: Page) -> None:
     assert serious == [], json.dumps(serious, indent=1)[:3000]
 
 
+def test_a_query_that_was_meant_is_one_press_away(browser: Browser, address: str) -> None:
+    with page_of(browser, address) as page:
+        page.fill("#query", "kichen \u2212window")
+        suggestion = page.locator("#status button")
+        expect(page.locator("#status")).to_contain_text("-window took out")
+        expect(page.locator("#status")).to_contain_text("Did you mean kitchen -window?")
+        no_violation(page)
+        suggestion.click()
+        expect(page.locator("#query")).to_have_value("kitchen -window")
+        expect(page.locator("#status")).to_contain_text("match")
+        expect(suggestion).to_have_count(0)
+
+
 def test_search_and_move_the_cut(browser: Browser, address: str) -> None:
     with page_of(browser, address) as page:
         no_violation(page)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
-from photosieve.cli.failures import check_memory_limit
 from photosieve.cli.labels import labels
 from photosieve.cli.options import (
     JsonOption,
     LabelsFromOption,
+    Large,
     MaxMegapixelsOption,
     PartialLabelsOption,
     pixels,
@@ -25,22 +24,12 @@ from photosieve.cli.output import (
     print_training,
     progress_bars,
 )
-from photosieve.cli.search import index, search
+from photosieve.cli.search import SearchCommand, index, search
 from photosieve.cli.serve import serve
 from photosieve.cli.training import compare, evaluate, train, tune
 from photosieve.data import DEFAULT_MEGAPIXELS
 
 # Commands import torch, numpy and Pillow inside their functions, so that `--help` is fast.
-
-
-class Large(TyperCommand):
-    """A command whose libraries crash where the address space is limited too much."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run it, if there is room."""
-        needed = {"check": 0.5, "search": 1 if ctx.params.get("address") else 3}
-        check_memory_limit(needed.get(str(ctx.info_name), 3))
-        return super().invoke(ctx)
 
 
 app = typer.Typer(
@@ -141,6 +130,8 @@ def recipes(as_json: JsonOption = False) -> None:
         print_recipes(OURS, NOTEBOOKS)
 
 
-for command in (train, tune, evaluate, compare, index, search, serve):
+for command in (train, tune, evaluate, compare, index):
     app.command(cls=Large)(command)
+app.command(cls=SearchCommand)(search)
+app.command(cls=Large)(serve)
 app.add_typer(labels, name="labels")

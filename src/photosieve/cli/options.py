@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from photosieve.cli.failures import check_memory_limit
 from photosieve.errors import UsageError
 
 
@@ -177,3 +179,13 @@ def permit_downloads(allowed: bool) -> None:
     """Tell this process, and those that it starts, whether sieves may download their models."""
     if allowed:
         os.environ["PHOTOSIEVE_ALLOW_DOWNLOAD"] = "1"
+
+
+class Large(TyperCommand):
+    """A command whose libraries crash where the address space is limited too much."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it, if there is room."""
+        needed = {"check": 0.5, "search": 1 if ctx.params.get("address") else 3}
+        check_memory_limit(needed.get(str(ctx.info_name), 3))
+        return super().invoke(ctx)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from photosieve.data.dataset import Dataset
     from photosieve.data.notes import Note
     from photosieve.errors import Skipped
+    from photosieve.index.columns import Matched
     from photosieve.index.update import Update
     from photosieve.progress import Progress
     from photosieve.sieve.answer import SearchResult
@@ -138,10 +139,13 @@ def training_dict(sieve: Sieve, folder: Path, notes: Sequence[Note]) -> dict[str
 
 def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> None:
     """Print the labels, the cut, and figures on held-out photos."""
+    from photosieve.errors import counted
+
     buildings, _ = sieve.evidence.buildings
     typer.echo(
-        f"{folder}: {len(sieve.labels)} labels learned from {len(sieve.evidence.names)} photos "
-        f"of {buildings} building{'s' if buildings != 1 else ''}, in {sieve.seconds:.1f} s"
+        f"{folder}: {counted(len(sieve.labels), 'label')} learned from "
+        f"{counted(len(sieve.evidence.names), 'photo')} of {counted(buildings, 'building')}, "
+        f"in {sieve.seconds:.1f} s"
     )
     print_cut(sieve)
     if sieve.history.held_out_f1:
@@ -217,6 +221,21 @@ def print_update(update: Update, address: str) -> None:
         f"{address}: {update.photos} photos, {', '.join(parts) or 'nothing new'}{skipped}, "
         f"in {update.seconds:.1f} s"
     )
+    if update.metadata:
+        print_matched(update.metadata)
+
+
+def print_matched(matched: Matched) -> None:
+    """Print how the rows of a table of columns fit the index."""
+    missing = ", ".join(matched.unmatched[:10])
+    more = f" and {len(matched.unmatched) - 10} more" if len(matched.unmatched) > 10 else ""
+    found = matched.rows - len(matched.unmatched)
+    rest = f"; not in the index: {missing}{more}" if missing else ""
+    typer.echo(f"columns: {found} of {matched.rows} rows match{rest}")
+    for key, name in list(matched.respelled.items())[:10]:
+        typer.echo(f'columns: "{key}" is taken for {name}')
+    for column, kind in matched.retyped.items():
+        typer.echo(f'columns: "{column}" has another type now: {kind}')
 
 
 def print_status(status: Mapping[str, Any]) -> None:
@@ -235,7 +254,7 @@ def print_status(status: Mapping[str, Any]) -> None:
 
 
 def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
-    """Print the matches, and how many photos were left out."""
+    """Print the matches, how many photos were left out, and notes."""
     from photosieve.errors import shown
 
     for hit in result.hits:
@@ -243,13 +262,9 @@ def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
         if relative_to is not None and path.is_relative_to(relative_to):
             path = path.relative_to(relative_to)
         typer.echo(f"{hit.probability:.3f}  {shown(path)}")
-    summary = (
-        f"{len(result.hits)} of {result.looked_at} photos match; {result.left_out} left out"
-        if result.hits
-        else f"No matches in {result.looked_at} photos"
-    )
-    closest = f" (closest: {result.hidden[0].probability:.3f})" if result.hidden else ""
-    typer.echo(f"{summary}{closest}.")
+    typer.echo(result.summary())
+    for note in result.notes():
+        typer.echo(note)
 
 
 def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
@@ -267,7 +282,7 @@ def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
         table.add_column(heading, justify="left" if heading in ("", "photo", "why") else "right")
     for hit in (*result.hits, *result.hidden):
         table.add_row(
-            "+" if hit in result.hits else "-",
+            "+" if hit.kept else "-",
             f"{hit.probability:.3f}",
             f"{hit.score:z.3f}",
             *(f"{value:.3f}" for value in (hit.terms if len(terms) > 1 else ())),

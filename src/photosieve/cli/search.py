@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from photosieve.cli.options import (
     AllowDownloadOption,
     JsonOption,
+    Large,
     MaxMegapixelsOption,
     permit_downloads,
     pixels,
@@ -25,6 +28,7 @@ from photosieve.cli.output import (
     resumable,
 )
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.data.names import differs_in_case
 from photosieve.errors import UsageError
 from photosieve.progress import seconds_of_process
 
@@ -65,7 +69,8 @@ def index(
         bool, typer.Option("--follow-links", help="Follow links to other folders.")
     ] = False,
     prune: Annotated[
-        bool, typer.Option("--prune", help="Remove photos of folders that are gone or empty.")
+        bool,
+        typer.Option("--prune", help="Remove photos of indexed folders that are gone or empty."),
     ] = False,
     reencode: Annotated[
         bool, typer.Option("--reencode", help="Replace an index that was made with another model.")
@@ -148,6 +153,36 @@ def _maintain(
         raise typer.Exit(1)
 
 
+def _print_respelled(asked: Sequence[str], found: Sequence[str]) -> None:
+    """Print, on stderr, the groups that the index spells in another case."""
+    for name, spelled in zip(asked, found, strict=True):
+        if differs_in_case(name.strip("/"), spelled):
+            typer.echo(f'--in: "{name}" is taken for {spelled}', err=True)
+
+
+_LIKE_AN_OPTION = re.compile(r"-[^\W\d_]{2}")
+"""A query such as "-window": the command has no options of one letter."""
+
+
+class SearchCommand(Large):
+    """The command `search`; it explains queries that look like options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        before = ["", *args]
+        for previous, text in zip(before, args, strict=False):
+            if text == "--":
+                break
+            if _LIKE_AN_OPTION.match(text) and not previous.startswith("--"):
+                words = text if " " in text else f"{text} + WANTED"
+                raise UsageError(
+                    f'"{text}" is read as an option. Write unwanted words after the wanted ones, '
+                    f'as in "sofa -window", or put -- before the query, after all options: '
+                    f'photosieve search --sieve SIEVE -- "{words}" FOLDER'
+                )
+        return super().parse_args(ctx, args)
+
+
 def search(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="Words to search for.")],
     folders: Annotated[
@@ -208,6 +243,7 @@ def search(
         photo_index = Index(address, sieve)
         result = photo_index.search(query, within=within or (), where=where, top=top)
         loaded = photo_index.sieve
+        _print_respelled(within or (), result.within)
     else:
         if within or where:
             raise UsageError("--in and --where are for a search with --index")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.findings import Finding
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.data.notes import Note, notes_of
 from photosieve.data.scan import TEST_LABELS, scan
 from photosieve.errors import LabelsError, UsageError, counted

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms import FILE_FORMS, FOLDER_FORMS
 from photosieve.data.label_forms.forms import FolderForm, Labeled
 from photosieve.data.label_forms.own import CSV, JSON
+from photosieve.data.names import label_key
 from photosieve.errors import LabelsError, UsageError, one_line
 from photosieve.storage import draft_file
 

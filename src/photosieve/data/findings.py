@@ -15,7 +15,7 @@ class Finding:
         One of "unsafe name", "missing photo", "unlisted photo", "unread format", "duplicate key",
         "similar labels", "repeated photo", "unreadable photo", "invalid labels file",
         "rare label", "never yes", "never no", "never trained", "no labels", "kept for testing",
-        "labels found".
+        "labels found", "other case", "unusable name".
     fatal : bool
         Whether `Dataset.load` refuses the data because of it.
     message : str

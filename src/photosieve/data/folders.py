@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from photosieve.data.formats import SUFFIXES, UNREAD, is_read, name_of
+from photosieve.data.formats import READ, SUFFIXES, UNREAD, name_of
+from photosieve.data.names import NO_TEXT, NO_TEXT_REMEDY, is_text, readable
 from photosieve.data.photos import head
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line, unread_formats
 
@@ -38,11 +39,16 @@ class PhotoFile(NamedTuple):
         In bytes.
     mtime_ns : int
         When it was last changed, in nanoseconds.
+    ctime_ns, inode : int
+        When the file system last changed its record of the file, and the number of that record;
+        0 where this is not known.
     """
 
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
 
 
 def walk(
@@ -85,6 +91,9 @@ def walk(
                 name = entry.name
                 if is_ignored(name):
                     continue
+                if not is_text(name):
+                    yield from _unnamed(entry, Path(place, readable(name)), follow_links)
+                    continue
                 if _is_folder(entry, follow_links):
                     if recursive and _is_new(entry, entered, follow_links):
                         waiting.append((entry.path, f"{prefix}{name}/"))
@@ -108,7 +117,7 @@ def _is_photo(path: Path) -> bool:
     except PhotoError:
         return False
     # A raw photo of a camera is a TIFF file, too; what TIFF decoders show of it is a thumbnail.
-    return is_read(name) and not (name == "TIFF" and path.suffix)
+    return name in READ and not (name == "TIFF" and path.suffix)
 
 
 def find(folder: Path, *, recursive: bool = False) -> list[Path]:
@@ -123,19 +132,20 @@ def find(folder: Path, *, recursive: bool = False) -> list[Path]:
     return sorted(folder / entry.path for entry in entries if isinstance(entry, PhotoFile))
 
 
-def find_all(folders: Sequence[str | Path]) -> tuple[list[Path], list[Skipped]]:
+def find_all(folders: Sequence[str | Path]) -> tuple[list[Path], tuple[Skipped, ...]]:
     """Return the photo files of several folders with all their sub-folders, each once.
 
     Returns
     -------
     photos : list of Path
-    skipped : list of Skipped
-        Those that `walk` skips.
+        Sorted in each folder.
+    skipped : tuple of Skipped
+        Files and folders that cannot be used.
 
     Raises
     ------
     UsageError
-        If there is none, or a folder cannot be listed.
+        If there is no photo, or a folder cannot be listed.
     """
     photos: list[Path] = []
     skipped: list[Skipped] = []
@@ -149,7 +159,15 @@ def find_all(folders: Sequence[str | Path]) -> tuple[list[Path], list[Skipped]]:
             f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
             f"name a folder with jpg, png, webp, avif, jp2, bmp, tif or gif files{left_out}"
         )
-    return list(dict.fromkeys(photos)), list(dict.fromkeys(skipped))
+    return list(dict.fromkeys(photos)), tuple(dict.fromkeys(skipped))
+
+
+def _unnamed(entry: os.DirEntry[str], shown: Path, follow_links: bool) -> Iterator[Skipped]:
+    """Give a photo or folder whose name is arbitrary bytes: no table or JSON file can hold it."""
+    if _is_folder(entry, follow_links):
+        yield Skipped(shown, NO_TEXT, NO_TEXT_REMEDY, "folder")
+    elif Path(entry.name).suffix.lower() in SUFFIXES or _is_photo(Path(entry.path)):
+        yield Skipped(shown, NO_TEXT, NO_TEXT_REMEDY)
 
 
 def _is_folder(entry: os.DirEntry[str], follow_links: bool) -> bool:
@@ -172,14 +190,18 @@ def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> b
 
 def _home(folder: Path) -> Path:
     """Return the real path of a folder that can be listed; raises `UsageError`."""
+    shown = readable(str(folder))
     try:
         if not folder.is_dir():
             problem = "is not a folder" if folder.exists() else "does not exist"
-            raise UsageError(f"{folder} {problem}: give a folder of photos.")
+            raise UsageError(f"{shown} {problem}: give a folder of photos.")
         with os.scandir(folder):
-            return folder.resolve()  # an error of a folder below it is a Skipped
+            home = folder.resolve()  # an error of a folder below it is a Skipped
     except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} cannot be listed ({one_line(error)}).") from error
+        raise UsageError(f"{shown} cannot be listed ({one_line(error)}).") from error
+    if not is_text(str(folder)):
+        raise UsageError(f"{shown}: {NO_TEXT}; {NO_TEXT_REMEDY}.")
+    return home
 
 
 def _look_inside(
@@ -207,4 +229,5 @@ def _look(
         return Skipped(
             Path(entry.path), f"it cannot be read ({one_line(error)})", "check its name and disk"
         )
-    return PhotoFile(path, status.st_size, status.st_mtime_ns)
+    inode = status.st_ino & (2**63 - 1)  # a signed integer of 64 bits holds it
+    return PhotoFile(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, inode)

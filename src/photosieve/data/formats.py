@@ -34,13 +34,16 @@ SUFFIXES = _endings(
 """Endings of names, in lower case, of photos that are read."""
 
 UNREAD = {
-    **dict.fromkeys(_RAW | _OTHERS, "save them as JPEG"),
+    **dict.fromkeys(_RAW | _OTHERS, "save as JPEG"),
     **dict.fromkeys(_HEIF - SUFFIXES, HEIF_REMEDY),
 }
 """Endings of names of pictures that are not read, each with the remedy."""
 
 DECODERS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 """Pillow's decoders in use; others (EPS, PSD, ...) are a needless risk on unknown files."""
+
+READ = (*DECODERS, "HEIF") if _HAS_HEIF else DECODERS
+"""Names of the formats that are read, as `name_of` returns them."""
 
 HEAD_BYTES = 64
 """The first bytes of a file that `name_of` wants."""
@@ -84,11 +87,6 @@ def name_of(head: bytes) -> str:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WEBP"
     return next((name for name, starts in _STARTS.items() if head.startswith(starts)), "")
-
-
-def is_read(name: str) -> bool:
-    """Whether a format that `name_of` returned is decoded here."""
-    return name in DECODERS or (name == "HEIF" and _HAS_HEIF)
 
 
 @functools.cache

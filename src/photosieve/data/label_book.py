@@ -19,9 +19,10 @@ from pathlib import Path
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_edits import change_entries, locked
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
+from photosieve.data.names import FileNames, label_key
 from photosieve.data.notes import missing_note, rare_note
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
@@ -58,6 +59,8 @@ class LabelBook:
         """For each labels file that was read, its stamp and the verdicts by path."""
         self._paths: dict[Path, dict[str, str]] = {}
         """For each labels file, the paths that its names mean."""
+        self._below: dict[Path, FileNames] = {}
+        """For each labels file, the names of the files below its folder."""
         known: dict[Path, Path | None] = {}
         for folder, root in folders.items():
             self._home[folder] = self._cover(folder, root, known)
@@ -207,8 +210,9 @@ class LabelBook:
         paths = self._paths.setdefault(file, {})
         if name not in paths:  # found once, as it takes long
             paths[name] = ""
+            files = self._below.setdefault(file, FileNames(file.parent))
             with suppress(ValueError):
-                paths[name] = LabelEntry(name, None).path_in(file.parent)
+                paths[name] = LabelEntry(name, None).path_in(files)
         return paths[name]
 
     def change(self, labels: Mapping[Path, Sequence[str] | Verdicts | None]) -> Change:

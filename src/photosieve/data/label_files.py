@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
+from photosieve.data.names import FileNames, label_key, visible
 from photosieve.errors import LabelsError
 
 EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
@@ -105,18 +106,25 @@ class LabelEntry(NamedTuple):
         """Return the labels that the photo has, normalized; see `verdicts`."""
         return list(self.verdicts().yes)
 
-    def path_in(self, folder: Path) -> str:
+    def path_in(self, files: FileNames) -> str:
         """Return the photo's path below the folder of its labels file, with "/" between the parts.
 
         Backslashes, as Windows writes them, count as slashes unless a file has them in its name. An
-        absolute path inside the folder is shortened.
+        absolute path inside the folder is shortened. The path is spelled as on the disk if there is
+        such a photo.
+
+        Parameters
+        ----------
+        files : FileNames
+            The files below that folder.
 
         Raises
         ------
         ValueError
             If it is not below the folder; the message completes "the entry 'photo.jpg'".
         """
-        name, home = self.name, os.path.abspath(folder)  # noqa: PTH100  # `resolve` follows links
+        name, folder = self.name, files.folder
+        home = os.path.abspath(folder)  # noqa: PTH100  # `resolve` follows links
         if not _possible(name):
             raise ValueError("cannot be the name of a file; take it out")
         if not os.path.lexists(os.path.join(home, name)):  # noqa: PTH118
@@ -129,9 +137,11 @@ class LabelEntry(NamedTuple):
         inside = next((h for h in (Path(home), real_home) if place.is_relative_to(h)), None)
         if inside is None:
             raise ValueError("leads outside its folder; take it out")
-        if not Path(os.path.realpath(place)).is_relative_to(real_home):
+        path = place.relative_to(inside).as_posix()
+        path = files.find(path) or path
+        if not Path(os.path.realpath(Path(home, path))).is_relative_to(real_home):
             raise ValueError("is a link that leads outside its folder; copy the photo there")
-        return place.relative_to(inside).as_posix()
+        return path
 
 
 def _possible(name: str) -> bool:
@@ -140,11 +150,6 @@ def _possible(name: str) -> bool:
         return b"\0" not in os.fsencode(name)
     except UnicodeEncodeError:  # half of a character
         return False
-
-
-def label_key(label: str) -> str:
-    """Return the form that all spellings of a label share: upper and lower case are the same."""
-    return unicodedata.normalize("NFC", label.casefold())
 
 
 def _labels(value: object, place: str) -> tuple[str, ...]:
@@ -157,7 +162,7 @@ def _labels(value: object, place: str) -> tuple[str, ...]:
     for item in value:
         if not isinstance(item, str):
             raise ValueError(f"has {_kind(item)} among {place}; a label is text in quotes")
-        label = unicodedata.normalize("NFC", " ".join(item.split()))
+        label = visible(item)
         if not label:
             raise ValueError("has an empty label; remove it")
         if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in label):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.findings import Finding
+from photosieve.data.names import NO_TEXT_REMEDY
 from photosieve.errors import Skipped, counted
 
 LEAST_PHOTOS, LEAST_BUILDINGS = 3, 2
@@ -83,15 +84,41 @@ def notes_of(
         fact = f"{counted(len(unlisted), 'photo')} {verb} in no labels file and not used"
         notes.append(Note("unlisted photo", len(unlisted), fact, _such_as(unlisted[0].name)))
     if unlabeled := kinds["no labels"]:
-        fact = f"{counted(len(unlabeled), 'folder')} without a labels file not used"
+        verbs = ("has", "is") if len(unlabeled) == 1 else ("have", "are")
+        fact = (
+            f"{counted(len(unlabeled), 'folder')} {verbs[0]} no labels file and {verbs[1]} not used"
+        )
         notes.append(Note("no labels", len(unlabeled), fact, _such_as(unlabeled[0].name)))
     if unreadable := kinds["unreadable photo"]:
         fact = f"{counted(len(unreadable), 'photo')} left out as unusable"
         notes.append(
             Note("unreadable photo", len(unreadable), fact, _such_as(unreadable[0].message))
         )
-    notes += (Note(f.kind, 1, f.message) for f in kinds["kept for testing"] + kinds["labels found"])
+    notes += _names_notes(kinds)
+    told = kinds["kept for testing"] + kinds["labels found"]
+    notes += (Note(finding.kind, 1, finding.message) for finding in told)
     return (*notes, *rare_note(labels, groups))
+
+
+def _names_notes(kinds: Mapping[str, Sequence[Finding]]) -> list[Note]:
+    """Return the notes about names of files and labels."""
+    notes = []
+    if unnamed := kinds["unusable name"]:
+        nouns = "name is" if len(unnamed) == 1 else "names are"
+        fact = f"{len(unnamed)} {nouns} not valid UTF-8 and left out"
+        example = f"{_such_as(unnamed[0].paths[0])}; {NO_TEXT_REMEDY}"
+        notes.append(Note("unusable name", len(unnamed), fact, example))
+    if respelled := kinds["other case"]:
+        nouns = "entry names its photo" if len(respelled) == 1 else "entries name their photos"
+        fact = f"{len(respelled)} {nouns} in another case"
+        example = _such_as(f"{respelled[0].hint} for {respelled[0].name}")
+        notes.append(Note("other case", len(respelled), fact, f"{example}"))
+    alike = kinds["similar labels"]
+    notes += (Note(one.kind, 1, one.message.rstrip(".")) for one in alike[:_SHOWN])
+    if (more := len(alike) - _SHOWN) > 0:
+        fact = f"{counted(more, 'more pair')} of similar labels"
+        notes.append(Note("similar labels", more, fact))
+    return notes
 
 
 def missing_note(count: int, entries: int, example: str) -> Note:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from photosieve.data.formats import (
     DECODERS,
     HEAD_BYTES,
     HEIF_REMEDY,
-    is_read,
+    READ,
     name_of,
     register_heif,
 )
@@ -86,11 +87,15 @@ class Bytes:
     size : int
     mtime_ns : int
         When it was last changed, in nanoseconds.
+    ctime_ns, inode : int
+        As in `photosieve.data.folders.PhotoFile`.
     """
 
     data: bytes
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
 
     @functools.cached_property
     def sha256(self) -> str:
@@ -116,7 +121,14 @@ def read(path: Path, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Bytes:
         after = os.fstat(file.fileno())
     if len(data) != before.st_size or after.st_mtime_ns != before.st_mtime_ns:
         raise PhotoError(path, CHANGED, "run again once it is complete")
-    return Bytes(data, before.st_size, before.st_mtime_ns)
+    inode = before.st_ino & (2**63 - 1)  # a signed integer of 64 bits holds it
+    return Bytes(data, before.st_size, before.st_mtime_ns, before.st_ctime_ns, inode)
+
+
+def reader(max_pixels: int) -> str:
+    """Describe what decides which photos can be read: after a change of it they are tried again."""
+    versions = f"photosieve {version('photosieve')}, Pillow {version('pillow')}"
+    return f"{versions}: {', '.join(READ)} up to {max_pixels} pixels"
 
 
 def head(path: Path) -> bytes:
@@ -227,8 +239,8 @@ def _decoders(path: Path, form: str) -> tuple[str, ...]:
         if not register_heif():
             raise PhotoError(path, "it is a HEIC file", HEIF_REMEDY, "HEIC")
         return ("HEIF",)
-    if form and not is_read(form):
-        raise PhotoError(path, f"it is a {form} file", "save it as JPEG", form)
+    if form and form not in READ:
+        raise PhotoError(path, f"it is a {form} file", "save as JPEG", form)
     return DECODERS
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from photosieve.data.findings import Finding
 from photosieve.data.folders import PhotoFile, find, is_ignored, walk
-from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts, label_key
+from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts
 from photosieve.data.label_forms import (
     FILE_ENDINGS,
     UNASKED_FORMS,
@@ -24,9 +24,17 @@ from photosieve.data.label_forms import (
 )
 from photosieve.data.label_forms.forms import FolderForm
 from photosieve.data.label_forms.places import FOLDERS
+from photosieve.data.names import (
+    NO_TEXT,
+    NO_TEXT_REMEDY,
+    FileNames,
+    as_first_written,
+    is_text,
+    readable,
+)
 from photosieve.data.nearest import closest_names
 from photosieve.data.paths import absolute, building_names, expanded
-from photosieve.errors import LabelsError, PhotoError
+from photosieve.errors import LabelsError, PhotoError, UsageError
 
 NEW_LABELS = "labels.json"
 """Name of a labels file that the product makes."""
@@ -113,8 +121,10 @@ def scan(paths: Sequence[str | Path], labels_from: str | None = None) -> Scan:
         If a path does not exist, a pattern matches nothing, or labels cannot be read from there.
     """
     form = folder_form(labels_from) if labels_from else None
-    given = expanded(paths)
     scanner = _Scanner(form)
+    given = [path for path in expanded(paths) if scanner.can_name(path)]
+    if not given:
+        raise UsageError(scanner.problems[0].message)
     for path in given:
         scanner.add(path)
     return scanner.result([path if path.is_dir() else path.parent for path in given])
@@ -163,6 +173,15 @@ class _Scanner:
         about = tuple(map(str, paths))
         self.problems.append(Finding(kind, fatal, message, about, str(file or ""), hint))
 
+    def can_name(self, path: Path, file: Path | None = None) -> bool:
+        """Whether a path is text, which saved files and reports can hold; if not, it is noted."""
+        if is_text(str(path)):
+            return True
+        shown = readable(str(path))
+        message = f"{shown}: {NO_TEXT}; {NO_TEXT_REMEDY}."
+        self.note("unusable name", message, Path(shown), file=file)
+        return False
+
     def add(self, path: Path) -> None:
         if self.form and path.is_dir():
             if not self._add_folder(path, self.form):
@@ -184,8 +203,9 @@ class _Scanner:
         covers: dict[Path, Path | None] = {}
         """For each folder, the labels file in it or above it."""
         for parent, folders, names in os.walk(folder):
-            folders[:] = sorted(name for name in folders if not is_ignored(name))
             place = Path(parent)
+            visible = sorted(name for name in folders if not is_ignored(name))
+            folders[:] = [name for name in visible if self.can_name(place / name)]
             cover = covers.get(place.parent)
             files = [place / name for name in labels_files_in(place, names)]
             if cover and files:  # labels of their own, such as those of test buildings: not read
@@ -210,8 +230,12 @@ class _Scanner:
         self.entries[str(file)] = len(entries)
         self.folders[folder] = file
         root = root if folder.is_relative_to(root) else folder
+        files = FileNames(folder)
         for entry in entries:
-            self._add_entry(file, folder, entry, root)
+            self._add_entry(file, files, entry, root)
+        for name, found in files.in_other_case.items():
+            message = f"{file} lists {name!r}, and the file is {found!r}; the photo is used."
+            self.note("other case", message, folder / found, file=file, hint=name)
 
     def _add_folder(self, folder: Path, form: FolderForm) -> int:
         """Add the photos of a folder that have labels in some form; return how many."""
@@ -221,9 +245,10 @@ class _Scanner:
             self.note("invalid labels file", str(error), folder, fatal=True, file=folder)
             return 0
         self.entries[str(folder)] = len(entries)
+        files = FileNames(folder)
         for entry in entries:
             building = folder if form.one_building else (folder / entry.name).parent
-            self._add_entry(folder, folder, entry, folder, building)
+            self._add_entry(folder, files, entry, folder, building)
         if entries and not form.one_building:
             self.folders |= {photo.parent: folder for photo in find(folder, recursive=True)}
         return len(entries)
@@ -243,11 +268,16 @@ class _Scanner:
                     break
 
     def _add_entry(
-        self, file: Path, folder: Path, entry: LabelEntry, root: Path, building: Path | None = None
+        self,
+        file: Path,
+        files: FileNames,
+        entry: LabelEntry,
+        root: Path,
+        building: Path | None = None,
     ) -> None:
         name = entry.name
         try:
-            photo = folder / entry.path_in(folder)
+            photo = files.folder / entry.path_in(files)
         except ValueError as error:
             message = f"{file}: the entry {name!r} {error}."
             self.note("unsafe name", message, file, fatal=True, file=file)
@@ -257,6 +287,8 @@ class _Scanner:
         except ValueError as error:
             message = f"{file}: the entry {name!r} {error}."
             self.note("invalid labels file", message, file, fatal=True, file=file)
+            return
+        if not self.can_name(photo, file):
             return
         if not os.path.isfile(photo):  # noqa: PTH113  # Path.is_file fails on an impossible name
             self.missing[file].append((name, photo))
@@ -283,7 +315,9 @@ class _Scanner:
         self._note_missing(unlisted)
         self._note_nothing_listed()
         groups = building_names([(photo.building, photo.root) for photo in listed])
-        labels = self._as_first_written([photo.verdicts.yes for photo in listed])
+        labels, alike = as_first_written([photo.verdicts.yes for photo in listed])
+        for message in alike:
+            self.note("similar labels", message)
         return Scan(
             root=roots[0] if len(roots) == 1 else Path(os.path.commonpath(roots)),
             listed=tuple(
@@ -299,6 +333,8 @@ class _Scanner:
         unlisted: dict[Path, list[Path]] = defaultdict(list)
         named = {absolute(photo) for missing in self.missing.values() for _, photo in missing}
         named.update(self.listed)
+        unusable = [one for one in self.problems if one.kind == "unusable name"]
+        named.update(absolute(Path(path)) for one in unusable for path in one.paths)
         for folder, file in self.folders.items():
             entries = sorted(walk(folder, recursive=False), key=lambda entry: str(entry.path))
             photos = [folder / entry.path for entry in entries if isinstance(entry, PhotoFile)]
@@ -314,7 +350,8 @@ class _Scanner:
             for skip in entries:
                 if isinstance(skip, PhotoFile) or absolute(skip.path) in named:
                     continue
-                kind = "unread format" if skip.form else "unreadable photo"
+                unnamed = "unusable name" if skip.reason == NO_TEXT else "unreadable photo"
+                kind = "unread format" if skip.form else unnamed
                 message = f"{skip.path}: {skip.reason}; {skip.remedy}."
                 self.note(kind, message, skip.path, file=file, hint=skip.remedy)
                 unlisted[file].append(skip.path)
@@ -353,22 +390,6 @@ class _Scanner:
             hint = next(filter(None, hints), "put photos beside their labels.")
             message = f"{files}: no photo that is listed exists; {hint}"
             self.note("no labels", message, *self.files.values(), fatal=True)
-
-    def _as_first_written(self, lists: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-        spellings: dict[str, list[str]] = {}
-        for label in (label for labels in lists for label in labels):
-            known = spellings.setdefault(label_key(label), [])
-            if label not in known:
-                known.append(label)
-        for first, *others in spellings.values():
-            if others:
-                names = ", ".join(map(repr, others))
-                message = f"{first!r} is also written {names}; they count as one label."
-                self.note("similar labels", message)
-        return [
-            tuple(dict.fromkeys(spellings[label_key(label)][0] for label in labels))
-            for labels in lists
-        ]
 
 
 def _no_labels(folder: Path) -> str:

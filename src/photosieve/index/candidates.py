@@ -40,6 +40,8 @@ def candidates(
 ) -> Rows:
     """Return a superset of the answer, with some of the best other photos.
 
+    Photos that are missing in the answer only because of a minus are there, too.
+
     Parameters
     ----------
     photos : Embedded
@@ -76,7 +78,12 @@ def candidates(
     def probabilities(block: Rows | slice) -> NDArray[np.float64]:
         return matches(terms, scorer.probabilities(readings, photos, block))
 
-    return _best(photos, probabilities, lowest - SLACK, rows, extra)
+    found = _best(photos, probabilities, lowest - SLACK, rows, extra)
+    wanted = tuple(reading for reading in readings if not reading.term.negative)
+    if len(wanted) == len(readings):
+        return found
+    without = candidates(photos, scorer, wanted, cut, rows=rows, extra=0, neighbors=neighbors)
+    return np.union1d(found, without)
 
 
 def _best(photos: Embedded, values: Values, bound: float, rows: Rows | slice, extra: int) -> Rows:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from photosieve.data.folders import PhotoFile
 from photosieve.data.photos import Bytes
 from photosieve.errors import Skipped, UsageError
 from photosieve.index.snapshot import Snapshot
-from photosieve.index.sources import Root, is_text, place, readable
+from photosieve.index.sources import Root, place
 
 Key = tuple[str, str]
 """Root and path of a photo, which identify it in the table."""
@@ -28,8 +29,8 @@ class PendingPhoto:
     ----------
     root : Root
     path : str
-    size, mtime_ns : int
-        As listed; once it is read, as it was then.
+    size, mtime_ns, ctime_ns, inode : int
+        As listed; once it is read, as they were then.
     known : int
         Its row in the snapshot, -1 if it is new.
     known_sha256 : str
@@ -44,6 +45,8 @@ class PendingPhoto:
     path: str
     size: int
     mtime_ns: int
+    ctime_ns: int = 0
+    inode: int = 0
     known: int = -1
     known_sha256: str = ""
     sha256: str = ""
@@ -54,9 +57,15 @@ class PendingPhoto:
         """Its root and path."""
         return self.root.address, self.path
 
+    @property
+    def group(self) -> str:
+        """Its folder below the root; for a photo in the root itself the root's name."""
+        return self.path.rpartition("/")[0] or self.root.name
+
     def note(self, content: Bytes) -> None:
-        """Take over size, time and hash of the content that was read."""
+        """Take over size, times and hash of the content that was read."""
         self.size, self.sha256 = content.size, content.sha256
+        self.ctime_ns, self.inode = content.ctime_ns, content.inode
         fresh = abs(time.time_ns() - content.mtime_ns) < FRESH_NS
         self.mtime_ns = -1 if fresh else content.mtime_ns  # -1: look again next time
 
@@ -71,6 +80,8 @@ class Changes:
         Photos to be read. They are taken out one by one, as there may be millions.
     gone : list of int
         Rows of the snapshot whose photos do not exist any more.
+    reader : str
+        See `photosieve.data.photos.reader`.
     skipped : dict
         Photos and folders that cannot be used, by root and path.
     unusable : dict
@@ -82,19 +93,29 @@ class Changes:
     gone: list[int]
     skipped: dict[Key, Skipped]
     unusable: dict[Key, dict[str, Any]]
+    reader: str = ""
 
     def add(self, photo: PendingPhoto, unusable: Mapping[Key, dict[str, Any]]) -> None:
         """Add a photo that is new or may have changed; see `find_changes` for `unusable`."""
-        key, path = photo.key, photo.path
+        key = photo.key
         earlier = unusable.get(key)
-        if earlier and (earlier["size"], earlier["mtime_ns"]) == (photo.size, photo.mtime_ns):
+        if earlier and all(earlier.get(name) == now for name, now in self.record(photo).items()):
             self.unusable[key] = earlier
             self.skipped[key] = Skipped(place(*key), earlier["reason"], earlier["remedy"])
-        elif is_text(path):
-            self.pending.append(photo)
         else:
-            reason, remedy = "its name is not valid UTF-8", "give it another name"
-            self.skipped[key] = Skipped(place(key[0], readable(path)), reason, remedy)
+            self.pending.append(photo)
+
+    def names(self, snapshot: Snapshot, key: str) -> set[str]:
+        """Return all values of the column "path" or "group" after the changes, or before."""
+        pending = {getattr(photo, key) for photo in self.pending}
+        if key == "group":
+            return pending | {group.name for group in snapshot.groups}
+        return pending.union(*(snapshot.paths(group) for group in snapshot.groups))
+
+    def record(self, photo: PendingPhoto) -> dict[str, Any]:
+        """Return what stays the same as long as an unusable photo stays so."""
+        names = ("size", "mtime_ns", "ctime_ns")
+        return {"reader": self.reader, **{name: getattr(photo, name) for name in names}}
 
 
 def find_changes(
@@ -104,6 +125,7 @@ def find_changes(
     *,
     follow_links: bool = False,
     prune: bool = False,
+    reader: str = "",
 ) -> Changes:
     """Compare folders with a snapshot of the index.
 
@@ -116,16 +138,18 @@ def find_changes(
     follow_links : bool
     prune : bool
         Delete the photos of a folder that is gone or has none, instead of raising an error.
+    reader : str
+        See `photosieve.data.photos.reader`.
 
     Raises
     ------
     UsageError
-        If a folder is gone, or has no photo where the index has some.
+        If all folders are gone, or one has no photo where the index has some.
     """
     scanned = {root.address for root in roots}
     elsewhere = {key: record for key, record in unusable.items() if key[0] not in scanned}
-    changes = Changes(deque(), [], {}, elsewhere)
-    sizes, mtimes = snapshot.sizes.tolist(), snapshot.mtimes.tolist()
+    changes = Changes(deque(), [], {}, elsewhere, reader)
+    unchanged = _Unchanged(snapshot)
     for root in roots:
         known = {
             path: row
@@ -134,8 +158,10 @@ def find_changes(
             for row, path in enumerate(snapshot.paths(group), group.start)
         }
         before, unlisted, count = len(known), [], 0
-        files = () if prune and root.gone else root.walk(follow_links=follow_links)
-        for file in files:
+        if missing := _missing(root, before, prune=prune, alone=all(r.gone for r in roots)):
+            changes.skipped[root.address, ""] = missing
+            continue
+        for file in () if root.gone else root.walk(follow_links=follow_links):
             if isinstance(file, Skipped):
                 path = str(file.path)[len(root.address) + 1 :]
                 changes.skipped[root.address, path] = file
@@ -143,12 +169,11 @@ def find_changes(
                     unlisted.append(f"{path}/")
                 continue
             count += 1
-            path, size, mtime = file
-            row = known.pop(path, -1)
-            if row >= 0 and sizes[row] == size and mtimes[row] == mtime:
+            row = known.pop(file.path, -1)
+            if row >= 0 and unchanged(row, file):
                 continue
             known_sha256 = snapshot.hashes[row].tobytes().hex() if row >= 0 else ""
-            changes.add(PendingPhoto(root, path, size, mtime, row, known_sha256), unusable)
+            changes.add(PendingPhoto(root, *file, row, known_sha256), unusable)
         if before and not count and not prune:
             raise UsageError(
                 f"{root.address} has no photo any more, where the index has {before}: is a disk "
@@ -162,3 +187,42 @@ def find_changes(
         if any(group.root.startswith(f"{root.address}/") for root in roots):
             changes.gone.extend(range(group.start, group.stop))
     return replace(changes, pending=deque(sorted(changes.pending, key=lambda photo: photo.key)))
+
+
+class _Unchanged:
+    """Tells whether a file is as it was when it was read for the index."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        names = ("sizes", "mtimes", "ctimes", "inodes")
+        self._sizes, self._mtimes, self._ctimes, self._inodes = (
+            getattr(snapshot, name).tolist() for name in names
+        )
+
+    def __call__(self, row: int, file: PhotoFile) -> bool:
+        if self._sizes[row] != file.size or self._mtimes[row] != file.mtime_ns:
+            return False
+        # Some programs edit a file in place and restore its time; that changes its ctime.
+        if self._inodes[row] < 0:
+            return file.ctime_ns <= int(self._ctimes[row])
+        same = not file.inode or self._inodes[row] in (0, file.inode)
+        return same and bool(self._ctimes[row] == file.ctime_ns)
+
+
+def _missing(root: Root, photos: int, *, prune: bool, alone: bool) -> Skipped | None:
+    """Describe a folder that is gone; an error if there is no other to go through.
+
+    None if it is there, or to be pruned.
+    """
+    if root.gone and not photos:
+        raise UsageError(f"{root.address} does not exist: give a folder of photos.")
+    if prune or not root.gone:
+        return None
+    if alone:
+        raise UsageError(
+            f"{root.address} does not exist any more, where the index has {photos} photos: is a "
+            "disk missing? If it was renamed or deleted, name its new place, if any, and add "
+            "--prune"
+        )
+    reason = f"it does not exist any more, and its {photos} photos are left out of answers"
+    remedy = "connect its disk, or remove them with --prune"
+    return Skipped(place(root.address, ""), reason, remedy, "folder")

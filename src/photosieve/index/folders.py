@@ -7,7 +7,7 @@ from pathlib import Path
 
 from photosieve.errors import Skipped, UsageError
 from photosieve.index.snapshot import find_snapshot
-from photosieve.index.sources import Root, open_root
+from photosieve.index.sources import Root, open_roots
 from photosieve.index.store import Store
 
 
@@ -31,17 +31,10 @@ def find_roots(store: Store, folders: Sequence[str | Path], *, everything: bool)
     if store.exists():
         snapshot = find_snapshot(store)
         known = {group.root for group in snapshot.groups} if snapshot else store.roots()
-    named = [*map(str, folders), *(sorted(known) if everything or not folders else ())]
-    asked = [open_root(folder) for folder in named]
-    if not asked:
+    roots = open_roots([*map(str, folders), *(sorted(known) if everything else ())], known)
+    if not roots:
         raise UsageError(f"{store.address} has no photos yet; name a folder of photos")
-    outer = known | {root.address for root in asked}
-    chosen = {}
-    for root in asked:
-        around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
-        address = min(around, key=len)
-        chosen[address] = root if address == root.address else open_root(address)
-    return list(chosen.values())
+    return roots
 
 
 def check_photos(

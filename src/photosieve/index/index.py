@@ -16,10 +16,11 @@ import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, reader
 from photosieve.decision.cut import Cut
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import word_features
@@ -27,9 +28,10 @@ from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.arrays import DamagedSnapshotError
 from photosieve.index.candidates import candidates
+from photosieve.index.presence import find_present
 from photosieve.index.problems import index_errors
 from photosieve.index.projection import newest_snapshot
-from photosieve.index.scope import rows_in_scope
+from photosieve.index.scope import find_groups, rows_in_scope
 from photosieve.index.snapshot import NOTES_FILE, Snapshot, find_snapshot
 from photosieve.index.sources import place
 from photosieve.index.store import Store
@@ -193,19 +195,19 @@ class Index:
     ) -> SearchResult:
         scorer = self.sieve.scorer
         readings = scorer.read(query)
-        rows = rows_in_scope(snapshot, self.store, within, where)
-        everything = isinstance(rows, slice)
-        chosen = candidates(
+        named = find_groups(snapshot, within)
+        rows = rows_in_scope(snapshot, self.store, named, where)
+        find = functools.partial(
+            candidates,
             snapshot.photos,
             scorer,
             readings,
             cut or scorer.cut(readings, self.sieve.cut),
-            rows=rows,
             extra=(top or 0) + hidden,
-            neighbors=snapshot.neighbors if everything else None,
         )
+        chosen, searched, lost = find_present(snapshot, rows, find)
         groups = [snapshot.group(row) for row in chosen.tolist()]
-        return answer(
+        result = answer(
             scorer,
             self.sieve.cut,
             query,
@@ -217,9 +219,10 @@ class Index:
             snapshot.photos.rows(chosen),
             groups=[f"{group.start}" for group in groups],
             top=top,
-            looked_at=len(snapshot) if isinstance(rows, slice) else len(rows),
+            looked_at=searched,
             rule=cut,
         )
+        return replace(result, gone=lost, within=named)
 
     def update(
         self,
@@ -247,7 +250,7 @@ class Index:
         follow_links : bool
             Take photos and folders behind links, too.
         prune : bool
-            Take out the photos of folders that are gone or empty.
+            Take out the photos of folders that are empty, and of all indexed folders that are gone.
         reencode : bool
             Replace an index that was made with another model, when all of its photos are embedded
             again: those of `folders`, and those of all other folders in it.
@@ -286,10 +289,14 @@ class Index:
             snapshot = self._open_snapshot(store, progress, beside_table=True)
             unusable = {(skip["root"], skip["path"]): skip for skip in snapshot.notes["skipped"]}
             changes = find_changes(
-                roots, snapshot, unusable, follow_links=follow_links, prune=prune
-            )
+                roots, snapshot, unusable,
+                follow_links=follow_links, prune=prune, reader=reader(max_pixels),
+            )  # fmt: skip
             if snapshot.notes.get("sieve") != str(folder):
                 store.write_manifest({"sieve": str(folder)})
+            matched = None
+            if table is not None:  # before the embedding, which may take hours
+                table, matched = table.matching(changes.names(snapshot, table.key))
             updater = Updater(
                 store,
                 snapshot,
@@ -302,8 +309,8 @@ class Index:
             update = updater.run(stream)
             if changes.unusable != unusable:
                 store.write_skipped(list(changes.unusable.values()))
-            if table is not None:
-                table.write(store)
+            if table is not None and matched is not None:
+                matched = replace(matched, retyped=table.write(store))
             if store is not self.store:
                 # A disk that went away in the meantime leaves the old table as it was.
                 check_photos(roots, self.store, follow_links=follow_links, prune=prune)
@@ -311,6 +318,7 @@ class Index:
             elif store.stamp() != snapshot.stamp:
                 store.compact(after=MOST_FILES)
             self._renew(progress)
+        update.metadata = matched
         update.photos = len(self.snapshot)
         update.seconds = time.monotonic() - started
         return update
@@ -353,14 +361,16 @@ class Index:
     ) -> list[Skipped]:
         """Read every photo again, and return those that are not the same as in the index.
 
+        The next update reads these again.
+
         Raises
         ------
         PhotosieveError
             If there is no index.
         """
-        from photosieve.index.verification import find_differences
+        from photosieve.index.verification import verify
 
-        return find_differences(self.verified(), max_pixels, progress)
+        return verify(self.store, self.verified(), max_pixels, progress)
 
     def status(self) -> dict[str, Any]:
         """Describe the index, for JSON.

@@ -20,6 +20,7 @@ from photosieve.errors import PhotoIndexError
 from photosieve.index import neighbors
 from photosieve.index.arrays import DamagedSnapshotError, write_checksums
 from photosieve.index.problems import index_errors
+from photosieve.index.schema import RECORD_COLUMNS
 from photosieve.index.snapshot import (
     NOTES_FILE,
     PhotoGroup,
@@ -176,6 +177,7 @@ def _write(
         "ends": ends,
         "sizes": rows["size"].to_numpy(),
         "mtimes": rows["mtime_ns"].to_numpy(),
+        **_records(rows),
         "hashes": hashes,
         "ids": np.asarray(rows["_rowid"].to_numpy(), np.uint64),
     }
@@ -244,6 +246,20 @@ def _table(path: Path, shape: tuple[int, int]) -> Iterator[BinaryIO]:
         layout = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_2_0(file, layout)
         yield file
+
+
+def _records(rows: Any) -> dict[str, NDArray[np.int64]]:
+    """Return ctimes and inodes; see `Snapshot` for photos that an earlier version has read."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    read = rows["encoded"].cast(pa.timestamp("ns", "UTC")).cast(pa.int64())
+    if not set(RECORD_COLUMNS) <= set(rows.column_names):
+        return {"ctimes": read.to_numpy(), "inodes": np.full(len(rows), -1)}
+    return {
+        "ctimes": compute.coalesce(rows["ctime_ns"], read).to_numpy(),
+        "inodes": compute.fill_null(rows["inode"], -1).to_numpy(),
+    }
 
 
 def _text(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

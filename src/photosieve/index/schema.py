@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 TABLE_VERSION = 1
 """Version of the columns; a table with a newer one is refused."""
 
+RECORD_COLUMNS = ("ctime_ns", "inode")
+"""Columns that tables of earlier versions lack; empty where a photo was not read since then."""
+
 
 def photos_schema(fingerprint: str, width: int) -> pa.Schema:
     """Return the columns, and the notes about the model; see `Store.create`."""
@@ -29,6 +32,7 @@ def photos_schema(fingerprint: str, width: int) -> pa.Schema:
             ("width", pa.int32()),
             ("height", pa.int32()),
             ("encoded", pa.timestamp("us", "UTC")),
+            *((name, pa.int64()) for name in RECORD_COLUMNS),
             ("features", pa.list_(pa.float32(), width)),
         ],
         metadata={"photosieve": json.dumps(about)},

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.data.names import Spellings
 from photosieve.errors import UsageError
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.store import PHOTO_COLUMNS, Store
@@ -24,7 +25,7 @@ def rows_in_scope(
     store : Store
         Of the same index.
     within : sequence of str
-        Groups, with those below them; all if it is empty.
+        Groups as `find_groups` gives them, with those below them; all if it is empty.
     where : str or None
         A condition on the columns of the table; see `photosieve.index.condition.read_condition`.
 
@@ -35,29 +36,50 @@ def rows_in_scope(
     """
     rows: NDArray[np.intp] | slice = slice(None)
     if within:
-        rows = _rows_of_groups(snapshot, [name.strip("/") for name in within])
+        prefixes = tuple(f"{name}/" for name in find_groups(snapshot, within))
+        rows = np.concatenate(
+            [
+                np.arange(group.start, group.stop)
+                for group in snapshot.groups
+                if f"{group.name}/".startswith(prefixes) or f"{group.short}/".startswith(prefixes)
+            ]
+        )
     if where is not None:
         fitting = np.isin(snapshot.ids, _ids_where(store, where))
         rows = np.flatnonzero(fitting) if isinstance(rows, slice) else rows[fitting[rows]]
     return rows
 
 
-def _rows_of_groups(snapshot: Snapshot, names: Sequence[str]) -> NDArray[np.intp]:
-    known = {name for group in snapshot.groups for name in (group.name, group.short)}
+def find_groups(snapshot: Snapshot, names: Sequence[str]) -> tuple[str, ...]:
+    """Return groups, or folders of groups, as the index spells them.
+
+    Accents may be written in another way, and letters in another case if that is unambiguous.
+
+    Raises
+    ------
+    UsageError
+        If there is no such group.
+    """
+    if not names:
+        return ()
+    groups = {name for group in snapshot.groups for name in (group.name, group.short)}
+    known = Spellings(groups | {"/".join(p) for g in groups for p in _outer(g.split("/"))})
+    found = []
     for name in names:
-        if not any(f"{group}/".startswith(f"{name}/") for group in known):
-            near = ", ".join(difflib.get_close_matches(name, known, cutoff=0.4))
+        spelled = known.find(name.strip("/"))
+        if spelled is None:
+            near = ", ".join(difflib.get_close_matches(name, groups, cutoff=0.4))
             raise UsageError(
                 f'there is no group "{name}" in the index; '
-                + (f"near are: {near}" if near else f"it has {len(known)} others")
+                + (f"near are: {near}" if near else f"it has {len(groups)} others")
             )
-    prefixes = tuple(f"{name}/" for name in names)
-    parts = [
-        np.arange(group.start, group.stop)
-        for group in snapshot.groups
-        if f"{group.name}/".startswith(prefixes) or f"{group.short}/".startswith(prefixes)
-    ]
-    return np.concatenate(parts)
+        found.append(spelled)
+    return tuple(found)
+
+
+def _outer(parts: list[str]) -> list[list[str]]:
+    """Return the folders around a group, each as its parts."""
+    return [parts[:depth] for depth in range(1, len(parts))]
 
 
 def _ids_where(store: Store, where: str) -> NDArray[np.uint64]:

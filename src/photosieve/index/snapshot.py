@@ -83,6 +83,9 @@ class Snapshot:
         Where each path ends.
     sizes, mtimes : array of int (n,)
         In bytes, and in nanoseconds.
+    ctimes, inodes : array of int (n,)
+        As in `photosieve.data.folders.PhotoFile`. Where an earlier version read the photo, the
+        inode is -1 and the time is that of the reading.
     hashes : array of 32 bytes (n,)
         SHA-256 of the files.
     ids : array of int (n,)
@@ -99,6 +102,8 @@ class Snapshot:
     ends: NDArray[np.int64]
     sizes: NDArray[np.int64]
     mtimes: NDArray[np.int64]
+    ctimes: NDArray[np.int64]
+    inodes: NDArray[np.int64]
     hashes: NDArray[np.void]
     ids: NDArray[np.uint64]
 

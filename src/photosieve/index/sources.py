@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from photosieve.data.folders import PhotoFile, is_ignored, unread, walk
 from photosieve.data.formats import SUFFIXES, UNREAD
+from photosieve.data.names import NO_TEXT, NO_TEXT_REMEDY, is_text, readable
 from photosieve.data.photos import CHANGED, Bytes, check_bytes, read
 from photosieve.errors import PhotoError, Skipped, UsageError, one_line
 from photosieve.index.store import is_remote
@@ -134,24 +135,32 @@ def open_root(address: str) -> Root:
         return Bucket.find(address)
     path = os.path.abspath(address)  # noqa: PTH100  # resolves "..", but not links
     if not is_text(path):
-        raise UsageError(f"{readable(path)}: this name is not valid UTF-8; give it another name")
+        raise UsageError(f"{readable(path)}: {NO_TEXT}; {NO_TEXT_REMEDY}.")
     return Folder(path)
 
 
-def is_text(path: str) -> bool:
-    """Whether the name of a file is text, and not arbitrary bytes."""
-    if path.isascii():
-        return True
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def open_roots(asked: Sequence[str], known: Collection[str]) -> list[Root]:
+    """Open the folders to go through: those asked for, or all known ones.
 
+    Known folders that are gone are always among them. A folder inside another one is a part of
+    that.
 
-def readable(path: str) -> str:
-    """Return a name with a mark in place of each byte that is not text."""
-    return os.fsencode(path).decode(errors="replace")
+    Parameters
+    ----------
+    asked : sequence of str
+        Addresses; by default the known ones.
+    known : collection of str
+        Addresses of the folders in the index.
+    """
+    roots = [open_root(address) for address in asked or sorted(known)]
+    lost = [open_root(a) for a in sorted(known) if not is_remote(a) and not Path(a).exists()]
+    outer = {*known, *(root.address for root in roots)}
+    chosen = {}
+    for root in (*roots, *lost):
+        around = [other for other in outer if f"{root.address}/".startswith(f"{other}/")]
+        address = min(around, key=len)
+        chosen[address] = root if address == root.address else open_root(address)
+    return list(chosen.values())
 
 
 def place(root: str, path: str) -> Path:

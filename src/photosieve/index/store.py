@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoIndexError, one_line
 from photosieve.index.problems import index_errors
-from photosieve.index.schema import TABLE_VERSION, photos_schema
+from photosieve.index.schema import RECORD_COLUMNS, TABLE_VERSION, photos_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +37,7 @@ VERSIONS_KEPT = timedelta(hours=1)
 
 KEY_COLUMNS = ("root", "path")
 PHOTO_COLUMNS = (*KEY_COLUMNS, "group", "size", "mtime_ns", "sha256", "width", "height", "encoded")
-"""All columns of the product itself except the features."""
+"""All columns of the product itself except the features and `RECORD_COLUMNS`."""
 
 _NAMES_AT_ONCE = 1000
 
@@ -228,13 +228,12 @@ class Store:
     @property
     def columns(self) -> tuple[str, ...]:
         """The user's columns: see `photosieve.index.columns`."""
-        return tuple(
-            name for name in self.photos.schema.names if name not in (*PHOTO_COLUMNS, "features")
-        )
+        own = {*PHOTO_COLUMNS, *RECORD_COLUMNS, "features"}
+        return tuple(name for name in self.photos.schema.names if name not in own)
 
     def rows(self) -> pa.Table:
         """Return all rows without their features, with `_rowid`."""
-        return self.select([*PHOTO_COLUMNS, *self.columns])
+        return self.select([name for name in self.photos.schema.names if name != "features"])
 
     def roots(self) -> set[str]:
         """Return the folders that photos came from."""
@@ -304,12 +303,29 @@ class Store:
                 with self._commit():
                     self.photos.delete(f"root = {_quoted(root)} AND path IN ({names})")
 
+    def delete_copies(self, ids: Iterable[int]) -> None:
+        """Delete rows by their ids, where other rows have the same root and path."""
+        with self._commit():
+            self.photos.delete(f"_rowid IN ({', '.join(map(str, ids))})")
+
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
-        """Add columns, empty so far."""
+        """Add columns, empty so far; columns of these names and their values are removed."""
         import pyarrow as pa
 
         with self._commit():
+            old = [field.name for field in fields if field.name in self.photos.schema.names]
+            if old:
+                self.photos.drop_columns(old)
             self.photos.add_columns(pa.schema(fields))
+
+    def upgrade(self) -> None:
+        """Add the columns that a table of an earlier version lacks."""
+        import pyarrow as pa
+
+        known = self.photos.schema.names
+        missing = [pa.field(name, pa.int64()) for name in RECORD_COLUMNS if name not in known]
+        if missing:
+            self.add_columns(missing)
 
     def compact(self, after: int) -> None:
         """Join small files if they are many, and delete files that only old versions need.
@@ -344,7 +360,7 @@ class Store:
         self._replace(MANIFEST_TABLE, pa.table({"text": [json.dumps(notes)]}))
 
     def read_skipped(self) -> list[dict[str, Any]]:
-        """Return the photos that could not be used: root, path, size, mtime_ns, reason, remedy."""
+        """Return the photos that could not be used, as `write_skipped` wrote them."""
         with index_errors(self.address):
             table = self._open(SKIPPED_TABLE)
             return [] if table is None else list(table.to_arrow().to_pylist())
@@ -354,8 +370,8 @@ class Store:
         import pyarrow as pa
 
         schema = pa.schema(
-            [(name, pa.string()) for name in (*KEY_COLUMNS, "reason", "remedy")]
-            + [(name, pa.int64()) for name in ("size", "mtime_ns")]
+            [(name, pa.string()) for name in (*KEY_COLUMNS, "reason", "remedy", "reader")]
+            + [(name, pa.int64()) for name in ("size", "mtime_ns", "ctime_ns")]
         )
         self._replace(SKIPPED_TABLE, pa.Table.from_pylist([dict(p) for p in photos], schema=schema))
 

@@ -1,9 +1,9 @@
 """Bring an index in line with its folders: read new photos, embed them, delete gone ones.
 
-A photo is *unchanged* when size and time are the same as before. All others are read once, for
-their hash and their pixels: *touched* photos have the same hash as before, *moved* and copied ones
-that of another photo, and only the others go through the encoder. Rows are committed every few
-seconds, so that a run that was stopped can be continued.
+A photo is *unchanged* when size, times and inode are the same as before. All others are read once,
+for their hash and their pixels: *touched* photos have the same hash as before, *moved* and copied
+ones that of another photo, and only the others go through the encoder. Rows are committed every
+few seconds, so that a run that was stopped can be continued.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from photosieve.data.photos import DEFAULT_MAX_PIXELS, Bytes, decode
 from photosieve.encoders.protocol import ByPath, Encoder, Float32Array
 from photosieve.errors import PhotoError, PhotoIndexError, Skipped
 from photosieve.index.changes import Changes, Key, PendingPhoto
+from photosieve.index.columns import Matched
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.sources import place
 from photosieve.index.store import Store
@@ -75,6 +76,8 @@ class Update:
     skipped : list of Skipped
         Photos and folders that could not be used, in this run or in an earlier one.
     seconds : float
+    metadata : Matched or None
+        How the rows of the user's table fit.
     """
 
     photos: int = 0
@@ -84,11 +87,14 @@ class Update:
     deleted: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     seconds: float = 0.0
+    metadata: Matched | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
         skipped = [skip.to_dict() for skip in self.skipped]
-        return {**vars(self), "skipped": skipped, "seconds": round(self.seconds, 3)}
+        metadata = self.metadata.to_dict() if self.metadata else None
+        seconds = round(self.seconds, 3)
+        return {**vars(self), "skipped": skipped, "seconds": seconds, "metadata": metadata}
 
 
 class Updater:
@@ -141,6 +147,8 @@ class Updater:
 
     def run(self, embed: Embed) -> Update:
         """Carry out the run; on an interrupt, the photos embedded so far are committed first."""
+        if self._total:
+            self.store.upgrade()
         try:
             for photo, features in embed(self._pending(), self.load, self._settle):
                 self._embedded.append((photo, features[0]))
@@ -210,8 +218,7 @@ class Updater:
         self.changes.unusable[photo.key] = {
             "root": photo.key[0],
             "path": photo.path,
-            "size": photo.size,
-            "mtime_ns": photo.mtime_ns,
+            **self.changes.record(photo),
             "reason": reason.reason,
             "remedy": reason.remedy,
         }
@@ -251,11 +258,13 @@ class Updater:
             "path": [photo.path for photo in photos],
             "size": [photo.size for photo in photos],
             "mtime_ns": [photo.mtime_ns for photo in photos],
+            "ctime_ns": [photo.ctime_ns for photo in photos],
+            "inode": [photo.inode for photo in photos],
         }
         if features is not None:
             flat = pa.array(np.ascontiguousarray(features).reshape(-1))
             columns |= {
-                "group": [_group(photo) for photo in photos],
+                "group": [photo.group for photo in photos],
                 "sha256": [photo.sha256 for photo in photos],
                 "width": [photo.full_size[0] for photo in photos],
                 "height": [photo.full_size[1] for photo in photos],
@@ -347,7 +356,3 @@ def decoded(
     )
     photo.full_size = image.info["full_size"]
     return [image]
-
-
-def _group(photo: PendingPhoto) -> str:
-    return photo.path.rpartition("/")[0] or photo.root.name

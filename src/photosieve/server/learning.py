@@ -12,7 +12,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from photosieve.data.label_files import Verdicts, label_key
+from photosieve.data.label_files import Verdicts
+from photosieve.data.names import label_key
 from photosieve.server.jobs import Job
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError

@@ -12,8 +12,10 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from photosieve.data.names import label_key
 from photosieve.decision.cut import Cut
 from photosieve.index.condition import MAX_LENGTH
+from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
@@ -132,6 +134,9 @@ def search(
             TermReading(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
             for reading in (r.to_dict() for r in result.readings)
         ],
+        taken_out=result.taken_out,
+        gone=result.gone,
+        suggestions=list(result.suggestions),
         photos=_ranked(view, result.hits[offset : offset + limit], kept=True),
         nearest=_ranked(view, result.hidden[:nearest], kept=False),
         next=_next(request, offset, limit, len(result)),
@@ -188,7 +193,7 @@ def photos(
     offset: Offset = 0,
     limit: Limit = 100,
 ) -> PhotoList:
-    """Return photos in the order of buildings and names."""
+    """Return photos in the order of buildings and names; those that are gone are left out."""
     service = get_service(request)
     view = service.library.view()
     rows: Sequence[int] | range = range(len(view.snapshot))
@@ -197,13 +202,15 @@ def photos(
         rows = np.arange(len(view.snapshot))[scope].tolist()
     if labeled is not None or label is not None:
         listed = view.book.listed()
-        paths = [path for path, own in listed.items() if label is None or label in own.yes]
+        key = None if label is None else label_key(label)
+        paths = [p for p, own in listed.items() if key is None or key in map(label_key, own.yes)]
         chosen = set(view.rows_of(path for path in paths if view.has(path)))
         rows = [row for row in rows if (row in chosen) == (labeled is not False)]
-    page = rows[offset : offset + limit]
+    page = np.array(rows[offset : offset + limit], np.intp)
+    page = page[~np.isin(page, gone(view.snapshot, page))]
     return PhotoList(
         total=len(rows),
-        photos=[PhotoItem(**photo_fields(view, view.photo(int(row)))) for row in page],
+        photos=[PhotoItem(**photo_fields(view, view.photo(int(row)))) for row in page.tolist()],
         next=_next(request, offset, limit, len(rows)),
     )
 

@@ -69,6 +69,13 @@ class SearchAnswer(BaseModel):
         description="Whether the threshold is the learned cut, not one from the request."
     )
     terms: list[TermReading]
+    taken_out: int = Field(
+        description="Number of photos that match but for a minus of the query.", examples=[0]
+    )
+    gone: int = Field(description="Photos that are not on the disk any more.", examples=[0])
+    suggestions: list[str] = Field(
+        description="Queries that may have been meant; usually none.", examples=[["sofa -window"]]
+    )
     photos: list[RankedPhoto] = Field(description="Matches, best first, from `offset` on.")
     nearest: list[RankedPhoto] = Field(description="The closest photos that do not match.")
     next: str | None = Field(description="Address of the next matches; null after the last.")

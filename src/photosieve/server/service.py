@@ -14,10 +14,11 @@ from anyio import CapacityLimiter
 from fastapi import Request
 from numpy.typing import NDArray
 
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
+from photosieve.index.presence import gone
 from photosieve.report.page import write_html
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
@@ -92,9 +93,18 @@ class Service:
         return np.asarray(encoder.head.project_photos(features)[0])
 
     def similar(self, view: View, vector: Float32Array, count: int) -> list[tuple[int, float]]:
-        """Rows of the photos closest to a unit vector, with their cosines, best first."""
+        """Rows of the photos closest to a unit vector, with their cosines, best first.
+
+        Photos that are gone from the disk are left out.
+        """
         scores = np.asarray(view.snapshot.vectors @ vector)
-        best = np.argpartition(-scores, min(count, len(scores) - 1))[:count]
+        best = left = np.arange(len(scores))
+        while len(left):
+            best = left[np.argpartition(-scores[left], min(count, len(left)) - 1)[:count]]
+            absent = gone(view.snapshot, best)
+            if not len(absent):
+                break
+            best = left = np.setdiff1d(left, absent)
         order = best[np.argsort(-scores[best], kind="stable")]
         return [(int(row), float(scores[row])) for row in order]
 
@@ -109,7 +119,7 @@ class Service:
         rows = np.flatnonzero(unlabeled)
         if len(rows) > MAX_CANDIDATES:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
-        return rows
+        return np.setdiff1d(rows, gone(view.snapshot, rows))
 
     def suggested(self, view: View, photos: Embedded) -> list[list[str]]:
         """Labels of photos: those that the sieve finds, and guesses of labels it does not know."""

@@ -14,6 +14,7 @@ from photosieve.decision.cut import Cut
 from photosieve.errors import Skipped, shown
 from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.scorer import Reading, Scorer, matches
+from photosieve.sieve.suggestions import suggestions
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Hit:
         The same for each term of the query.
     reason : str
         Why the cut keeps the photo or not.
+    kept : bool
+        Whether the cut keeps it; with a fixed number of hits, these can have others.
     """
 
     path: Path
@@ -39,6 +42,7 @@ class Hit:
     probability: float
     terms: tuple[float, ...] = ()
     reason: str = ""
+    kept: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return path, score and probability, for JSON."""
@@ -57,15 +61,25 @@ class SearchResult:
     readings : tuple of Reading
         How its terms were understood.
     hits : tuple of Hit
-        The photos that match, best first; possibly none.
+        The photos that match, best first; possibly none. With `top` the best photos instead.
     hidden : tuple of Hit
-        The photos that do not match, best first; from an index only the best of them.
+        The other photos, best first; from an index only the best of them.
     cut : Cut
         The rule that decided; with a fixed number of hits, the rule that would have decided.
     looked_at : int
         Number of photos that were searched.
     skipped : tuple of Skipped
         Photos that could not be read.
+    top : int or None
+        The number of hits that was asked for, whatever the cut says.
+    taken_out : int
+        Photos that match the query without its minus terms, but not with them.
+    suggestions : tuple of str
+        Queries that may have been meant: with a label instead of a misspelled word, or with a plus.
+    gone : int
+        Photos of the index that are not on the disk any more; they were not searched.
+    within : tuple of str
+        The groups of the index that were searched; empty for all.
     """
 
     query: str
@@ -75,6 +89,11 @@ class SearchResult:
     cut: Cut
     looked_at: int
     skipped: tuple[Skipped, ...] = ()
+    top: int | None = None
+    taken_out: int = 0
+    suggestions: tuple[str, ...] = ()
+    gone: int = 0
+    within: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self.hits)
@@ -84,13 +103,48 @@ class SearchResult:
 
     @property
     def left_out(self) -> int:
-        """Number of photos that do not match."""
+        """Number of photos that are not among the hits."""
         return self.looked_at - len(self.hits)
+
+    @property
+    def passing(self) -> int:
+        """Number of photos that the cut keeps."""
+        return sum(hit.kept for hit in (*self.hits, *self.hidden))
 
     @property
     def best_hidden(self) -> float | None:
         """The score of the best photo that was left out; None when none was."""
         return self.hidden[0].score if self.hidden else None
+
+    def summary(self) -> str:
+        """Return one line about the number of photos: matches, or the best photos with `top`."""
+        if self.top is not None:
+            passing = "1 passes" if self.passing == 1 else f"{self.passing} pass"
+            return f"{len(self.hits)} best of {self.looked_at}; {passing} the cut."
+        if self.hits:
+            counts = f"{len(self.hits)} of {self.looked_at} photos match; {self.left_out} left out"
+        else:
+            counts = f"No matches in {self.looked_at} photos"
+        closest = f" (closest: {self.hidden[0].probability:.3f})" if self.hidden else ""
+        return f"{counts}{closest}."
+
+    def notes(self) -> list[str]:
+        """Return sentences about photos that are not there for another reason than the cut."""
+        notes = []
+        if unwanted := [str(r.term) for r in self.readings if r.term.negative]:
+            photos = f"{self.taken_out} photo{'' if self.taken_out == 1 else 's'}"
+            notes.append(f"{' and '.join(unwanted)} took out {photos}.")
+        if self.gone:
+            are = "photo of the index is" if self.gone == 1 else "photos of the index are"
+            notes.append(
+                f"{self.gone} {are} not on the disk any more: run photosieve index again, with "
+                "--prune if a folder was renamed or deleted."
+            )
+        notes += [
+            f"Some words of the query are no labels: did you mean {query}?"
+            for query in self.suggestions
+        ]
+        return notes
 
     def explain(self) -> dict[str, Any]:
         """Return the terms as understood, the rule and every photo, for JSON."""
@@ -99,9 +153,8 @@ class SearchResult:
             "terms": [reading.to_dict() for reading in self.readings],
             "cut": self.cut.to_dict(),
             "photos": [
-                {**hit.to_dict(), "kept": kept, "terms": list(hit.terms), "reason": hit.reason}
-                for hits, kept in ((self.hits, True), (self.hidden, False))
-                for hit in hits
+                {**hit.to_dict(), "kept": hit.kept, "terms": list(hit.terms), "reason": hit.reason}
+                for hit in (*self.hits, *self.hidden)
             ],
         }
 
@@ -112,6 +165,12 @@ class SearchResult:
             "hits": [hit.to_dict() for hit in self.hits],
             "hidden": self.left_out,
             "best_hidden": self.best_hidden,
+            "looked_at": self.looked_at,
+            "top": self.top,
+            "passing": self.passing,
+            "taken_out": self.taken_out,
+            "suggestions": list(self.suggestions),
+            "gone": self.gone,
             "skipped": [skip.to_dict() for skip in self.skipped],
         }
 
@@ -153,7 +212,8 @@ def answer(
         Replaces the learned cuts, for labels and other words alike.
     """
     by_term = scorer.probabilities(readings, photos)  # (n, terms)
-    probabilities = matches(tuple(reading.term for reading in readings), by_term)  # (n,)
+    terms = tuple(reading.term for reading in readings)
+    probabilities = matches(terms, by_term)  # (n,)
     several = len(readings) > 1
     scores = log_odds(probabilities) if several else scorer.scores(readings[0], photos)  # (n,)
     rule = rule or scorer.cut(readings, cut)
@@ -171,8 +231,24 @@ def answer(
             probability=float(probabilities[row]),
             terms=tuple(by_term[row].tolist()),
             reason=verdicts[row].reason,
+            kept=verdicts[row].kept,
         )
-        kept = verdicts[row].kept if top is None else place < top
-        (hits if kept else hidden).append(hit)
-    total = len(paths) if looked_at is None else looked_at
-    return SearchResult(query, readings, tuple(hits), tuple(hidden), rule, total, skipped)
+        (hits if (hit.kept if top is None else place < top) else hidden).append(hit)
+    taken_out = 0
+    negative = np.array([term.negative for term in terms])
+    if negative.any():
+        wanted = by_term[:, ~negative].min(1)
+        without = rule.explain(wanted, groups)
+        taken_out = sum(a.kept and not b.kept for a, b in zip(without, verdicts, strict=True))
+    return SearchResult(
+        query=query,
+        readings=readings,
+        hits=tuple(hits),
+        hidden=tuple(hidden),
+        cut=rule,
+        looked_at=len(paths) if looked_at is None else looked_at,
+        skipped=skipped,
+        top=top,
+        taken_out=taken_out,
+        suggestions=suggestions(terms, scorer.labels),
+    )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.data.names import nfc
 from photosieve.data.notes import LEAST_BUILDINGS, LEAST_PHOTOS
 from photosieve.decision.calibration import Calibration, HiddenWords, average_background, modest
 from photosieve.decision.objective import Objective
@@ -128,15 +129,15 @@ class Evidence:
 
     def seen(self, photos: Sequence[Path]) -> int:
         """Count photos that share folder and file name with photos of the training."""
-        known = {tuple(name.split("/")[-2:]) for name in self.names}
-        return sum((photo.parent.name, photo.name) in known for photo in photos)
+        known = {tuple(nfc(name).split("/")[-2:]) for name in self.names}
+        return sum((nfc(photo.parent.name), nfc(photo.name)) in known for photo in photos)
 
     def relabeled(self, dataset: Dataset, labels: Sequence[str]) -> Evidence | None:
         """Return the same scores with the labels of a dataset; None if its photos are others."""
         names = _names(dataset)
-        if sorted(self.names) != sorted(names):
+        order = {nfc(name): row for row, name in enumerate(self.names)}
+        if sorted(map(nfc, self.names)) != sorted(names):
             return None
-        order = {name: row for row, name in enumerate(self.names)}
         rows = [order[name] for name in names]
         return replace(
             self,
@@ -231,5 +232,6 @@ def _usual(data: Prepared, start: Head, recipe: Recipe) -> Calibration | None:
 
 def _names(dataset: Dataset) -> tuple[str, ...]:
     return tuple(
-        f"{group}/{path.name}" for group, path in zip(dataset.groups, dataset.photos, strict=True)
+        nfc(f"{group}/{path.name}")
+        for group, path in zip(dataset.groups, dataset.photos, strict=True)
     )

@@ -7,17 +7,22 @@
     term      = phrasing { "|" phrasing }
     phrasing  = words, or anything in double quotes
 
-A hyphen inside a word is a hyphen. A photo matches when it matches every term with a plus and none
-with a minus: its probability is the smallest of theirs (Zadeh 1965, "Fuzzy sets"), a minus turning
-p into 1 - p. Several phrasings of one term are averaged as vectors (prompt ensembling; Radford et
-al. 2021, arXiv:2103.00020, section 3.1.4).
+A hyphen inside a word is a hyphen. The dashes, minus signs and quotes that phones and word
+processors write are read as those of a keyboard.
+
+A photo matches when it matches every term with a plus and none with a minus: its probability is
+the smallest of theirs (Zadeh 1965, "Fuzzy sets"), a minus turning p into 1 - p. Several phrasings
+of one term are averaged as vectors (prompt ensembling; Radford et al. 2021, arXiv:2103.00020,
+section 3.1.4).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from photosieve.data.names import plain
 from photosieve.errors import UsageError, printable
 
 _PIECES = re.compile(
@@ -45,7 +50,7 @@ class Term:
 
 
 def _check(query: str) -> None:
-    if not query.strip():
+    if not plain(query):
         raise UsageError("the query is empty; say what to look for, such as: kitchen")
     if printable(query) != query:
         raise UsageError("the query is not valid UTF-8; type it in a terminal that uses UTF-8")
@@ -72,7 +77,7 @@ def parse(query: str) -> tuple[Term, ...]:
             )
         terms.append(Term(tuple(" ".join(words) for words in phrasings), negative))
 
-    for piece in _PIECES.finditer(query):
+    for piece in _PIECES.finditer(plain(query)):
         if piece["sign"]:
             if terms or phrasings != [[]]:
                 finish()
@@ -88,3 +93,22 @@ def parse(query: str) -> tuple[Term, ...]:
             "add what to look for, such as: sofa -window"
         )
     return tuple(terms)
+
+
+def written(terms: Sequence[Term]) -> str:
+    """Return a query that `parse` reads as these terms; the first one has no sign if it is wanted.
+
+    Parameters
+    ----------
+    terms : sequence of Term
+    """
+    parts: list[str] = []
+    for term in terms:
+        sign = "-" if term.negative else "+ " if parts else ""
+        parts.append(sign + "|".join(_quoted(phrasing) for phrasing in term.phrasings))
+    return " ".join(parts)
+
+
+def _quoted(phrasing: str) -> str:
+    """Return a phrasing in quotes where it would be read as something else without."""
+    return f'"{phrasing}"' if re.search(r"(^|\s)[+-]|\|", phrasing) else phrasing

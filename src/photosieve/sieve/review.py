@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.decision import metrics
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.metrics import Interval, defined

@@ -88,7 +88,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             "guarantee": record.guarantee.to_dict() if record.guarantee else None,
             "average_background": asdict(record.average),
             "nearness": asdict(record.nearness),
-            "notes": [asdict(note) for note in record.notes],
+            "notes": [asdict(replace(note, example="")) for note in record.notes],  # no paths
             "versions": versions,
         }
         tables: dict[str, sieve_folder.Arrays] = {

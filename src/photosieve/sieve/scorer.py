@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.data.label_files import label_key
+from photosieve.data.names import label_key
 from photosieve.decision.agreement import Agreement
 from photosieve.decision.calibration import (
     Background,

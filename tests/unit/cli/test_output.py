@@ -1,5 +1,6 @@
 """Text that commands print."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,24 @@ def test_a_search_ends_with_the_number_of_matches(
     *photos, summary = capsys.readouterr().out.splitlines()
     assert len(photos) == kept
     assert summary == last
+
+
+def test_the_best_photos_are_not_called_matches(capsys: pytest.CaptureFixture[str]) -> None:
+    best = replace(result(3, 4), top=3)
+    none = replace(best, hits=tuple(replace(hit, kept=False) for hit in best.hits), hidden=())
+    one = replace(none, hits=(replace(none.hits[0], kept=True), *none.hits[1:]))
+    for answer, last in ((none, "0 pass"), (one, "1 passes")):
+        print_search(answer)
+        assert capsys.readouterr().out.splitlines()[-1] == f"3 best of 7; {last} the cut."
+
+
+def test_notes_follow_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    print_search(replace(result(1, 2), suggestions=("kitchen",), gone=2))
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "2 photos of the index are not on the disk any more: run photosieve index again, with "
+        "--prune if a folder was renamed or deleted.",
+        "Some words of the query are no labels: did you mean kitchen?",
+    ]
 
 
 def test_our_recipes_come_before_those_of_the_notebooks(

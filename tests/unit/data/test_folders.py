@@ -1,6 +1,7 @@
 """Photo files are found in folders, and links to other places are not followed."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_several_folders_give_photos_and_what_was_left_out(tmp_path: Path) -> No
     assert [skip.path for skip in skipped] == [tmp_path / "c.psd"]
     for photo in photos:
         photo.unlink()
-    with pytest.raises(UsageError, match=r"no photo in .*; 1 PSD file left out: save them as JPEG"):
+    with pytest.raises(UsageError, match=r"no photo in .*; 1 PSD file left out: save as JPEG"):
         find_all([tmp_path])
 
 
@@ -87,6 +88,22 @@ def test_a_named_pipe_neither_counts_nor_hangs(tmp_path: Path) -> None:
         decode(tmp_path / "x.jpg")
     with pytest.raises(PhotoError, match="not a regular file"):
         content_hash(tmp_path / "x.jpg")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_are_skipped_with_a_sentence(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    (tmp_path / odd).mkdir()
+    for name in ("x.jpg", f"{odd}.jpg", f"{odd}.txt", f"{odd}/y.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    photos, skipped = find_all([tmp_path])
+    assert photos == [tmp_path / "x.jpg"]
+    assert {str(skip) for skip in skipped} == {
+        f"skipped {tmp_path}/{name}: its name is not valid UTF-8; give it another name"
+        for name in ("caf\ufffd", "caf\ufffd.jpg")
+    }
+    with pytest.raises(UsageError, match="caf\ufffd: its name is not valid UTF-8"):
+        find(tmp_path / odd)
 
 
 def test_find_says_what_is_wrong_with_the_folder(tmp_path: Path) -> None:

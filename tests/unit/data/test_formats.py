@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from photosieve.data.folders import find, walk
-from photosieve.data.formats import HEAD_BYTES, is_read, name_of
+from photosieve.data.formats import HEAD_BYTES, READ, name_of
 from photosieve.data.photos import decode
 from photosieve.errors import PhotoError, Skipped, unread_formats
 
@@ -66,9 +66,9 @@ def test_names_of_photos(tmp_path: Path, suffix: str) -> None:
 def test_names_by_the_first_bytes(tmp_path: Path, head: bytes, name: str) -> None:
     assert name_of(head) == name
     if name not in ("", "HEIF", "AVIF"):
-        assert not is_read(name)
+        assert name not in READ
         (tmp_path / "photo.jpg").write_bytes(head)
-        with pytest.raises(PhotoError, match=f"it is a {name} file; save it as JPEG"):
+        with pytest.raises(PhotoError, match=f"it is a {name} file; save as JPEG"):
             decode(tmp_path / "photo.jpg")
 
 
@@ -78,9 +78,9 @@ def test_formats_that_are_not_read_are_named(tmp_path: Path) -> None:
     skipped = [entry for entry in walk(tmp_path) if isinstance(entry, Skipped)]
     assert sorted(skip.path.name for skip in skipped) == ["a.CR2", "b.cr2", "c.jxl", "d.svg"]
     assert list(unread_formats(skipped)) == [
-        "2 CR2 files left out: save them as JPEG",
-        "1 JXL file left out: save them as JPEG",
-        "1 SVG file left out: save them as JPEG",
+        "2 CR2 files left out: save as JPEG",
+        "1 JXL file left out: save as JPEG",
+        "1 SVG file left out: save as JPEG",
     ]
 
 

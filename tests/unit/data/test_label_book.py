@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -370,3 +371,16 @@ def test_a_change_that_cannot_be_recovered_blocks_no_other(root: Path) -> None:
     assert book.labels(photos[0]) == ("one",)  # of the change, all or nothing
     book.change({photos[0]: ["three"]})
     assert book_of(root, "a", "b").labels(photos[0]) == ("three",)
+
+
+def test_an_entry_in_another_spelling_is_that_of_the_photo(tmp_path: Path) -> None:
+    photo = tmp_path / "a" / unicodedata.normalize("NFD", "Küche.JPG")
+    photo.parent.mkdir()
+    photo.touch()
+    file = photo.parent / "labels.json"
+    file.write_text('{"Küche.jpg": ["kitchen"]}', "utf-8")
+    book = book_of(tmp_path, "a")
+    assert book.labels(photo) == ("kitchen",)
+    assert list(book.listed()) == [photo]
+    book.change({photo: ["sofa"]})
+    assert json.loads(file.read_text("utf-8")) == {"Küche.jpg": ["sofa"]}

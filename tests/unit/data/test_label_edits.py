@@ -15,7 +15,8 @@ from photosieve.data import label_edits
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_book import LabelBook
 from photosieve.data.label_edits import change_entries, edited_text
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key, read_entries
+from photosieve.data.label_files import LabelEntry, Verdicts, read_entries
+from photosieve.data.names import label_key
 from photosieve.errors import LabelsError
 from tests.unit.data.buildings import building
 

@@ -424,6 +424,8 @@ def test_text_files_are_found_where_there_are_no_labels(tmp_path: Path) -> None:
     building(tmp_path, {"c.jpg": ["TV"]})
     assert labels(Dataset.load(tmp_path)) == {"c.jpg": {"TV"}}
     assert list(labels(Dataset.load(tmp_path, labels_from="txt"))) == ["a.jpg", "b.jpg"]
+    (tmp_path / "a.txt").rename(tmp_path / "A.TXT")  # as Windows writes it
+    assert list(labels(Dataset.load(tmp_path, labels_from="txt"))) == ["a.jpg", "b.jpg"]
 
 
 @pytest.mark.parametrize(

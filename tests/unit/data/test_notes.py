@@ -42,8 +42,8 @@ def test_formats_that_are_not_read(tmp_path: Path) -> None:
     for name in ("x.CR2", "y.cr2", "z.psd"):
         (tmp_path / name).write_bytes(b"II*\0")
     assert told(Dataset.load(tmp_path)) == [
-        "2 CR2 files left out: save them as JPEG",
-        "1 PSD file left out: save them as JPEG",
+        "2 CR2 files left out: save as JPEG",
+        "1 PSD file left out: save as JPEG",
     ]
 
 
@@ -95,3 +95,11 @@ def test_a_photo_in_another_format_may_be_meant(tmp_path: Path) -> None:
     building(tmp_path, {**COMMON, "IMG_7.jpg": []}, *COMMON)
     (tmp_path / "IMG_7.psd").write_bytes(b"8BPS")
     assert "such as IMG_7.jpg; did you mean IMG_7.psd?" in told(Dataset.load(tmp_path))[0]
+
+
+def test_folders_without_a_labels_file(tmp_path: Path) -> None:
+    building(tmp_path / "one", COMMON)
+    building(tmp_path / "two", {}, "a.jpg", file="notes.txt")
+    assert told(Dataset.load(tmp_path)) == [
+        f"1 folder has no labels file and is not used, such as {tmp_path / 'two'}"
+    ]

@@ -1,6 +1,8 @@
 """Labels files and their photos are found, or one clear sentence says what is wrong."""
 
 import os
+import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -312,3 +314,54 @@ def test_more_than_one_fatal_problem_is_counted(tmp_path: Path) -> None:
     building(tmp_path, {"a.jpg": 3, "b.jpg": 4, "../c.jpg": []}, "a.jpg")
     with pytest.raises(LabelsError, match=r"'a\.jpg' has a number .* shows 2 more"):
         Dataset.load(tmp_path)
+
+
+def test_keys_of_a_mac_and_keys_in_another_case_find_their_photos(tmp_path: Path) -> None:
+    decomposed = unicodedata.normalize("NFD", "Küche.jpg")
+    labels = {"Küche.jpg": ["kitchen"], "img_1.JPG": ["sofa"], "A.JPG": ["bed"]}
+    root = building(tmp_path / "a", labels, decomposed, "IMG_1.jpg", "a.jpg", "A.jpg")
+    data = Dataset.load(root)
+    assert data.photos == (root / decomposed, root / "IMG_1.jpg")  # A.JPG could be two photos
+    assert sorted(kinds(data)) == ["missing photo", "other case", *["unlisted photo"] * 2]
+    (note,) = (problem for problem in data.problems if problem.kind == "other case")
+    assert "lists 'img_1.JPG', and the file is 'IMG_1.jpg'" in note.message
+    told = "1 entry names its photo in another case, such as img_1.JPG for IMG_1.jpg"
+    assert told in map(str, data.notes)
+
+
+def test_two_spellings_of_one_photo_are_one_photo(tmp_path: Path) -> None:
+    labels = {"p.jpg": ["sofa"], "P.jpg": ["bed"]}
+    data = Dataset.load(building(tmp_path / "a", labels, "p.jpg"))
+    assert data.labels == (("sofa", "bed"),)
+    assert kinds(data) == ["duplicate key", "other case"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_no_text_are_skipped_with_a_sentence(tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    building(tmp_path / "a", {"x.jpg": ["sofa"], f"{odd}.jpg": ["bed"]}, "x.jpg", f"{odd}.jpg")
+    building(tmp_path / odd, {"y.jpg": ["lamp"]})
+    data = Dataset.load(tmp_path)
+    assert data.photos == (tmp_path / "a" / "x.jpg",)
+    assert kinds(data) == ["unusable name"] * 2
+    for problem in data.problems:
+        assert "caf\ufffd" in problem.message
+        assert "not valid UTF-8; give it another name" in problem.message
+    with pytest.raises(UsageError, match="caf\ufffd: its name is not valid UTF-8"):
+        Dataset.load(tmp_path / odd)
+
+
+def test_labels_that_look_alike_are_one_label_and_misspelled_ones_are_reported(
+    tmp_path: Path,
+) -> None:
+    labels = {
+        "a.jpg": ["kitchen", "mirror"],
+        "b.jpg": ["kitchen\u200b", "miror"],
+        "c.jpg": ["\ufeff\uff2bitchen"],  # full-width K
+    }
+    data = Dataset.load(building(tmp_path / "a", labels))
+    assert data.vocabulary == ("kitchen", "mirror", "miror")
+    assert [p.message for p in data.problems if p.kind == "similar labels"] == [
+        "'kitchen' is also written '\uff2bitchen'; they count as one label.",
+        "'mirror' and 'miror' are two labels; if one is misspelled, correct it.",
+    ]

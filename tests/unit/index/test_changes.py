@@ -10,6 +10,7 @@ import pytest
 
 from photosieve.errors import UsageError
 from photosieve.index.index import Index
+from photosieve.index.sources import Folder
 from tests.library import CountingEncoder, age, counts, photo, photos, rows
 
 
@@ -106,3 +107,95 @@ def test_a_folder_that_may_not_be_listed_keeps_its_photos(
     done = index.update()
     assert (done.deleted, done.photos) == (1, 39)
     assert [skip.reason for skip in done.skipped] == ["it cannot be listed (Permission denied)"]
+
+
+def edit_in_place(path: Path, seed: int) -> None:
+    """Give a photo other pixels, with the same size and time as before."""
+    before = path.stat()
+    photo(path, seed)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+
+
+@pytest.fixture
+def bitmaps(tmp_path: Path, sieve: Path) -> Index:
+    """An index of four photos that all have the same size, from long ago."""
+    for number in range(4):
+        photo(tmp_path / "bitmaps" / f"{number}.bmp", number)
+        age(tmp_path / "bitmaps" / f"{number}.bmp")
+    index = Index(tmp_path / "bitmap-index")
+    index.update(sieve, tmp_path / "bitmaps")
+    CountingEncoder.embedded.clear()
+    return index
+
+
+def test_an_edit_in_place_is_seen(bitmaps: Index, tmp_path: Path) -> None:
+    edit_in_place(tmp_path / "bitmaps" / "0.bmp", 6)
+    assert counts(bitmaps) == {"changed": 1}
+    assert counts(bitmaps) == {}
+    (tmp_path / "bitmaps" / "1.bmp").chmod(0o600)  # read again, and found to be the same
+    assert counts(bitmaps) == {}
+    assert len(CountingEncoder.embedded) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the listing of a folder has no inodes there")
+def test_another_file_in_its_place_is_seen(bitmaps: Index, tmp_path: Path) -> None:
+    old, new = tmp_path / "bitmaps" / "0.bmp", tmp_path / "new.bmp"
+    photo(new, 6)
+    os.utime(new, ns=(0, old.stat().st_mtime_ns))
+    new.replace(old)
+    assert counts(bitmaps) == {"changed": 1}
+
+
+def test_an_index_without_ctimes_trusts_photos_that_are_older_than_their_reading(
+    bitmaps: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bitmaps.store.photos.drop_columns(["ctime_ns", "inode"])  # as version 0.1 made it
+    bitmaps.store.refresh()
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "read", None)  # no photo is opened
+        assert counts(bitmaps) == {}
+    edit_in_place(tmp_path / "bitmaps" / "0.bmp", 6)
+    assert counts(bitmaps) == {"changed": 1}
+    assert counts(bitmaps) == {}
+    assert len(CountingEncoder.embedded) == 1
+
+
+def test_a_photo_that_can_be_read_with_other_limits_is_tried_again(
+    index: Index, folder: Path
+) -> None:
+    photo(folder / "house-0" / "large.png", 100)
+    age(folder / "house-0" / "large.png")
+    update = index.update(max_pixels=100)
+    assert [skip.remedy for skip in update.skipped] == [
+        "save it smaller, or raise --max-megapixels"
+    ]
+    assert len(index.update(max_pixels=100).skipped) == 1
+    assert counts(index) == {"added": 1}
+
+
+def test_a_renamed_folder(index: Index, folder: Path, tmp_path: Path) -> None:
+    new = folder.rename(tmp_path / "renamed")
+    answer = index.search("red")
+    assert (len(answer), answer.looked_at, answer.gone) == (0, 0, 40)
+    with pytest.raises(UsageError, match=r"does not exist any more, where .* 40 photos.*--prune"):
+        index.update()
+    update = index.update(None, new)
+    assert (update.added, update.photos) == (40, 80)
+    (lost,) = update.skipped
+    assert lost.kind == "folder"
+    assert "its 40 photos are left out of answers" in lost.reason
+    found = index.search("red")
+    assert {hit.path.parent.parent for hit in found} == {new}
+    assert counts(index, new, prune=True) == {"deleted": 40}
+    assert index.status()["folders"] == [str(new)]
+    assert not index.search("red").gone
+    assert not CountingEncoder.embedded
+
+
+def test_pruning_a_renamed_folder_at_once(index: Index, folder: Path, tmp_path: Path) -> None:
+    new = folder.rename(tmp_path / "renamed")
+    assert counts(index, new, prune=True) == {"moved": 40}
+    assert not CountingEncoder.embedded
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        index.update(None, tmp_path / "nowhere", prune=True)

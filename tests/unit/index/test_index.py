@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import photo_features
@@ -100,6 +101,21 @@ def test_wrong_questions(index: Index, tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
     with pytest.raises(PhotoIndexError, match="there is no index here"):
         Index(tmp_path / "none").update(None)
+
+
+def test_photos_that_a_minus_takes_out_are_counted(index: Index, folder: Path, sieve: Path) -> None:
+    both = [path for path in sorted(folder.rglob("*.png"))[:8]]
+    for path in both:  # red on the left, blue on the right
+        pixels = np.repeat(np.array([[(230, 30, 30), (30, 30, 230)]], np.uint8), 8, axis=1)
+        Image.fromarray(pixels.repeat(12, axis=0)).save(path)
+    index.update()
+    red, pure = index.search("red"), index.search("red -blue")
+    assert pure.taken_out == len({hit.path for hit in red} - {hit.path for hit in pure}) > 0
+    assert (
+        pure.taken_out == Sieve.load(sieve, CountingEncoder()).search("red -blue", folder).taken_out
+    )
+    assert red.taken_out == 0
+    assert f"-blue took out {pure.taken_out} photo" in pure.notes()[0]
 
 
 def test_another_cut_than_the_learned_one(index: Index) -> None:

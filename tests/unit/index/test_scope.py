@@ -1,5 +1,6 @@
 """A search can be restricted to groups and by conditions."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,21 @@ def test_folders_of_one_name_are_lists_of_their_own(tmp_path: Path, sieve: Path)
     alone = Sieve.load(sieve).search("red", tmp_path / "a", tmp_path / "b", top=12)
     assert reasons == {hit.path: hit.reason for hit in alone}  # there each folder is a list
     assert len(found.search("red", within=["attic"], top=9)) == 6  # as before, both
+
+
+def test_groups_in_another_spelling(tmp_path: Path, sieve: Path) -> None:
+    folder = unicodedata.normalize("NFD", "Café")
+    for name in (f"{folder}/a", "House", "Twin", "twin"):
+        photo(tmp_path / "listings" / name / "p.png", 4)
+    found = Index(tmp_path / "index")
+    found.update(sieve, tmp_path / "listings")
+
+    def groups(name: str) -> tuple[str, ...]:
+        return found.search("red", within=[name]).within
+
+    assert groups("Café") == (folder,)
+    assert groups("café/A/") == (f"{folder}/a",)
+    assert groups("HOUSE") == ("House",)
+    assert groups("twin") == ("twin",)
+    with pytest.raises(UsageError, match='no group "TWIN"'):  # two could be meant
+        groups("TWIN")

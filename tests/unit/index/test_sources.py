@@ -60,7 +60,7 @@ def test_odd_files(tmp_path: Path, sieve: Path) -> None:
 
 def test_a_folder_whose_name_is_no_text(tmp_path: Path, sieve: Path) -> None:
     folder = photos(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")), 1)
-    with pytest.raises(UsageError, match="caf\ufffd: this name is not valid UTF-8"):
+    with pytest.raises(UsageError, match="caf\ufffd: its name is not valid UTF-8"):
         Index(tmp_path / "index").update(sieve, folder)
 
 
@@ -78,5 +78,5 @@ def test_what_a_bucket_holds_beside_photos(tmp_path: Path) -> None:
         "path": "s3://bucket/photos/b.CR2",
         "kind": "photo",
         "reason": "CR2 files are not read here",
-        "remedy": "save them as JPEG",
+        "remedy": "save as JPEG",
     }

@@ -116,7 +116,8 @@ def test_killed_at_any_moment_the_next_run_goes_on(
         time.sleep(np.random.default_rng(kill).uniform(0, 2.0 if job == "update" else 0.5))
         process.kill()
     again = Index(index.address)
-    assert len(again.search("red", top=500)) >= 30  # whatever is there can be read
+    # Whatever is there can be read; 11 of the 40 photos were renamed or deleted.
+    assert len(again.search("red", top=500)) >= 29
     again.update(sieve, folder)
     fresh = Index(tmp_path / "fresh")
     fresh.update(sieve, folder)

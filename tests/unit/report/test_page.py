@@ -182,7 +182,22 @@ def test_contact_sheet(evaluation: Evaluation, tmp_path: Path, found: int) -> No
     page = path.read_text("utf-8")
     assert "<script" not in page
     assert ("No matches; the closest photos" in page) == (found == 0)
-    assert f"{6 - found} left out" in page
+    assert (f"{6 - found} left out" if found else "No matches in 6 photos") in page
     assert "(cosine 0.25); background score 0.100 +- 0.200" in page
     assert "keep a photo when its probability is above 0.350" in page
     assert all(f"reason {n} " in page for n in range(6))
+
+
+def test_a_contact_sheet_does_not_call_the_best_photos_matches(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    best = tuple(Hit(path, 0.1, 0.1, kept=False) for path in evaluation.photos)
+    result = SearchResult("giraffe", (), best, (), Cut.threshold(0.5), 6, top=2)
+    path = tmp_path / "s.html"
+    write_contact_sheet(replace(result, suggestions=("kitchen",)), path)
+    page = path.read_text("utf-8")
+    assert f"{len(best)} best of 6; 0 pass the cut." in page
+    assert "did you mean kitchen?" in page
+    assert "The best photos" in page
+    assert "Matches" not in page
+    assert "match." not in page

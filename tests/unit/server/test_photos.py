@@ -107,3 +107,33 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(reader: TestClient, tmp_
         answer = reader.post("/search/photo", files={"photo": stream})
     assert_problem(answer, 400, "400,000,000 pixels")
     assert time.monotonic() - started < 5
+
+
+def test_no_answer_names_a_photo_that_is_gone(client: TestClient, library: Library) -> None:
+    one = ids(client, "house-1")["blue.png"]
+    hits = [*library.index.search("blue").hits[:1], *library.index.search("red").hits[:2]]
+    lost = [hit.path for hit in hits]
+    for path in lost:
+        path.unlink()
+    names = {(path.parent.name, path.name) for path in lost}
+
+    def named(photos: list[dict[str, str]]) -> set[tuple[str, str]]:
+        return {(photo["group"], photo["name"]) for photo in photos}
+
+    found = client.get("/search", params={"q": "red", "nearest": 60}).json()
+    assert found["gone"] == 3
+    assert found["looked_at"] == 15
+    assert not named(found["photos"] + found["nearest"]) & names
+    alike = client.post("/search/photo", data={"id": one, "limit": "50"}).json()["photos"]
+    assert len(alike) >= 14
+    assert not named(alike) & names
+    assert not named(client.get("/photos").json()["photos"]) & names
+
+
+def test_an_answer_offers_the_query_that_was_meant(reader: TestClient) -> None:
+    found = reader.get("/search", params={"q": "gardn \u2212blue"}).json()
+    assert found["suggestions"] == ["garden -blue"]
+    assert found["taken_out"] == 0
+    assert reader.get("/search", params={"q": "garden"}).json()["suggestions"] == []
+    none = reader.get("/photos", params={"label": "GARDEN\u200b"}).json()
+    assert none["total"] == reader.get("/photos", params={"label": "garden"}).json()["total"] > 0

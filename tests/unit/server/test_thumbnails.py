@@ -45,6 +45,20 @@ def test_formats_that_browsers_do_not_show_are_converted(tmp_path: Path, trained
         assert answer.content[:2] == b"\xff\xd8"
 
 
+def test_a_jpeg_of_several_pictures_is_shown_as_it_is(tmp_path: Path, trained: Path) -> None:
+    """As some cameras write: Pillow has another name for it."""
+    photo = tmp_path / "photos" / "panorama.jpg"
+    photo.parent.mkdir()
+    red = Image.new("RGB", (40, 30), "red")
+    red.save(photo, "MPO", save_all=True, append_images=[red])
+    Index(tmp_path / "index").update(trained, photo.parent)
+    for client in served(Library(trained, str(tmp_path / "index"))):
+        (one,) = ids(client, "photos").values()
+        answer = client.get(f"/photos/{one}")
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert answer.content == photo.read_bytes()
+
+
 def test_a_photo_that_becomes_a_link_is_not_followed(client: TestClient, tmp_path: Path) -> None:
     one = ids(client, "house-1")["red.png"]
     outside = tmp_path / "outside.png"

@@ -110,7 +110,7 @@ def test_what_was_not_used_is_said(library: Library, tmp_path: Path) -> None:
     notes = worker.learn(fresh, tmp_path / "new", lambda *_: None)["notes"]
     assert notes[0].endswith("entries has no photo, such as gone.jpg")
     assert "too few to learn from or to test: once" in notes[1]
-    assert notes[2] == "1 CR2 file left out: save them as JPEG"
+    assert notes[2] == "1 CR2 file left out: save as JPEG"
     assert str(tmp_path) not in " ".join(notes)
     assert [note.kind for note in Sieve.load(tmp_path / "new").notes] == [
         "missing photo",

@@ -200,3 +200,10 @@ def test_a_model_without_a_readable_card(tmp_path: Path) -> None:
     assert ModelFiles("model", tmp_path).license == ""
     (tmp_path / CARD).write_text("license: mit")
     assert ModelFiles("model", tmp_path).license == ""
+
+
+def test_notes_are_saved_without_names_of_files(sieve: Sieve, tmp_path: Path) -> None:
+    replace(sieve, notes=(missing_note(2, 50, "/home/ann/y.jpg"),)).save(tmp_path / "s")
+    assert "ann/y.jpg" not in (tmp_path / "s/sieve.json").read_text("utf-8")
+    again = Sieve.load(tmp_path / "s", sieve.encoder)
+    assert list(map(str, again.notes)) == ["2 of 50 entries have no photo"]

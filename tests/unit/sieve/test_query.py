@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photosieve.errors import UsageError
-from photosieve.sieve.query import Term, parse
+from photosieve.sieve.query import Term, parse, written
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,14 @@ from photosieve.sieve.query import Term, parse
         ('"a - b" -c', [Term(("a - b",)), Term(("c",), True)]),
         ('"one|two"', [Term(("one|two",))]),
         ("Küche -Öfen", [Term(("Küche",)), Term(("Öfen",), True)]),
+        ("sofa \u2212window", [Term(("sofa",)), Term(("window",), True)]),
+        ("sofa \u2013window", [Term(("sofa",)), Term(("window",), True)]),
+        ("sofa\u00a0\u2014window", [Term(("sofa",)), Term(("window",), True)]),
+        ("sofa －window", [Term(("sofa",)), Term(("window",), True)]),  # noqa: RUF001
+        ("\u201cbay window\u201d -\u201ea b\u201c", [Term(("bay window",)), Term(("a b",), True)]),
+        ("built\u2011in child\u2019s bed", [Term(("built-in child's bed",))]),
+        ("TV\uff5ctelevision", [Term(("TV", "television"))]),
+        ("so\u200bfa \ufeff-window", [Term(("sofa",)), Term(("window",), True)]),
     ],
 )
 def test_reading(query: str, terms: list[Term] | None) -> None:
@@ -81,3 +89,9 @@ def test_what_is_written_is_read_again(parts: list[tuple[bool, list[str]]]) -> N
     parts[0] = (False, parts[0][1])
     terms = tuple(Term(tuple(words), negative) for negative, words in parts)
     assert parse(" ".join(f"{'' if t.negative else '+'}{t}" for t in terms)) == terms
+    assert parse(written(terms)) == terms
+
+
+def test_words_that_would_be_read_otherwise_are_written_in_quotes() -> None:
+    terms = (Term(("a - b", "c|d")), Term(("-e",), True))
+    assert parse(written(terms)) == terms

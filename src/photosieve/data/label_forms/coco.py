@@ -13,9 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms.forms import FileForm, Labeled, load_json, parse_json
 from photosieve.data.label_forms.photo_names import PhotoNames
+from photosieve.data.names import label_key
 from photosieve.errors import LabelsError
 
 _PARTS = ("images", "annotations", "categories")

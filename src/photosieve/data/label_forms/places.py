@@ -6,11 +6,12 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from photosieve.data.folders import PhotoFile, walk
-from photosieve.data.label_files import LabelEntry, label_key
+from photosieve.data.label_files import LabelEntry
 from photosieve.data.label_forms.forms import FolderForm, Labeled, check_words, read_text
+from photosieve.data.names import FileNames, label_key
 from photosieve.data.photos import content_hash
 from photosieve.errors import LabelsError
 
@@ -74,10 +75,11 @@ def _write_folders(out: Path, photos: Sequence[Labeled]) -> dict[Path, Path]:
 
 def _read_texts(folder: Path) -> list[LabelEntry]:
     """Read the text file beside each photo, ``photo.txt`` or ``photo.jpg.txt``."""
-    entries = []
+    entries, files = [], FileNames(folder)
     for item in sorted(item for item in walk(folder) if isinstance(item, PhotoFile)):
-        photo = folder / item.path
-        texts = (photo.with_suffix(".txt"), photo.with_name(photo.name + ".txt"))
+        photo = PurePosixPath(item.path)
+        names = (photo.with_suffix(".txt"), photo.with_name(photo.name + ".txt"))
+        texts = (folder / found for found in map(files.find, map(str, names)) if found)
         for text in (path for path in texts if path.is_file()):
             content = read_text(text, _MOST_TEXT)
             labels = [label for label in re.split(r"[,;\r\n]", content) if label.strip()]

@@ -16,8 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from photosieve.data.label_files import LabelEntry, Verdicts, label_key
+from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms.forms import FileForm, Labeled, check_words, read_text
+from photosieve.data.names import label_key
 from photosieve.errors import LabelsError
 
 _PHOTO_COLUMNS = (

@@ -41,7 +41,9 @@ export function make(name, attributes = {}, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 export const canChange = () => !document.body.dataset.readOnly;
-export const sameLabel = (a, b) => a.trim().toLowerCase() === b.trim().toLowerCase();
+// The server compares labels in the same way: see data/names.py.
+const labelKey = (text) => text.normalize("NFKC").replace(/[\u2010-\u2015\u2212]/g, "-").replace(/[\u2018\u2019]/g, "'").trim().toLowerCase();
+export const sameLabel = (a, b) => labelKey(a) === labelKey(b);
 
 // Show a message for a few seconds, with an optional action.
 let fading;

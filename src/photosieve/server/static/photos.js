@@ -12,7 +12,7 @@ export const has = (photo, label) => (photo.labels || []).some((own) => sameLabe
 const percent = (value) => value.toFixed(2);
 
 // A query that is one plain word or phrase can be ticked right or wrong.
-export const tickable = (text) => text.trim() && !/(^|\s)[-+]|\||\s\+\s/.test(text);
+export const tickable = (text) => text.trim() && !/(^|\s)[-+\u2010-\u2015\u2212]|\||\s\+\s/.test(text);
 
 function picture(url, name) {
   const image = make("img", { src: url, alt: name, loading: "lazy", decoding: "async" });

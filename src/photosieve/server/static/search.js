@@ -1,6 +1,6 @@
 // Search as you type, and a slider that moves the cut.
 
-import { ask, byId, failed, say } from "./api.js";
+import { ask, byId, failed, make, sameLabel, say } from "./api.js";
 import { clear, fill } from "./photos.js";
 
 let answer = null;
@@ -25,7 +25,7 @@ export async function search() {
   if (query) address.set("q", query);
   if (group) address.set("in", group);
   history.replaceState(null, "", address.size ? `/?${address}` : "/");
-  for (const chip of byId("labels").children) chip.setAttribute("aria-pressed", String(chip.dataset.label.toLowerCase() === query.toLowerCase()));
+  for (const chip of byId("labels").children) chip.setAttribute("aria-pressed", String(sameLabel(chip.dataset.label, query)));
   byId("start").hidden = Boolean(query || group);
   if (!query) return group ? browse(group) : empty();
   running = new AbortController();
@@ -83,10 +83,25 @@ function draw() {
     say(`${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.${part}${note()}`);
     fill(all, answer.nearest.length ? "the cut: the photos below do not match" : null, answer.query);
   }
+  suggest();
   curve(answer.threshold);
 }
 
+function suggest() {
+  for (const query of answer.suggestions) {
+    const take = () => { byId("query").value = query; moved = null; search(); byId("query").focus(); };
+    byId("status").append(" Did you mean ", make("button", { type: "button", class: "link", onclick: take }, query), "?");
+  }
+}
+
 function note() {
+  const unwanted = answer.terms.filter((term) => term.term.startsWith("-")).map((term) => term.term);
+  const out = unwanted.length ? ` ${unwanted.join(" and ")} took out ${number(answer.taken_out, "photo", "photos")}.` : "";
+  const gone = answer.gone ? ` ${number(answer.gone, "photo is", "photos are")} not on the disk any more.` : "";
+  return out + gone + certainty();
+}
+
+function certainty() {
   if (!document.body.dataset.trained) return " The cut is a guess until you press Learn.";
   const words = answer.terms.filter((term) => term.label === null).map((term) => `“${term.term}”`);
   return words.length ? ` ${words.join(" and ")} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.` : "";
