@@ -22,7 +22,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from photosieve.data.names import plain
+from photosieve.data.names import is_text, plain, readable
 from photosieve.errors import UsageError
 
 _PIECES = re.compile(
@@ -55,8 +55,11 @@ def parse(query: str) -> tuple[Term, ...]:
     Raises
     ------
     UsageError
-        If there is nothing to look for: no words, a sign or bar without words, or only negatives.
+        If it is not text, or there is nothing to look for: no words, a sign or bar without words,
+        or only negatives.
     """
+    if not is_text(query):
+        raise UsageError(f'the query "{readable(query)}" is not valid UTF-8; type it again')
     terms: list[Term] = []
     phrasings: list[list[str]] = [[]]
     negative = False
