@@ -58,8 +58,6 @@ def parse(query: str) -> tuple[Term, ...]:
         If it is not text, or there is nothing to look for: no words, a sign or bar without words,
         or only negatives.
     """
-    if not is_text(query):
-        raise UsageError(f'the query "{readable(query)}" is not valid UTF-8; type it again')
     terms: list[Term] = []
     phrasings: list[list[str]] = [[]]
     negative = False
@@ -72,7 +70,7 @@ def parse(query: str) -> tuple[Term, ...]:
             )
         terms.append(Term(tuple(" ".join(words) for words in phrasings), negative))
 
-    for piece in _PIECES.finditer(plain(query)):
+    for piece in _PIECES.finditer(_as_typed(query)):
         if piece["sign"]:
             if terms or phrasings != [[]]:
                 finish()
@@ -81,8 +79,6 @@ def parse(query: str) -> tuple[Term, ...]:
             phrasings.append([])
         elif text := (piece["quoted"] or piece["word"] or "").strip():
             phrasings[-1].append(text)
-    if not plain(query):
-        raise UsageError("the query is empty; say what to look for, such as: kitchen")
     finish()
     if all(term.negative for term in terms):
         raise UsageError(
@@ -90,6 +86,16 @@ def parse(query: str) -> tuple[Term, ...]:
             "add what to look for, such as: sofa -window"
         )
     return tuple(terms)
+
+
+def _as_typed(query: str) -> str:
+    """Return a query with the signs of a keyboard; `UsageError` if it is empty or not text."""
+    if not is_text(query):
+        raise UsageError(f'the query "{readable(query)}" is not valid UTF-8; type it again')
+    text = plain(query)
+    if not text:
+        raise UsageError("the query is empty; say what to look for, such as: kitchen")
+    return text
 
 
 def written(terms: Sequence[Term]) -> str:
