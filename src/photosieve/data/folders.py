@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from photosieve.data.formats import READ, SUFFIXES, UNREAD, name_of
-from photosieve.data.names import NO_TEXT, NO_TEXT_REMEDY, is_text, readable
+from photosieve.data.names import NO_TEXT, NO_TEXT_REMEDY, is_text
 from photosieve.data.photos import head
-from photosieve.errors import PhotoError, Skipped, UsageError, one_line, unread_formats
+from photosieve.errors import PhotoError, Skipped, UsageError, one_line, printable, unread_formats
 
 _SYSTEM_FOLDERS = frozenset(
     {
@@ -92,7 +92,7 @@ def walk(
                 if is_ignored(name):
                     continue
                 if not is_text(name):
-                    yield from _unnamed(entry, Path(place, readable(name)), follow_links)
+                    yield from _unnamed(entry, Path(place, printable(name)), follow_links)
                     continue
                 if _is_folder(entry, follow_links):
                     if recursive and _is_new(entry, entered, follow_links):
@@ -190,7 +190,7 @@ def _is_new(entry: os.DirEntry[str], entered: set[str], follow_links: bool) -> b
 
 def _home(folder: Path) -> Path:
     """Return the real path of a folder that can be listed; raises `UsageError`."""
-    shown = readable(str(folder))
+    shown = printable(str(folder))
     try:
         if not folder.is_dir():
             problem = "is not a folder" if folder.exists() else "does not exist"

@@ -84,11 +84,6 @@ def is_text(name: str) -> bool:
     return True
 
 
-def readable(name: str) -> str:
-    """Return a name with a mark in place of each byte that is not text."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", name)
-
-
 def misspelled(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Give the pairs of names that one typing error makes of one another, such as "miror".
 

@@ -30,11 +30,10 @@ from photosieve.data.names import (
     FileNames,
     as_first_written,
     is_text,
-    readable,
 )
 from photosieve.data.nearest import closest_names
 from photosieve.data.paths import absolute, building_names, expanded
-from photosieve.errors import LabelsError, PhotoError, UsageError
+from photosieve.errors import LabelsError, PhotoError, UsageError, printable
 
 NEW_LABELS = "labels.json"
 """Name of a labels file that the product makes."""
@@ -177,7 +176,7 @@ class _Scanner:
         """Whether a path is text, which saved files and reports can hold; if not, it is noted."""
         if is_text(str(path)):
             return True
-        shown = readable(str(path))
+        shown = printable(str(path))
         message = f"{shown}: {NO_TEXT}; {NO_TEXT_REMEDY}."
         self.note("unusable name", message, Path(shown), file=file)
         return False

@@ -10,9 +10,9 @@ from typing import Any
 
 from photosieve.data.folders import PhotoFile, is_ignored, unread, walk
 from photosieve.data.formats import SUFFIXES, UNREAD
-from photosieve.data.names import NO_TEXT, NO_TEXT_REMEDY, is_text, readable
+from photosieve.data.names import NO_TEXT, NO_TEXT_REMEDY, is_text
 from photosieve.data.photos import CHANGED, Bytes, check_bytes, read
-from photosieve.errors import PhotoError, Skipped, UsageError, one_line
+from photosieve.errors import PhotoError, Skipped, UsageError, one_line, printable
 from photosieve.index.store import is_remote
 
 
@@ -135,7 +135,7 @@ def open_root(address: str) -> Root:
         return Bucket.find(address)
     path = os.path.abspath(address)  # noqa: PTH100  # resolves "..", but not links
     if not is_text(path):
-        raise UsageError(f"{readable(path)}: {NO_TEXT}; {NO_TEXT_REMEDY}.")
+        raise UsageError(f"{printable(path)}: {NO_TEXT}; {NO_TEXT_REMEDY}.")
     return Folder(path)
 
 

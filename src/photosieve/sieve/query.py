@@ -22,7 +22,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from photosieve.data.names import plain
+from photosieve.data.names import is_text, plain
 from photosieve.errors import UsageError, printable
 
 _PIECES = re.compile(
@@ -49,22 +49,15 @@ class Term:
         return ("-" if self.negative else "") + "|".join(self.phrasings)
 
 
-def _check(query: str) -> None:
-    if not plain(query):
-        raise UsageError("the query is empty; say what to look for, such as: kitchen")
-    if printable(query) != query:
-        raise UsageError("the query is not valid UTF-8; type it in a terminal that uses UTF-8")
-
-
 def parse(query: str) -> tuple[Term, ...]:
     """Read a query.
 
     Raises
     ------
     UsageError
-        If there is nothing to look for: no words, a sign or bar without words, or only negatives.
+        If it is not text, or there is nothing to look for: no words, a sign or bar without words,
+        or only negatives.
     """
-    _check(query)
     terms: list[Term] = []
     phrasings: list[list[str]] = [[]]
     negative = False
@@ -77,7 +70,7 @@ def parse(query: str) -> tuple[Term, ...]:
             )
         terms.append(Term(tuple(" ".join(words) for words in phrasings), negative))
 
-    for piece in _PIECES.finditer(plain(query)):
+    for piece in _PIECES.finditer(_as_typed(query)):
         if piece["sign"]:
             if terms or phrasings != [[]]:
                 finish()
@@ -93,6 +86,16 @@ def parse(query: str) -> tuple[Term, ...]:
             "add what to look for, such as: sofa -window"
         )
     return tuple(terms)
+
+
+def _as_typed(query: str) -> str:
+    """Return a query with the signs of a keyboard; `UsageError` if it is empty or not text."""
+    if not is_text(query):
+        raise UsageError(f'the query "{printable(query)}" is not valid UTF-8; type it again')
+    text = plain(query)
+    if not text:
+        raise UsageError("the query is empty; say what to look for, such as: kitchen")
+    return text
 
 
 def written(terms: Sequence[Term]) -> str:

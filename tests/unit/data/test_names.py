@@ -17,9 +17,9 @@ from photosieve.data.names import (
     misspelled,
     one_error_apart,
     plain,
-    readable,
     visible,
 )
+from photosieve.errors import printable
 
 
 @pytest.mark.parametrize(
@@ -124,5 +124,5 @@ def test_bytes_that_are_no_text() -> None:
     name = os.fsdecode(b"caf\xe9.jpg") if os.name == "posix" else "caf\udce9.jpg"
     assert not is_text(name)
     assert is_text("café.jpg")
-    assert readable(name) == "caf\ufffd.jpg"
-    assert readable("\ud800") == "\ufffd"
+    assert printable(name) == "caf\ufffd.jpg"
+    assert printable("\ud800") == "\ufffd"

@@ -95,3 +95,8 @@ def test_what_is_written_is_read_again(parts: list[tuple[bool, list[str]]]) -> N
 def test_words_that_would_be_read_otherwise_are_written_in_quotes() -> None:
     terms = (Term(("a - b", "c|d")), Term(("-e",), True))
     assert parse(written(terms)) == terms
+
+
+def test_a_query_that_is_not_text_is_refused() -> None:
+    with pytest.raises(UsageError, match='the query "k\ufffd" is not valid UTF-8'):
+        parse("k\udcff")
