@@ -28,11 +28,11 @@ class Outcome:
         return json.loads(self.out)
 
     def assert_one_sentence(self, status: int, *words: str) -> None:
-        """Check that it failed as a user should see it: one line, no traceback."""
+        """Check that it failed as a user should see it: one line after the notes, no traceback."""
         assert self.status == status, self
         assert "Traceback" not in self.err
-        lines = self.err.strip().splitlines()  # notes on the photos may come before
-        assert len([line for line in lines if not line.startswith("note: ")]) == 1, self.err
+        lines = [line for line in self.err.splitlines() if not line.startswith("note: ")]
+        assert len(lines) == 1, self.err
         for word in words:
             assert word in self.err, (word, self.err)
 
