@@ -9,13 +9,18 @@ from photosieve.data.headers import inspect
 from photosieve.errors import PhotoError
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+@pytest.mark.parametrize(
+    "form", ["JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000"]
+)
 def test_a_header_tells_format_and_memory(tmp_path: Path, form: str) -> None:
     path = tmp_path / "photo"
-    Image.new("RGB", (400, 300), "red").save(path, form)
+    photo = Image.new("RGB", (400, 300), "red")
+    photo.save(
+        path, form, **({"save_all": True, "append_images": [photo]} if form == "MPO" else {})
+    )
     header = inspect(path, shortest_side=100)
     assert header.format == form
-    assert header.memory > 4 * 400 * 300 // (16 if form == "JPEG" else 1)
+    assert header.memory > 4 * 400 * 300 // (16 if form in ("JPEG", "MPO") else 1)
     assert inspect(path, data=path.read_bytes(), shortest_side=100) == header
     path.write_bytes(b"no photo")
     with pytest.raises(PhotoError, match="not a photo"):

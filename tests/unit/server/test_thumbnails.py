@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from photosieve.index.index import Index
+from photosieve.server import thumbnails
 from photosieve.server.library import Library
 from photosieve.server.thumbnails import SIDE
 from tests.unit.server.conftest import assert_problem, ids, served
@@ -94,6 +95,28 @@ def test_a_photo_that_changes_after_indexing_is_not_kept_under_its_old_hash(
         again = client.get(place, headers={"If-None-Match": before.headers["etag"]})
         assert again.status_code == 200
         assert color(again.content) == (1, 0, 0)
+
+
+def test_a_converted_photo_is_kept_under_the_hash_of_what_was_read(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    scan = photos / "scan.tif"
+    Image.new("RGB", (40, 30), "red").save(scan)
+    Index(tmp_path / "index").update(trained, photos)
+    old, hashes = scan.read_bytes(), iter(("a", "b"))
+    for client in served(Library(trained, str(tmp_path / "index"))):
+        (one,) = ids(client, "photos").values()
+        Image.new("RGB", (40, 30), "blue").save(scan)
+        changed = client.get(f"/photos/{one}")
+        assert color(changed.content) == (0, 0, 1)
+        scan.write_bytes(old)
+        again = client.get(f"/photos/{one}", headers={"If-None-Match": changed.headers["etag"]})
+        assert color(again.content) == (1, 0, 0)
+        # A photo that changes while it is decoded is kept under no hash.
+        monkeypatch.setattr(thumbnails, "content_hash", lambda _: next(hashes))
+        assert_problem(client.get(f"/thumbnails/{one}"), 410, "changed while it was read")
 
 
 def test_where_nothing_can_be_written_pictures_are_kept_elsewhere(
