@@ -75,4 +75,5 @@ def _work_bytes(image: Image.Image) -> int:
         raw, rows = tags.get(259, 1) == 1, tags.get(278, image.height)
         bits = max(tags.get(258, (8,))) * tags.get(277, 1)
         return 0 if raw else min(rows, image.height) * image.width * bits // 8
-    return {"PNG": 1, "BMP": 0, "GIF": 2}.get(str(image.format), MOST_WORK) * pixels
+    # A HEIC photo of 49 megapixels took 8.1 bytes a pixel in all, one of 24 megapixels 8.4.
+    return {"PNG": 1, "BMP": 0, "GIF": 2, "HEIF": 5}.get(str(image.format), MOST_WORK) * pixels
