@@ -100,7 +100,7 @@ photo_grid(
 # `photosieve check samples/train samples/test`.
 
 # %%
-print(check([TRAIN, TEST]).summary())
+print(check([TRAIN, TEST]).summary().replace(f"{ROOT}/", ""))
 
 # %% [markdown]
 # ## 2. Without training

@@ -250,7 +250,7 @@ def test_every_option_that_a_page_names_exists() -> None:
         for name, command in commands.items()
     }
     assert "--json" in known["search"]
-    every = set().union(*known.values()) | {"--help", "--version"}
+    every = set().union(*known.values()) | {"--help", "--version", "--debug"}
     every |= {"--install-completion", "--show-completion", "--extra-index-url"}  # the last is pip's
     for page in PAGES:
         text = re.sub(r"^```.*?^```$", "", (ROOT / page).read_text("utf-8"), flags=re.S | re.M)

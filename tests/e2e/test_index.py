@@ -25,7 +25,8 @@ def index(run: Run, sieve: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     found = done.json
     assert found.pop("seconds") > 0
     assert found == {
-        "photos": 63, "added": 63, "changed": 0, "moved": 0, "deleted": 0, "skipped": []
+        "photos": 63, "added": 63, "changed": 0, "moved": 0, "deleted": 0, "skipped": [],
+        "metadata": None,
     }  # fmt: skip
     return folder
 

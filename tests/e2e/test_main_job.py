@@ -185,7 +185,7 @@ def test_a_guarantee_that_can_be_given_is_kept_with_the_sieve(
 def test_search_top_and_page(sieve: Path, run: Run, tmp_path: Path) -> None:
     page = tmp_path / "sofa.html"
     done = run("search", "sofa", BUILDING, "--sieve", sieve, "--top", "2", "--html", page)
-    assert "2 of 9 photos match; 7 left out" in done.out
+    assert "2 best of 9; 1 passes the cut." in done.out
     assert "data:image/jpeg;base64," in page.read_text("utf-8")
 
 

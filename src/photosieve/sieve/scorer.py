@@ -25,6 +25,7 @@ from photosieve.encoders.embedding import embed_texts
 from photosieve.encoders.head import unit
 from photosieve.encoders.prompts import BARE, prompts_of
 from photosieve.encoders.protocol import Float32Array
+from photosieve.errors import counted
 from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.links import Links
 from photosieve.sieve.query import Term, parse
@@ -81,6 +82,8 @@ class Reading:
             known = f'no label; nearest is "{self.nearest}" (cosine {self.affinity:.2f})'
         if self.links.any():
             known += f", which decides by {self.links.max():.0%}"
+        if self.inherited is not None:
+            known += f"; inherits from {counted(len(self.inherited.columns), 'label')}"
         if self.prompts != BARE:
             sentences = (f'"{p.replace("{}", self.term.phrasings[0])}"' for p in self.prompts)
             known += f"; embedded as {', '.join(sentences)}"

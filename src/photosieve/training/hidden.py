@@ -56,7 +56,7 @@ def hidden_words(
         part = seen.columns(np.setdiff1d(order, hidden))
         name = f"hidden-{number + 1}"
         head, _ = fit_as(history, part, start, run.reporting(progress), name=name)
-        probe = probe_of(part, head, history)
+        probe = probe_of(part, head, history) if part.labels else None  # the only label is hidden
         return _ask(head, probe, part, held_out, history, np.random.default_rng((run.seed, number)))
 
     jobs = [functools.partial(ask, number) for number in range(len(folds))]
