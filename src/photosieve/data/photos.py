@@ -8,12 +8,13 @@ import re
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -28,6 +29,8 @@ from photosieve.data.formats import (
 )
 from photosieve.data.rgb import in_rgb
 from photosieve.errors import PhotoError, one_line
+
+Result = TypeVar("Result")
 
 DEFAULT_MAX_PIXELS = int(DEFAULT_MEGAPIXELS * 1_000_000)
 
@@ -139,11 +142,7 @@ def head(path: Path) -> bytes:
     PhotoError
         If the file cannot be read.
     """
-    with _open(path) as file:
-        try:
-            return file.read(HEAD_BYTES)
-        except OSError as error:
-            raise _unreadable(path, error) from error
+    return _read_by(lambda file: file.read(HEAD_BYTES), path)
 
 
 def decode(
@@ -263,9 +262,13 @@ def content_hash(path: Path) -> str:
     PhotoError
         If the file cannot be read.
     """
+    return _read_by(lambda file: hashlib.file_digest(file, "sha256").hexdigest(), path)
+
+
+def _read_by(function: Callable[[BufferedReader], Result], path: Path) -> Result:
     with _open(path) as file:
         try:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return function(file)
         except OSError as error:
             raise _unreadable(path, error) from error
 

@@ -7,12 +7,9 @@ and the word's own scores have to tell the training photos of the label from the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.agreement import Agreement
 from photosieve.decision.calibration import Nearness
 from photosieve.encoders.protocol import Float32Array
 
@@ -26,37 +23,29 @@ LEAST_AGREEMENT = 0.7
 """Of word and label about the training photos, from which they are linked; at 1 in full."""
 
 
-@dataclass(frozen=True)
-class Links:
-    """What words are linked to.
+def link_weights(
+    word: Float32Array,
+    labels: Float32Array,
+    nearness: Nearness,
+    agreement: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return how far each label decides about a word, (labels,), at most 1 in all.
 
     Parameters
     ----------
+    word : array (d,)
+        A unit vector.
+    labels : array (labels, d)
+        Unit vectors.
     nearness : Nearness
-    agreement : Agreement
-        Of words with the labels.
+    agreement : array (labels,)
+        Of the word with each label about the training photos; see `Agreement`.
     """
-
-    nearness: Nearness
-    agreement: Agreement
-
-    def weights(self, word: Float32Array) -> NDArray[np.float64]:
-        """Return how far each label decides about a word, (labels,), at most 1 in all.
-
-        Parameters
-        ----------
-        word : array (d,)
-            A unit vector.
-        """
-        labels = self.agreement.labels
-        if not len(labels) or not self.agreement.contrast.any():
-            return np.zeros(len(labels))
-        affinity = self.nearness.affinity(labels @ word)  # (labels,)
-        best = affinity.max()
-        close = np.clip((best - FAR) / (CLOSE - FAR), 0.0, 1.0)
-        if not close:
-            return np.zeros(len(labels))
-        among = np.exp((affinity - best) / SPREAD)
-        agreement = self.agreement.with_word(word)
-        agreeing = np.clip((agreement - LEAST_AGREEMENT) / (1 - LEAST_AGREEMENT), 0.0, 1.0)
-        return np.asarray(close * agreeing * among / among.sum())
+    if not len(labels):
+        return np.zeros(0)
+    affinity = nearness.affinity(labels @ word)  # (labels,)
+    best = affinity.max()
+    close = np.clip((best - FAR) / (CLOSE - FAR), 0.0, 1.0)
+    among = np.exp((affinity - best) / SPREAD)
+    agreeing = np.clip((agreement - LEAST_AGREEMENT) / (1 - LEAST_AGREEMENT), 0.0, 1.0)
+    return np.asarray(close * agreeing * among / among.sum())

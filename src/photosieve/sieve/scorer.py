@@ -27,7 +27,7 @@ from photosieve.encoders.prompts import BARE, prompts_of
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import counted
 from photosieve.sieve.embedded import Embedded
-from photosieve.sieve.links import Links
+from photosieve.sieve.links import link_weights
 from photosieve.sieve.query import Term, parse
 from photosieve.sieve.record import Record
 from photosieve.training.probe import Inherited
@@ -177,8 +177,9 @@ class Scorer:
         label = known.get(label_key(texts[0])) if len(texts) == 1 else None
         inherited, links = None, np.zeros(len(self.labels))
         if self._agreement and label is None:
-            links = Links(self.record.nearness, self._agreement).weights(vector)
-            inherited = self._inherited(vector, self._agreement)
+            agreement = self._agreement.with_word(vector)
+            links = link_weights(vector, self._label_vectors, self.record.nearness, agreement)
+            inherited = self._inherited(vector, agreement)
         return Reading(
             term=term,
             vector=vector,
@@ -191,11 +192,11 @@ class Scorer:
             links=links,
         )
 
-    def _inherited(self, vector: Float32Array, agreement: Agreement) -> Inherited | None:
+    def _inherited(self, vector: Float32Array, agreement: NDArray[np.float64]) -> Inherited | None:
         record = self.record
         if record.probe is None or record.background_labels is None:
             return None
-        return record.probe.inherited(vector, agreement.with_word(vector))
+        return record.probe.inherited(vector, agreement)
 
     def _background(self, vector: Float32Array, inherited: Inherited | None) -> Background:
         record = self.record

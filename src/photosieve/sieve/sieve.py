@@ -6,7 +6,7 @@ import functools
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
@@ -254,8 +254,10 @@ class Sieve(Record):
         return self.evaluate_prepared(self._unseen(Dataset.of(*buildings), max_pixels, progress))
 
     def _unseen(self, dataset: Dataset, cap: int, progress: Progress) -> Prepared:
-        known: dict[str, Any] = {"labels": tuple(self.labels), "words": False}
-        return prepare(self.encoder, dataset, max_pixels=cap, progress=progress, **known)
+        labels = tuple(self.labels)
+        return prepare(
+            self.encoder, dataset, labels=labels, words=False, max_pixels=cap, progress=progress
+        )
 
     def evaluate_prepared(self, data: Prepared, cut: Cut | None = None) -> Evaluation:
         """Evaluate on features that were computed before; no photo is opened.

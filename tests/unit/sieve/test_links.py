@@ -1,6 +1,6 @@
 """A word is decided by a label that means the same: near as a text, and of one mind on photos."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from photosieve.decision.agreement import Agreement
 from photosieve.decision.calibration import Nearness
 from photosieve.encoders.head import unit
 from photosieve.encoders.protocol import Float32Array
-from photosieve.sieve.links import Links
+from photosieve.sieve.links import link_weights
 
 WIDTH, PHOTOS = 32, 120
 NEARNESS = Nearness(near=0.4, unit=0.15)
@@ -25,6 +25,18 @@ def label(number: int) -> Float32Array:
 
 LABELS = np.stack([label(number) for number in range(3)])
 SHOWN = np.arange(PHOTOS)[:, None] % 4 == np.arange(3)  # a fourth of the photos show no label
+
+
+@dataclass(frozen=True)
+class Links:
+    """Words are asked about labels and photos that stay the same."""
+
+    nearness: Nearness
+    agreement: Agreement
+
+    def weights(self, word: Float32Array) -> NDArray[np.float64]:
+        labels = np.asarray(self.agreement.labels, np.float32)
+        return link_weights(word, labels, self.nearness, self.agreement.with_word(word))
 
 
 def links_of(labels: Float32Array, photos: Float32Array, known: NDArray[np.int8]) -> Links:
