@@ -20,6 +20,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +32,12 @@ if sys.platform != "win32":
 
 CACHE = "PHOTOSIEVE_CACHE"
 """Environment variable that names another cache folder."""
+
+parsing_literals = threading.Lock()
+"""Held while Python parses a literal, as numpy does in `numpy.load`.
+
+Python 3.11 counts the depth of what it parses for all threads together. A thread that waits in the
+middle, for a finalizer, makes another one fail with "AST constructor recursion depth mismatch"."""
 
 _TOKEN_BYTES = 6
 _TOKEN = "[0-9a-f]" * 2 * _TOKEN_BYTES

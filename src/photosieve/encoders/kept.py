@@ -13,7 +13,7 @@ import numpy as np
 
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import EncoderError, one_line
-from photosieve.storage import draft_file
+from photosieve.storage import draft_file, parsing_literals
 
 
 class KeptFeatures:
@@ -55,6 +55,7 @@ class KeptFeatures:
             with (
                 suppress(OSError, ValueError, KeyError, zipfile.BadZipFile),  # it is done again
                 file.open("rb") as opened,
+                parsing_literals,
                 np.load(opened) as saved,
             ):
                 keys, table = saved["keys"].tolist(), saved["features"]

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from photosieve.checksums import BLOCK_BYTES, block_checksums
 from photosieve.errors import PhotoIndexError
+from photosieve.storage import parsing_literals
 
 
 class DamagedSnapshotError(PhotoIndexError):
@@ -37,13 +38,15 @@ class CheckedArray:
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
-        self._checksums = np.load(_checksums_of(path)).tolist()
+        with parsing_literals:
+            self._checksums = np.load(_checksums_of(path)).tolist()
         self._bytes = np.memmap(path, np.uint8, "r")
         if len(self._checksums) != -(-len(self._bytes) // BLOCK_BYTES):
             raise DamagedSnapshotError(f"{path} is damaged: its length differs.")
         self._verified = np.zeros(len(self._checksums), bool)
         self._verify([0])  # numpy reads the form of the array from there
-        array = np.load(path, mmap_mode="r" if size else None)
+        with parsing_literals:
+            array = np.load(path, mmap_mode="r" if size else None)
         self._array: NDArray[Any] = np.asarray(array)  # indexed faster than a memory map
         self._start = getattr(array, "offset", 0)
 

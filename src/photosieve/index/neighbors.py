@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from photosieve import checksums
 from photosieve.encoders.protocol import Float32Array
 from photosieve.progress import Progress, silent
-from photosieve.storage import draft_file
+from photosieve.storage import draft_file, parsing_literals
 
 LEAST_PHOTOS = 500_000
 """Fewer photos are compared one by one, which takes a few dozen milliseconds."""
@@ -80,7 +80,8 @@ class Neighbors:
             lists.nprobe = int(notes["lists"])
             rows, loose = None, np.zeros(0, np.intp)
             if _ROWS_FILE in notes["files"]:
-                rows, loose = np.load(folder / _ROWS_FILE), np.load(folder / _LOOSE_FILE)
+                with parsing_literals:
+                    rows, loose = np.load(folder / _ROWS_FILE), np.load(folder / _LOOSE_FILE)
             return cls(_on_gpu(lists), float(notes["recall"]), rows, loose, vectors)
         except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # the last is of faiss
             return None
@@ -132,7 +133,8 @@ def carry(old: Path, new: Path, known: NDArray[np.intp]) -> None:
         files = notes["files"]
         if not checksums.are_whole(old, files):
             return
-        rows = np.load(old / _ROWS_FILE) if _ROWS_FILE in files else np.arange(notes["photos"])
+        with parsing_literals:
+            rows = np.load(old / _ROWS_FILE) if _ROWS_FILE in files else np.arange(notes["photos"])
     except (OSError, ValueError, KeyError, TypeError):
         return
     there = np.flatnonzero(known >= 0)

@@ -1,11 +1,13 @@
 """Snapshots are made again when they are gone or damaged, and by users who may only read."""
 
+import gc
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,37 @@ def test_each_byte_that_is_read_is_verified_and_no_other(
         assert np.array_equal(checked[: row - 1], array[: row - 1])
         damage(tmp_path / "a.npy", (row + 0.5) / 20)  # as it was
         assert np.array_equal(CheckedArray(tmp_path / "a.npy", array.size)[row], array[row])
+
+
+class Slow:
+    """Garbage whose end lets other threads run, as that of a file or a memory map does."""
+
+    def __init__(self) -> None:
+        self.me = self
+
+    def __del__(self) -> None:
+        time.sleep(1e-4)
+
+
+def test_arrays_are_opened_by_many_threads(array: NDArray[np.float32], tmp_path: Path) -> None:
+    opened: list[CheckedArray] = []
+
+    def start() -> None:
+        for _ in range(50):
+            Slow()
+            opened.append(CheckedArray(tmp_path / "a.npy", array.size))
+
+    often = gc.get_threshold()
+    gc.set_threshold(20, 1, 1)  # in the middle of reading, too
+    try:
+        threads = [threading.Thread(target=start) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.set_threshold(*often)
+    assert len(opened) == 300
 
 
 def test_readers_that_make_a_snapshot_at_the_same_time(index: Index, sieve: Path) -> None:

@@ -20,6 +20,7 @@ from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms.forms import FileForm, Labeled, check_words, read_text
 from photosieve.data.names import label_key
 from photosieve.errors import LabelsError
+from photosieve.storage import parsing_literals
 
 _PHOTO_COLUMNS = (
     "file_name", "filename", "file", "photo", "image", "image_name", "path", "file_path",
@@ -173,7 +174,10 @@ def _labels(cell: object) -> list[Any] | None:
         text = cell.strip()
         if text.startswith("["):  # a list, as JSON or as pandas writes it
             for read in (json.loads, ast.literal_eval):
-                with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+                with (
+                    suppress(ValueError, SyntaxError, RecursionError, MemoryError),
+                    parsing_literals,
+                ):
                     found = read(text)
                     return found if isinstance(found, list) else [found]
         return [piece for piece in re.split("[,;|]", text) if piece.strip()] if text else None
