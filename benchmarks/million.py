@@ -1,4 +1,4 @@
-"""An index of a million real files, killed in the middle and resumed. About an hour and 6 GB of disk.
+"""An index of a million real files, killed in the middle and resumed. An hour, 6 GB of disk.
 
     python benchmarks/million.py [--photos 1000000] [--folder SCRATCH] [--out RESULT.json]
 
@@ -105,10 +105,10 @@ def make_sieve(scratch: Path, sieve: Path) -> None:
     """Save a sieve around a small CLIP of random weights."""
     import torch
     import transformers
-    from training import save_tokenizer
 
     from photosieve.data.dataset import Dataset
     from photosieve.sieve.sieve import Sieve
+    from training import save_tokenizer
 
     folder = scratch / "clip"
     torch.manual_seed(0)
@@ -129,8 +129,9 @@ def make_sieve(scratch: Path, sieve: Path) -> None:
 def run(*command: str, kill_at: int = 0, index: Path | None = None) -> dict[str, Any]:
     """Run a command, or kill it when so many photos are in the index; return what it took."""
     started = time.monotonic()
-    with open(os.devnull, "w") as nowhere:
-        child = subprocess.Popen([sys.executable, "-m", "photosieve", *command], stdout=nowhere)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "photosieve", *command], stdout=subprocess.DEVNULL
+    )
     pid, status, usage = 0, 0, None
     while not pid:
         pid, status, usage = os.wait4(child.pid, os.WNOHANG if kill_at else 0)
