@@ -42,16 +42,17 @@ def progress_bar(stages: Stages, announced: str = "") -> Iterator[Progress]:
         tracker(stage, done, total)
         if waiting and (left := tracker.status().seconds_left) is not None:
             waiting = False
-            typer.echo(f"{announced}: {duration(left)}", err=True)
+            console.print(f"{announced}: {duration(left)}", highlight=False, soft_wrap=True)
 
     console = Console(stderr=True)
     drawn = sys.stderr.isatty() and not console.is_dumb_terminal
-    with _bar(tracker, console) if drawn else _lines(tracker):
+    widest = max(len(name) for name, _ in stages)
+    with _bar(tracker, console, widest) if drawn else _lines(tracker):
         yield report
 
 
 @contextmanager
-def _bar(tracker: Tracker, console: Console) -> Iterator[None]:
+def _bar(tracker: Tracker, console: Console, widest: int) -> Iterator[None]:
     """Draw one line: stage, bar, percent, time left; it goes away in the end."""
     from rich.live import Live
     from rich.progress_bar import ProgressBar
@@ -60,10 +61,11 @@ def _bar(tracker: Tracker, console: Console) -> Iterator[None]:
     def line() -> Table:
         status = tracker.status()
         table = Table.grid(padding=(0, 1))
-        for _ in range(4):
+        table.add_column(no_wrap=True, min_width=widest)
+        for _ in range(3):
             table.add_column(no_wrap=True)
-        # The longest texts beside the bar take this many columns.
-        width = max(min(console.width - 52, WIDEST_BAR), 8)
+        beside = len(f"  99 % {duration(86_400 - 600)} left")
+        width = max(min(console.width - widest - beside, WIDEST_BAR), 8)
         bar = ProgressBar(100, status.percent, width, pulse=not status.left)
         table.add_row(
             status.stage, bar, f"{status.percent:2} %" if status.left else "", status.left
