@@ -5,8 +5,8 @@ of which names it:
 
     takes <!-- index/unchanged_ratio -->1.9<!-- / --> times as long
 
-Of a table, both comments stand on one line of the page at first, with empty lines around it. `NAME/machine` is the processor, its cores
-and its instruction sets.
+A new table starts as both comments on a line of their own. `NAME/machine` is the processor, its
+cores and its instruction sets.
 """
 
 from __future__ import annotations
