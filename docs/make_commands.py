@@ -16,7 +16,10 @@ HEAD = """# Commands
 What `photosieve COMMAND --help` prints. This page is written by `docs/make_commands.py`; a test
 compares it with the program.
 
-Results go to stdout, progress and what was skipped to stderr, so that results can be piped. Every
+Results go to stdout, progress and what was skipped to stderr, so that results can be piped.
+Progress is one bar for the whole command, with its stage and the time left; where stderr is no
+terminal, it is a line every 30 seconds. `train` says how long it will take once the first photos
+are read. Every
 command has `--json`, but for `serve`. Exit status 0 is done (an empty result too), 1 failed, 2
 wrong usage, 130 interrupted. An error is one sentence; with `--debug`, anywhere among the
 arguments, its traceback is printed too.

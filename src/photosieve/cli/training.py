@@ -93,7 +93,7 @@ def train(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
     print_notes(dataset, but="rare label")
-    stages = training_stages(Run(chosen, seed, folds), dataset)
+    stages = training_stages(encoder, Run(chosen, seed, folds), dataset)
     work = f"{counted(len(dataset), 'photo')}, {counted(len(dataset.vocabulary), 'label')}"
     checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
     with (

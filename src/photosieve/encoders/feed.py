@@ -77,11 +77,18 @@ def text_features(
 
     Where a row grows with its text, short ones are lengthened with zeros.
     """
+    # Texts of about the same length go together: a batch costs as much as its longest one.
+    order = np.argsort([len(text) for text in texts], kind="stable").astype(np.intp)
     starts = range(0, len(texts), TEXT_BATCH)
-    batches = (tokenize(texts[start : start + TEXT_BATCH]) for start in starts)
+    batches = (
+        tokenize([texts[index] for index in order[start : start + TEXT_BATCH]]) for start in starts
+    )
     tables = [np.zeros((0, width), np.float32), *tower(batches)]
     longest = max(rows.shape[1] for rows in tables)
-    return np.concatenate([np.pad(rows, ((0, 0), (0, longest - rows.shape[1]))) for rows in tables])
+    found = np.concatenate(
+        [np.pad(rows, ((0, 0), (0, longest - rows.shape[1]))) for rows in tables]
+    )
+    return found[np.argsort(order)]
 
 
 def _batches(inputs: Iterator[Arrays], batch: int) -> Iterator[Arrays]:

@@ -21,7 +21,7 @@ from photosieve.encoders import adapters, feed
 from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
-from photosieve.encoders.model import PHOTOS, TEXTS, Model, model_errors
+from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, model_errors
 from photosieve.encoders.protocol import Float32Array, Head, Item, Other
 from photosieve.encoders.texts import CachedTexts
 from photosieve.encoders.towers import Trunk, load_trunk, whole_source
@@ -158,17 +158,29 @@ def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
     model = Model.find(files)
     trunk = load_trunk(model)
     with model_errors(files.name, "the model"):
-        photo, text = (
-            next(tower([list(trunk.examples[side].values())]))
-            for tower, side in ((trunk.photos, PHOTOS), (trunk.texts, TEXTS))
-        )
-        head = _head(model, photo.shape[-1], text.shape[-1])
-    if photo.ndim != 2 or text.ndim != 2 or head.photo.shape[1] != head.text.shape[1]:
+        widths = [_width(model, trunk, side) for side in (PHOTOS, TEXTS)]
+        head = _head(model, *widths)
+    if 0 in widths or head.photo.shape[1] != head.text.shape[1]:
         raise EncoderError(
             f"{files.name} does not give photos and texts as vectors of one length; "
             "give a CLIP, ALIGN, SigLIP or similar model"
         )
     return HubEncoder(name if folder else files.name, model, trunk, head, head)
+
+
+def _width(model: Model, trunk: Trunk, side: Side) -> int:
+    """Return how many features a tower gives; 0 if they are no rows of numbers.
+
+    Where a plain projection follows, the tower is not run: converting it takes seconds and half a
+    gigabyte, and training of blocks uses parts of it only. Weights that do not fit are refused.
+    """
+    if side in model.projections:
+        if not whole_source(model, side, trunk.examples[side]).folder.exists():
+            model.load(side)
+        return len(model.projections[side])
+    tower = trunk.photos if side == PHOTOS else trunk.texts
+    rows = next(tower([list(trunk.examples[side].values())]))
+    return rows.shape[-1] if rows.ndim == 2 else 0
 
 
 def _head(model: Model, photo_width: int, text_width: int) -> LinearHead:

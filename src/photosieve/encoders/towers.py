@@ -77,8 +77,8 @@ def load_trunk(model: Model) -> Trunk:
             files.fingerprint,
             prepare,
             tokens,
-            lazy_tower(whole_source(model, PHOTOS, photos), PHOTOS, device),
-            lazy_tower(whole_source(model, TEXTS, texts), TEXTS, device),
+            lazy_tower(whole_source(model, PHOTOS, photos), PHOTOS, device, files.name),
+            lazy_tower(whole_source(model, TEXTS, texts), TEXTS, device, files.name),
             device,
             examples={PHOTOS: photos, TEXTS: texts},
         )
@@ -152,16 +152,17 @@ def tower_source(
     )
 
 
-def lazy_tower(source: TowerSource, side: Side, device: str | None) -> Tower:
-    """Return a tower that is loaded at its first use."""
+def lazy_tower(source: TowerSource, side: Side, device: str | None, name: str) -> Tower:
+    """Return a tower of the model of this name that is loaded at its first use."""
     # Inputs beside the pixels give the size of this photo: a traced tower would take it as fixed.
     traceable = side == TEXTS or len(source.example) == 1
 
     @functools.cache
     def load() -> Tower:
-        if device or not traceable:
-            return torch_tower(source.build(), device or "cpu")
-        return load_tower(source)
+        with model_errors(name, "the model"):
+            if device or not traceable:
+                return torch_tower(source.build(), device or "cpu")
+            return load_tower(source)
 
     def run(inputs: Iterable[Sequence[NDArray[Any]]]) -> Iterator[Float32Array]:
         return load()(inputs)

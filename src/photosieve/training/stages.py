@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import MORE_VIEWS
+from photosieve.encoders import STARTERS
 from photosieve.progress import Stages
 from photosieve.training.recipe import ALL, Recipe
 from photosieve.training.run import Run
 
 # The unit is the time in which the encoder embeds one photo, so that a slow machine or a large
 # model changes all of them alike. Measured with the starter on 50 photos of 39 labels.
-WORDS = 8.0
-"""Of the general words."""
+STARTER_WORDS, WORDS = 8.0, 60.0
+"""Of the general words, for the starters and for models of the hub such as CLIP ViT-B/32."""
 
 STEP = 0.08
 """Of one step of a head."""
@@ -29,12 +30,12 @@ MOST_BLOCKS = 12
 """Blocks in a tower of the usual size."""
 
 
-def training_stages(run: Run, dataset: Dataset) -> Stages:
-    """Return the stages of a training, from the loading of the model to the cut."""
+def training_stages(encoder: str, run: Run, dataset: Dataset) -> Stages:
+    """Return the stages of a training, from the loading of the encoder to the cut."""
     return [
         ("loading the model", 0.0),
         ("reading photos", len(dataset) * (1.0 + MORE_VIEWS * run.recipe.more_views)),
-        ("reading words", WORDS),
+        ("reading words", STARTER_WORDS if encoder in STARTERS else WORDS),
         *fitting_stages(run, dataset),
     ]
 

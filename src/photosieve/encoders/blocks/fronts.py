@@ -52,9 +52,8 @@ def front_tower(
         return FrontTower(model.load(side, attention="eager"), side, tuple(example), blocks).eval()
 
     part = f"front-{blocks}"
-    return lazy_tower(
-        tower_source(model, side, example, part, FRONT_TOWER_VERSION, build), side, device
-    )
+    source = tower_source(model, side, example, part, FRONT_TOWER_VERSION, build)
+    return lazy_tower(source, side, device, model.files.name)
 
 
 def input_rows(side: Side) -> Tower:
