@@ -29,6 +29,7 @@ from photosieve.decision.calibration import probability
 from photosieve.encoders.head import fingerprint, unit
 from photosieve.encoders.protocol import Float32Array
 
+
 @dataclass(frozen=True)
 class ProbeSettings:
     """The two numbers that decide a probe.
