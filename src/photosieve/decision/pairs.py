@@ -189,7 +189,7 @@ def _counts_over(
 
 
 def _passing(counted: Float64Array) -> Float64Array:
-    """Sum over later cells of each axis but the first: a pair that passes a bound passes lower ones."""
+    """Sum over later cells: a pair that passes a bound passes all lower ones."""
     for axis in range(1, counted.ndim):
         counted = np.flip(np.flip(counted, axis).cumsum(axis), axis)
     return counted[(slice(None), *[slice(1, None)] * (counted.ndim - 1))]

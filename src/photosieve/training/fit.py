@@ -71,7 +71,6 @@ def fit(
             if number < len(batches) and saves.due():
                 saves.save(epoch, batches[number:], total, count)
         left = []
-        _check_weights(student, recipe, epoch)
         if recipe.schedule == "plateau":
             steps.plateau.step(total / count)
         run.progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
@@ -79,6 +78,7 @@ def fit(
         go_on = held_out is None or held_out.look(start.with_arrays(student.arrays()))
         last = not go_on or epoch + 1 == recipe.epochs
         if last or saves.due():
+            _check_weights(student, recipe, epoch)
             saves.save(recipe.epochs if last else epoch + 1, [], 0.0, 0.0)
         if last:
             break
@@ -101,7 +101,7 @@ def _step(steps: Steps, batch: torch.Tensor, epoch: int, number: int) -> float:
 
 def _check_weights(student: Student, recipe: Recipe, epoch: int) -> None:
     """Refuse weights with which the length of an embedding would overflow."""
-    if not all(math.isfinite(values.square().sum()) for values in student.parameters()):
+    if not all(math.isfinite(values.detach().square().sum()) for values in student.parameters()):
         raise TrainingError(
             f"the weights grew out of all bounds in epoch {epoch + 1}; "
             f"lower the learning rate (now {recipe.learning_rate:g})"

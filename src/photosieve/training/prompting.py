@@ -42,12 +42,10 @@ def prompted(encoder: Encoder, data: Prepared, recipe: Recipe) -> tuple[Encoder,
 
     def quality(prompts: tuple[str, ...]) -> NDArray[np.float64]:
         """Average precision of each label by the pretrained scores, (labels,)."""
-        tables = [embed(prompt) for prompt in prompts]
-        labels, words = (
-            np.mean(part, axis=0, dtype=np.float32) for part in zip(*tables, strict=True)
-        )
+        parts = zip(*map(embed, prompts), strict=True)
+        texts, words = (np.mean(part, axis=0, dtype=np.float32) for part in parts)
         head = encoder.head.centered(words)
-        scores = head.project_photos(data.photos) @ head.project_texts(labels).T
+        scores = head.project_photos(data.photos) @ head.project_texts(texts).T
         return average_precisions(scores, data.targets, data.known)
 
     chosen = first_within_noise(np.array([quality(prompts) for prompts in options]))
