@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.decision import logistic
 from photosieve.decision.metrics import Float64Array
 from photosieve.errors import SieveError
 
@@ -45,6 +46,9 @@ the precision of such labels rises from .56 to .62."""
 
 ENOUGH_PHOTOS = 10
 """Labels with so many photos are not lowered."""
+
+RIDGE = 0.1
+"""Of the curves: keeps their slopes finite where scores tell right from wrong without a mistake."""
 
 LEAST_HIDDEN = 30
 """With fewer positives, the curve for words is not fitted, and the default is used."""
@@ -326,13 +330,13 @@ def _logistic(
     if relevant.all() or not relevant.any():  # with one class only the rate can be learned
         rate = (relevant.sum() + 1) / (len(relevant) + 2)
         return 1.0, math.log(rate / (1 - rate))
-    from sklearn.linear_model import LogisticRegression
-
     mean, deviation = features.mean(), max(features.std(), 1e-6)
-    model = LogisticRegression(C=10.0).fit((features - mean) / deviation, relevant)
+    normal = np.asarray((features - mean) / deviation, np.float64)
+    share = np.full((len(relevant), 1), 1 / len(relevant))
+    slope, intercept = logistic.fit(normal, relevant[:, None], share, RIDGE / len(relevant))[:, 0]
     # A higher score must never mean less probable, so a slope that is not positive is replaced.
-    weight = max(float(model.coef_[0, 0]) / deviation, 1e-3)
-    return weight, float(model.intercept_[0] - weight * mean)
+    weight = max(float(slope) / deviation, 1e-3)
+    return weight, float(intercept - weight * mean)
 
 
 def _shifts(

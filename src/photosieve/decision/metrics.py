@@ -119,8 +119,8 @@ class Counts:
 
     def f_beta(self, beta: float) -> Float64Array:
         """Weighted harmonic mean: recall counts `beta` times as much as precision."""
-        weight = beta**2
-        return ratio((1 + weight) * self.tp, (1 + weight) * self.tp + self.fp + weight * self.fn)
+        right = (1 + beta**2) * self.tp
+        return ratio(right, right + self.fp + beta**2 * self.fn)
 
     @property
     def accuracy(self) -> Float64Array:

@@ -7,7 +7,7 @@ photos whose relevance is unknown have their place in it, but only known pairs a
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,64 +134,65 @@ def search(pairs: Pairs, member: str, objective: Objective) -> Cut:
     drops = _midpoints(pairs.deepest_fall, MOST_VALUES["drop"])[:-1] if lowered else np.array([])
     drops = np.append(drops[drops > 0], math.inf)
     joint = "gate" not in member
-    gates = _midpoints(
-        pairs.score if joint else pairs.best, MOST_VALUES["threshold" if joint else "gate"]
+    gates = (
+        _midpoints(pairs.score, MOST_VALUES["threshold"], pairs.relevant)
+        if joint
+        else _midpoints(pairs.best, MOST_VALUES["gate"])
     )
     if not pairs.relevant.any():  # no photo has any label: keep none
         return Cut.threshold(float(gates[-1]) if len(gates) else 1.0)
     floors = gates if joint else _midpoints(pairs.score, MOST_VALUES["floor"])
+    own = np.where(pairs.is_best, math.inf, pairs.score)
+    values = ((gates, pairs.score),) if joint else ((gates, pairs.best), (floors, own))
     tried: list[tuple[float, Cut]] = []
-    for drop in drops:
-        open_pairs = pairs.deepest_fall <= drop
-        if joint:
-            counts = _counts_over(pairs, open_pairs, (gates,), (pairs.score,))
-        else:
-            own = np.where(pairs.is_best, math.inf, pairs.score)
-            counts = _counts_over(pairs, open_pairs, (gates, floors), (pairs.best, own))
-        values = objective.value(counts)  # (gates,) or (gates, floors)
-        index = middle_of_best(values)
+    for drop, counts in zip(drops, _counts_over(pairs, drops, values), strict=True):
+        reached = objective.value(counts)  # (gates,) or (gates, floors)
+        index = middle_of_best(reached)
         gate, floor = gates[index[0]], floors[index[-1]]
-        tried.append((float(values[index]), Cut(float(gate), float(floor), float(drop))))
+        tried.append((float(reached[index]), Cut(float(gate), float(floor), float(drop))))
     best = max(value for value, _ in tried)
     return [cut for value, cut in tried if value >= best - 1e-12][-1]  # the loosest drop of equals
 
 
 def _counts_over(
     pairs: Pairs,
-    open_pairs: NDArray[np.bool_],
-    bounds: Sequence[Float64Array],
-    values: Sequence[Float64Array],
-) -> Counts:
-    """Count per label for every combination of bounds.
+    drops: Float64Array,
+    values: Sequence[tuple[Float64Array, Float64Array]],
+) -> Iterator[Counts]:
+    """Count per label for every combination of bounds, drop by drop.
 
     Parameters
     ----------
-    open_pairs : array of bool (pairs,)
-        Pairs that are kept if they pass all bounds.
-    bounds : sequence of ascending arrays (k,)
-    values : sequence of arrays (pairs,)
-        A pair passes ``bounds[i][j]`` when ``values[i]`` exceeds it.
+    drops : ascending array
+    values : sequence of (ascending array (k,), array (pairs,))
+        Bounds, and values of the pairs: a pair passes ``bounds[j]`` when its value exceeds it.
 
-    Returns
-    -------
+    Yields
+    ------
     Counts
-        Of shape (labels, k) for one bound or (labels, k, l) for two.
+        Of shape (labels, k) for one sequence of bounds or (labels, k, l) for two.
     """
-    shape = (pairs.labels, *(len(bound) + 1 for bound in bounds))
-    passed = [np.searchsorted(b, v, side="left") for b, v in zip(bounds, values, strict=True)]
+    shape = (pairs.labels, *(len(bounds) + 1 for bounds, _ in values))
+    passed = [np.searchsorted(bounds, own, side="left") for bounds, own in values]
     cell = np.ravel_multi_index((pairs.label, *passed), shape)
-
-    def count(which: NDArray[np.bool_]) -> Float64Array:
-        counted = np.bincount(cell[which], minlength=math.prod(shape)).reshape(shape)
-        for axis in range(1, len(shape)):  # a pair that passes bound j passes all lower ones
-            counted = np.flip(np.flip(counted, axis).cumsum(axis), axis)
-        return counted[(slice(None), *[slice(1, None)] * len(bounds))].astype(np.float64)
-
-    tp, fp = count(open_pairs & pairs.relevant), count(open_pairs & ~pairs.relevant)
-    ones = [1] * len(bounds)
+    opened_by = np.searchsorted(drops, pairs.deepest_fall, side="left")  # the first drop that does
+    ones = [1] * len(values)
     support = np.bincount(pairs.label[pairs.relevant], minlength=pairs.labels).reshape(-1, *ones)
     total = np.bincount(pairs.label, minlength=pairs.labels).reshape(-1, *ones)
-    return Counts(tp, fp, support - tp, total - support - fp)
+    right, wrong = np.zeros(shape), np.zeros(shape)
+    for number in range(len(drops)):
+        new = opened_by == number
+        for counted, which in ((right, pairs.relevant), (wrong, ~pairs.relevant)):
+            np.add.at(counted.reshape(-1), cell[new & which], 1)
+        tp, fp = (_passing(counted) for counted in (right, wrong))
+        yield Counts(tp, fp, support - tp, total - support - fp)
+
+
+def _passing(counted: Float64Array) -> Float64Array:
+    """Sum over later cells: a pair that passes a bound passes all lower ones."""
+    for axis in range(1, counted.ndim):
+        counted = np.flip(np.flip(counted, axis).cumsum(axis), axis)
+    return counted[(slice(None), *[slice(1, None)] * (counted.ndim - 1))]
 
 
 def middle_of_best(values: Float64Array) -> tuple[int, ...]:
@@ -207,12 +208,20 @@ def middle_of_best(values: Float64Array) -> tuple[int, ...]:
     return tuple(index)
 
 
-def _midpoints(values: Float64Array, most: int) -> Float64Array:
-    """Return ascending bounds between neighboring distinct values, and one below and above all."""
+def _midpoints(
+    values: Float64Array, most: int, relevant: NDArray[np.bool_] | None = None
+) -> Float64Array:
+    """Return ascending bounds between neighboring distinct values, and one below and above all.
+
+    Of more than `most`, those just below a relevant pair are taken, if it is said which are: a
+    bound just below a wrong one lets that in, and nothing that is right.
+    """
     distinct = np.unique(values[np.isfinite(values)])
     bounds = np.concatenate(
         [distinct[:1] - 1, (distinct[1:] + distinct[:-1]) / 2, distinct[-1:] + 1]
     )
+    if len(bounds) > most and relevant is not None:
+        bounds = np.append(bounds[np.isin(distinct, values[relevant]).nonzero()], bounds[-1])
     if len(bounds) > most:
         bounds = bounds[np.linspace(0, len(bounds) - 1, most).round().astype(int)]
     return bounds

@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import feed
+from photosieve.encoders import derived, feed
 from photosieve.encoders.efficientnet import (
     EfficientNetLite,
     Networks,
@@ -52,6 +53,9 @@ STARTER_INPUTS_VERSION = 1
 
 TEXT_TOWER_VERSION = 1
 """Raise it when `build_text_tower` makes another module of the same weights."""
+
+JOIN_VERSION = 1
+"""Raise it when `join` gives another head for the same weights."""
 
 RIDGE = 3.0
 """Strength of the ridge regressions, in units of the mean squared singular value."""
@@ -85,7 +89,7 @@ class Starter:
     @functools.cached_property
     def head(self) -> Head:
         """The trainable part."""
-        return self._head or join(self.networks)
+        return self._head or _kept_join(self.networks)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -125,6 +129,18 @@ class Starter:
         if tuple(texts) == general_words():
             return _word_features().copy()
         return _text_features(texts)
+
+
+def _kept_join(networks: Networks) -> LinearHead:
+    """Return the head from the cache folder, or fit it."""
+    weights = hash_files(*(network.file for network in networks), _text_weights())
+    key = f"{weights}/{JOIN_VERSION}"
+    if (kept := derived.find("join", key)) is not None:
+        with suppress(TypeError):  # arrays of other names
+            return LinearHead(**kept)
+    head = join(networks)
+    derived.keep("join", key, head.arrays())
+    return head
 
 
 def join(networks: Networks) -> LinearHead:

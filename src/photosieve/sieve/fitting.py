@@ -32,7 +32,6 @@ def fitted(
     words : bool
         Whether to calibrate words that are not labels.
     """
-    # They bring torch, which only training needs.
     from photosieve.training.fit import fit_as
     from photosieve.training.folds import probe_of
     from photosieve.training.hidden import nearest
@@ -40,8 +39,10 @@ def fitted(
 
     started = time.monotonic()
     start = start_head(encoder, data, run.recipe)
-    with nullcontext() if run.recipe.trains_blocks else one_thread_each():
+    threads = nullcontext if run.recipe.trains_blocks else one_thread_each
+    with threads():
         evidence, history = Evidence.collect(data, start, run, words=words)
+    with threads():  # once more: torch has been imported since, where a head is trained
         head, losses = fit_as(history, data, start, run)
         probe = probe_of(data, head, history)
     run.progress("learning the cut", 0, 1)

@@ -6,8 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import torch
+from typing import TYPE_CHECKING
 
 from photosieve.encoders.protocol import Head, Student
 from photosieve.errors import TrainingError
@@ -15,7 +14,11 @@ from photosieve.training.features import Prepared
 from photosieve.training.held_out import HeldOut, mixed
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import History, Run
-from photosieve.training.steps import Steps
+
+if TYPE_CHECKING:  # it brings torch, which a probe alone does not need
+    import torch
+
+    from photosieve.training.steps import Steps
 
 
 def fit(
@@ -52,6 +55,8 @@ def fit(
     recipe, losses = run.recipe, list[float]()
     if recipe.epochs == 0 or not data.targets.any():  # nothing to do, or nothing to learn from
         return start, losses
+    from photosieve.training.steps import Steps
+
     student = start.student(trains_text=recipe.trains_text)
     steps = Steps(data, start, recipe, student, run.seed)
     saves = _Saves(data, start, run, name, held_out, steps, losses)
@@ -66,7 +71,6 @@ def fit(
             if number < len(batches) and saves.due():
                 saves.save(epoch, batches[number:], total, count)
         left = []
-        _check_weights(student, recipe, epoch)
         if recipe.schedule == "plateau":
             steps.plateau.step(total / count)
         run.progress(f"training: loss {total / count:.3g}", epoch + 1, recipe.epochs)
@@ -74,6 +78,7 @@ def fit(
         go_on = held_out is None or held_out.look(start.with_arrays(student.arrays()))
         last = not go_on or epoch + 1 == recipe.epochs
         if last or saves.due():
+            _check_weights(student, recipe, epoch)
             saves.save(recipe.epochs if last else epoch + 1, [], 0.0, 0.0)
         if last:
             break
@@ -96,7 +101,7 @@ def _step(steps: Steps, batch: torch.Tensor, epoch: int, number: int) -> float:
 
 def _check_weights(student: Student, recipe: Recipe, epoch: int) -> None:
     """Refuse weights with which the length of an embedding would overflow."""
-    if not all(torch.isfinite(values.square().sum()) for values in student.parameters()):
+    if not all(math.isfinite(values.detach().square().sum()) for values in student.parameters()):
         raise TrainingError(
             f"the weights grew out of all bounds in epoch {epoch + 1}; "
             f"lower the learning rate (now {recipe.learning_rate:g})"
@@ -179,7 +184,7 @@ def _memory_explained(recipe: Recipe) -> Iterator[None]:
     """Say which number to lower when memory runs out."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError) as error:  # that of torch is a RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         name = "micro_batch" if recipe.trains_blocks else "batch_size"

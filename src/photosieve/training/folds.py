@@ -17,7 +17,7 @@ from photosieve.training.features import Prepared
 from photosieve.training.fit import fit, fit_as
 from photosieve.training.held_out import HeldOut, best_f1, scores_by_mix
 from photosieve.training.parallel import run_all
-from photosieve.training.probe import SETTINGS, Probe, ProbeSettings, Problem
+from photosieve.training.probe import SETTINGS, Probe, Problem
 from photosieve.training.run import History, Run, probe_features
 
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -64,6 +64,8 @@ def _by_head(
     are then those at the chosen point, which makes them look a little better than they are: a few
     dozen choices against hundreds of decisions.
     """
+    import torch  # noqa: F401  # before `run_all` limits its threads
+
     recipe = run.recipe
     everything = np.arange(len(data.photos))
     mixes = MIXES if recipe.interpolates else (1.0,)
@@ -129,19 +131,21 @@ def _by_probe(
     posed = run_all(jobs, stage, run.progress, side_by_side=side_by_side)
     held = np.sort(np.concatenate(folds))
 
-    def scores_with(settings: ProbeSettings) -> NDArray[np.float64]:
-        """Scores of all held-out photos, (n, labels)."""
+    solving = [problem.solve_all(SETTINGS) for problem, *_ in posed]
+
+    def next_scores() -> NDArray[np.float64]:
+        """Scores of all held-out photos with the next settings, (n, labels)."""
         scores = np.full(data.targets.shape, np.nan)
-        for rows, (problem, *held_out) in zip(folds, posed, strict=True):
-            scores[rows] = problem.solve(settings).scores(*held_out)
+        for rows, probes, (_, *held_out) in zip(folds, solving, posed, strict=True):
+            scores[rows] = next(probes).scores(*held_out)
         return scores
 
     groups = [data.dataset.groups[row] for row in held]
     if repeated(data.targets[held], groups) < LEAST_REPEATED:
-        return scores_with(SETTINGS[0]), replace(history, probe=SETTINGS[0])
+        return next_scores(), replace(history, probe=SETTINGS[0])
     found = []
-    for number, settings in enumerate(SETTINGS, start=1):
-        found.append(scores_with(settings))
+    for number in range(1, len(SETTINGS) + 1):
+        found.append(next_scores())
         run.progress(stage, number, len(SETTINGS))
     table = np.array(  # (settings, labels)
         [average_precisions(scores[held], data.targets[held], data.known[held]) for scores in found]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from photosieve.decision.objective import Objective
@@ -47,6 +46,8 @@ class HeldOut:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all scores, for a checkpoint."""
+        import torch
+
         return {"scores": torch.from_numpy(np.array(self.scores)), "best": self.best}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-import torch
 from threadpoolctl import threadpool_limits
 
 from photosieve.errors import TrainingError
@@ -82,11 +82,15 @@ def one_thread_each() -> Iterator[None]:
     """Let torch and numpy use one thread for each caller: more wait for one another than they help.
 
     On a machine that is busy, products of small matrices in two threads take fifty times as long.
+    torch is not imported for it: a probe needs none.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with threadpool_limits(1, "blas"):
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 1
+    with threadpool_limits(1, "blas"):
+        try:
+            if torch:
+                torch.set_num_threads(1)
             yield
-    finally:
-        torch.set_num_threads(before)
+        finally:
+            if torch:
+                torch.set_num_threads(before)

@@ -9,7 +9,7 @@ standard deviation of these cosines over training photos and labels. The second 
 what the labeled photos show; phi(f) is f less its mean over the training photos, scaled to length
 1. Weights are penalized, not offsets, so that a label with few photos stays close to its text. A
 label that no photo has, or each, keeps the text score alone. The problem is convex, and takes
-milliseconds.
+milliseconds (`photosieve.decision.logistic`).
 
 Of the family of LP++ (Huang et al. 2024, arXiv:2404.02285) and CLAP (Silva-Rodriguez et al. 2024,
 arXiv:2312.12730), which mix or penalize towards text in the same spirit.
@@ -17,19 +17,17 @@ arXiv:2312.12730), which mix or penalize towards text in the same spirit.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.decision import logistic
 from photosieve.decision.calibration import probability
 from photosieve.encoders.head import fingerprint, unit
 from photosieve.encoders.protocol import Float32Array
-
-ITERATIONS = 60
-"""Of L-BFGS; more change nothing that can be measured."""
 
 
 @dataclass(frozen=True)
@@ -182,10 +180,12 @@ class Problem:
     cosines : array (n, labels)
         Of photos and labels.
     mean : array (p,)
-    base : array (r, p)
-        An orthonormal base of what the photos span, and so of the weights.
+    photos : array (n, p)
+        The features as the probe sees them: centered, of length 1.
+    base : array (n, r)
+        Weights of photos: their sums are an orthonormal base of what the photos span.
     places : array (n, r)
-        The photos in that base.
+        The photos in that base, in which the weights of labels are found.
     targets : array of bool (n, labels)
     pair_weights : array (n, labels)
         Of each pair in the loss.
@@ -194,8 +194,9 @@ class Problem:
     texts: Float32Array
     cosines: NDArray[np.float64]
     mean: Float32Array
+    photos: Float32Array
     base: NDArray[np.float64]
-    places: NDArray[np.float64]
+    places: Float32Array
     targets: NDArray[np.bool_]
     pair_weights: NDArray[np.float64]
 
@@ -227,16 +228,19 @@ class Problem:
             arXiv:2106.09708, compare such assumptions).
         """
         mean = features.mean(0)
-        places, sizes, base = np.linalg.svd(
-            unit(features - mean).astype(np.float64), full_matrices=False
-        )
-        rank = int((sizes > 1e-6 * sizes.max(initial=1e-12)).sum())
+        photos = unit(features - mean)
+        # The products of photos say all of it, and are much smaller than the features.
+        wide = photos.astype(np.float64)
+        squares, base = np.linalg.eigh(wide @ wide.T)
+        spans = squares > 1e-12 * squares.max(initial=1e-24)
+        sizes, base = np.sqrt(squares[spans]), base[:, spans]
         problem = cls(
             texts=texts,
             cosines=np.asarray(vectors @ texts.T, np.float64),
             mean=np.asarray(mean, np.float32),
-            base=base[:rank],
-            places=places[:, :rank] * sizes[:rank],
+            photos=photos,
+            base=base / sizes,
+            places=np.asarray(base * sizes, np.float32),
             targets=targets,
             pair_weights=balanced_weights(targets & known, (~targets & known) | silent),
         )
@@ -248,35 +252,25 @@ class Problem:
 
     def solve(self, settings: ProbeSettings) -> Probe:
         """Find the probe with these settings."""
-        from scipy.optimize import minimize
+        return next(self.solve_all([settings]))
 
-        places, weights, labels = self.places, self.pair_weights, self.targets.shape[1]
-        rank = places.shape[1]
+    def solve_all(self, settings: Iterable[ProbeSettings]) -> Iterator[Probe]:
+        """Find the probe with each of several settings, from one to the next."""
         center, deviation = self.cosines.mean(), max(self.cosines.std(), 1e-6)
-        per_cosine = settings.text_weight / deviation
-        offset = per_cosine * (self.cosines - center)  # (n, labels)
-        sign = np.where(self.targets, 1.0, -1.0)
-
-        def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            inner = values.reshape(rank + 1, labels)
-            w, b = inner[:rank], inner[rank]
-            margins = sign * (offset + places @ w + b)  # (n, labels)
-            slope = -weights * sign * probability(-margins)
-            total = float((weights * np.logaddexp(0, -margins)).sum())
-            total += settings.penalty / 2 * float((w * w).sum())
-            gradient = np.vstack([places.T @ slope + settings.penalty * w, slope.sum(0)])
-            return total, gradient.ravel()
-
-        found = minimize(
-            loss, np.zeros((rank + 1) * labels), jac=True, method="L-BFGS-B",
-            options={"maxiter": ITERATIONS},
-        ).x.reshape(rank + 1, labels)  # fmt: skip
-        return Probe(
-            texts=np.asarray(per_cosine * self.texts, np.float32),
-            mean=self.mean,
-            weights=np.asarray(self.base.T @ found[:rank], np.float32),
-            bias=np.asarray(found[rank] - per_cosine * center, np.float32),
-        )
+        found = None
+        for one in settings:
+            per_cosine = one.text_weight / deviation
+            offsets = per_cosine * (self.cosines - center)  # (n, labels)
+            found = logistic.fit(
+                self.places, self.targets, self.pair_weights, one.penalty, offsets, found
+            )
+            weights = self.photos.T @ np.asarray(self.base @ found[:-1], np.float32)
+            yield Probe(
+                texts=np.asarray(per_cosine * self.texts, np.float32),
+                mean=self.mean,
+                weights=np.asarray(weights, np.float32),
+                bias=np.asarray(found[-1] - per_cosine * center, np.float32),
+            )
 
 
 def balanced_weights(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 
 from photosieve.decision.metrics import average_precisions, first_within_noise
 from photosieve.encoders.prompts import BARE, PROMPTS, prompts_of, with_prompts
-from photosieve.encoders.protocol import Encoder, OwnWords
+from photosieve.encoders.protocol import Encoder, Float32Array, OwnWords
 from photosieve.encoders.words import general_words, word_features
 from photosieve.training.features import Prepared
 from photosieve.training.recipe import Recipe
 
-WORDS = general_words()[::25]
+SOME = slice(None, None, 25)
 """General words that are enough to center the texts of a prompt."""
 
 
@@ -37,8 +38,18 @@ def prompted(encoder: Encoder, data: Prepared, recipe: Recipe) -> tuple[Encoder,
         return encoder, data
     # Rows of tokens, as towers that are trained want them, cannot be averaged.
     options = [prompts for prompts in PROMPTS if len(prompts) == 1 or not recipe.trains_blocks]
-    quality = [_precisions(with_prompts(encoder, prompts), data) for prompts in options]
-    return with_given_prompts(encoder, data, options[first_within_noise(np.array(quality))])
+    embed = functools.cache(functools.partial(_in_sentence, encoder, data))  # each sentence once
+
+    def quality(prompts: tuple[str, ...]) -> NDArray[np.float64]:
+        """Average precision of each label by the pretrained scores, (labels,)."""
+        parts = zip(*map(embed, prompts), strict=True)
+        texts, words = (np.mean(part, axis=0, dtype=np.float32) for part in parts)
+        head = encoder.head.centered(words)
+        scores = head.project_photos(data.photos) @ head.project_texts(texts).T
+        return average_precisions(scores, data.targets, data.known)
+
+    chosen = first_within_noise(np.array([quality(prompts) for prompts in options]))
+    return with_given_prompts(encoder, data, options[chosen])
 
 
 def with_given_prompts(
@@ -52,10 +63,11 @@ def with_given_prompts(
     return chosen, replace(data, texts=texts, words=words)
 
 
-def _precisions(encoder: Encoder, data: Prepared) -> NDArray[np.float64]:
-    """Average precision of each label by the pretrained scores, (labels,)."""
-    head = encoder.head.centered(encoder.text_features(WORDS))
-    scores = (
-        head.project_photos(data.photos) @ head.project_texts(encoder.text_features(data.labels)).T
-    )
-    return average_precisions(scores, data.targets, data.known)
+def _in_sentence(
+    encoder: Encoder, data: Prepared, prompt: str
+) -> tuple[Float32Array, Float32Array]:
+    """Features of the labels and of some general words, each in a sentence."""
+    if (prompt,) == BARE:
+        return data.texts, data.words[SOME]
+    asked = with_prompts(encoder, (prompt,))
+    return asked.text_features(data.labels), asked.text_features(general_words()[SOME])

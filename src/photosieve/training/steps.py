@@ -117,6 +117,8 @@ class Steps:
 
         self.words = torch.from_numpy(held).to(self.device)
         anchors = start.project_texts(held)
+        if not recipe.trains_text:
+            anchors = _condensed(anchors)
         seen = [data.photos, *(data.more_views[:, v] for v in range(self.views - 1))]
         self.pretrained = torch.from_numpy(  # (views, n, words)
             np.stack([start.project_photos(view) @ anchors.T for view in seen])
@@ -124,8 +126,9 @@ class Steps:
             else np.zeros((self.views, len(data.photos), 0), np.float32)
         )
         if not recipe.trains_text:
+            self.anchors = torch.from_numpy(anchors).to(self.device)
             with torch.no_grad():
-                self.labels, self.anchors = student.texts(self.texts), student.texts(self.words)
+                self.labels = student.texts(self.texts)
         # Each photo shows its views in turn, all equally often, and not all photos the same one.
         size = (len(data.photos),)
         self.first_view = torch.randint(self.views, size, generator=self.generator)
@@ -190,8 +193,8 @@ class Steps:
             targets, weights = (part[rows].to(self.device) for part in (self.targets, self.weights))
             loss = self._loss(photos, labels, targets, weights, place)
             if len(self.words):
-                words = embedded[2] if recipe.trains_text else self.anchors
-                scores = _unit(photos) @ _unit(words).T  # (batch, words)
+                words = _unit(embedded[2]) if recipe.trains_text else self.anchors
+                scores = _unit(photos) @ words.T  # (batch, words)
                 before = self.pretrained[view, rows][:, held].to(self.device)
                 loss = loss + self.anchor_weight * losses.anchor_term(scores, before)
             return loss
@@ -262,6 +265,20 @@ def _held_words(data: Prepared, start: Head, recipe: Recipe) -> Float32Array:
     cosines = (start.project_texts(data.words) @ start.project_texts(data.texts).T).max(1)
     held = cosines <= np.quantile(cosines, recipe.anchor_quantile)
     return np.asarray(data.words[held], np.float32)
+
+
+def _condensed(anchors: Float32Array) -> Float32Array:
+    """Return no more than d vectors whose mean squared product with any vector is the same.
+
+    The anchor term knows no more of fixed words, (words, d), than this mean, which is decided by
+    the matrix of their products. A root of it has d rows, where there are a thousand words.
+    """
+    count, width = anchors.shape
+    if count <= width:
+        return anchors
+    wide = anchors.astype(np.float64)
+    squares, axes = np.linalg.eigh(wide.T @ wide * (width / count))
+    return np.asarray((axes * np.sqrt(np.maximum(squares, 0))).T, np.float32)
 
 
 def _unique(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
