@@ -98,7 +98,7 @@ def by_row(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, float | s
 def encoding() -> dict[str, Figure]:
     """Photos a CPU second, for the built-in model and for one of the size of ViT-B/32."""
     from photosieve.encoders.efficientnet import build_image_tower
-    from photosieve.encoders.starter import Starter
+    from photosieve.encoders.starter import NETWORKS, Starter
     from speed import torch_features
 
     photos = sorted((ROOT / "samples").rglob("*.jpg"))
@@ -107,14 +107,15 @@ def encoding() -> dict[str, Figure]:
     print(f"## (a) Encoding {len(photos)} photos of 480 x 360 from files, photos/CPU s\n")
     print(f"decoding alone                  {decoding:7.1f}")
     starter = Starter("starter-small")
-    tower = build_image_tower(starter.networks)
+    plain_networks = NETWORKS["starter-small-float32"]
+    tower = build_image_tower(plain_networks)
     columns = {
         "`starter-small`": compare(
             starter.name,
             starter,
             photos,
             operations,
-            lambda path: torch_features(tower, starter.networks, path),
+            lambda path: torch_features(tower, plain_networks, path),
         )
     }
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,34 +1,44 @@
 """How fast it is, as ratios against a named alternative in the same run. About three minutes.
 
-    python benchmarks/speed.py
+    OMP_NUM_THREADS=1 python benchmarks/speed.py [--only embedding evaluation formats]
 
 (1) Embedding photos from files, with each starter: `embed_photos` against plain torch, one photo at
-a time. (2) With the small starter, `evaluate` against the notebooks' way: the model loaded for each
-building, and every photo and label embedded again for each question. Each side is timed in turn,
-three times; the median of the ratios is what counts, as absolute figures vary from machine to
-machine and from minute to minute. (3) What bfloat16 would give the small starter, and cost.
+a time, in CPU time; and the share that the image tower reaches of the speed of a matrix product in
+its number format on this processor. (2) With the small starter, `evaluate` against the notebooks'
+way: the model loaded for each building, and every photo and label embedded again for each question.
+(3) Number formats of the small starter, and of a model with the size of CLIP ViT-B/32 and random
+weights. Each side is timed in turn; the best of three counts, as other work on a machine only
+adds.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import argparse
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import median
-from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
+from machine import Clock, Figure, products, timed, write
+from models import make
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.decision.cut import NOTEBOOK_CUT
-from photosieve.encoders import STARTERS
+from photosieve.encoders import load_encoder
 from photosieve.encoders.efficientnet import Networks, build_image_tower, image_tower, pixels
 from photosieve.encoders.embedding import embed_photos
+from photosieve.encoders.precision import measure
 from photosieve.encoders.protocol import Float32Array
-from photosieve.encoders.starter import Starter, build_text_tower, tokenizer
+from photosieve.encoders.runtime import Tower
+from photosieve.encoders.starter import NETWORKS, Starter, build_text_tower, tokenizer
 from photosieve.sieve.sieve import Sieve
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,15 +46,54 @@ ROUNDS = 3
 
 
 def main() -> None:
-    """Print the three parts."""
-    train = Dataset.load(ROOT / "samples" / "train")
-    test = ROOT / "samples" / "test"
-    photos = [*train.photos, *Dataset.load(test).photos]
-    for name in STARTERS:
-        print(f"## Embedding {len(photos)} photos of 480 x 360 from files with {name}\n")
-        print_embedding(Starter(name), photos)
+    """Print the parts."""
+    parts = {"embedding": embedding, "evaluation": evaluation, "formats": formats}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=parts, default=[*parts])
+    for name in parser.parse_args().only:
+        write("speed", parts[name]())
 
-    buildings = [test / "mill-lane-6", test / "rosewood-villa"]
+
+def embedding() -> dict[str, Figure]:
+    """Compare with plain torch, and with a matrix product of as many operations."""
+    photos = sorted((ROOT / "samples").rglob("*.jpg"))[::6]
+    print(f"## Embedding {len(photos)} photos of 480 x 360 from files\n")
+    limits = products()
+    rows = []
+    for name in NETWORKS:
+        encoder = Starter(name)
+        embed_photos(encoder, photos[:2])  # converts the tower on a machine that has not yet
+        plain = tuple(replace(network, int8=False) for network in encoder.networks)
+        module = build_image_tower(plain)
+        inputs = [pixels(plain, decode(path)) for path in photos]
+        with FlopCounterMode(display=False) as counter:
+            module(*map(torch.from_numpy, inputs[0]))
+        ours, theirs, tower = alternate(
+            partial(embed_photos, encoder, photos),
+            partial(torch_one_by_one, module, plain, photos),
+            partial(drain, image_tower(encoder.networks), inputs),
+        )
+        precision = "int8" if encoder.networks[0].int8 else "float32"
+        least = counter.get_total_flops() / limits[precision]
+        rows.append(
+            {
+                "encoder": f"`{name}`",
+                "CPU ms a photo": 1000 * ours.cpu / len(photos),
+                "ms on the clock": 1000 * ours.wall / len(photos),
+                "torch, CPU ms": 1000 * theirs.cpu / len(photos),
+                "times as fast as torch": theirs.cpu / ours.cpu,
+                "tower alone, CPU ms": 1000 * tower.cpu / len(photos),
+                "% of a matrix product": 100 * least * len(photos) / tower.cpu,
+            }
+        )
+        print(rows[-1], flush=True)
+    return {"embedding": rows}
+
+
+def evaluation() -> dict[str, Figure]:
+    """Compare an evaluation with the notebooks' way."""
+    train = Dataset.load(ROOT / "samples" / "train")
+    buildings = [ROOT / "samples" / "test" / name for name in ("mill-lane-6", "rosewood-villa")]
     sieve = Sieve.fit(train, "starter-small")
     labels = tuple(sieve.labels)
     count = len(Dataset.load(*buildings))
@@ -52,27 +101,47 @@ def main() -> None:
     ours, theirs = alternate(
         lambda: sieve.evaluate(*buildings), lambda: notebooks_way(buildings, labels), rounds=1
     )
-    print(f"evaluate               {median(ours):6.1f} s")
-    print(f"the notebooks' way     {median(theirs):6.1f} s")
-    print(f"ratio                  {ratio(ours, theirs):6.1f}\n")
-
-    print("## The image tower in bfloat16, where the processor has it\n")
-    print_bfloat16(photos)
+    print(f"evaluate               {ours}")
+    print(f"the notebooks' way     {theirs}")
+    print(f"ratio                  {theirs.cpu / ours.cpu:6.1f}\n")
+    return {"evaluation_ratio": theirs.cpu / ours.cpu}
 
 
-def print_embedding(encoder: Starter, photos: list[Path]) -> None:
-    """Compare speed with plain torch."""
-    embed_photos(encoder, photos[:2])  # converts the tower on a machine that has not yet
-    tower = build_image_tower(encoder.networks)
+def formats() -> dict[str, Figure]:
+    """Measure number formats as `photosieve models measure` does."""
+    print("## Number formats of image towers\n")
+    photos = [decode(path) for path in sorted((ROOT / "samples").rglob("*.jpg"))[::5]]
+    with tempfile.TemporaryDirectory() as folder:
+        # What is converted goes with the model.
+        os.environ["PHOTOSIEVE_CACHE"] = f"{folder}/cache"
+        make("openai/clip-vit-base-patch32", Path(folder))
+        models = {"`starter-small`": "starter-small", "ViT-B/32, random": folder}
+        rows = [
+            {
+                "model": name,
+                "format": found.name,
+                "CPU ms a photo": found.milliseconds,
+                "memory, MB": found.megabytes,
+                "cosine to float32": found.cosine,
+                "centered": found.centered_cosine,
+            }
+            for name, model in models.items()
+            for found in measure(load_encoder(model), photos)
+        ]
+    print(*rows, sep="\n", flush=True)
+    return {"formats": rows}
 
-    def plain() -> None:
-        for path in photos:
-            torch_features(tower, encoder.networks, path)
 
-    ours, theirs = alternate(lambda: embed_photos(encoder, photos), plain)
-    print(f"embed_photos           {len(photos) / median(ours):6.1f} photos/s")
-    print(f"torch, one at a time   {len(photos) / median(theirs):6.1f} photos/s")
-    print(f"ratio                  {ratio(ours, theirs):6.1f}\n")
+def torch_one_by_one(tower: torch.nn.Module, networks: Networks, photos: list[Path]) -> None:
+    """Embed photos the plain way."""
+    for path in photos:
+        torch_features(tower, networks, path)
+
+
+def drain(tower: Tower, inputs: list[Sequence[NDArray[np.uint8]]]) -> None:
+    """Run a tower."""
+    for _ in tower(inputs):
+        pass
 
 
 def torch_features(tower: torch.nn.Module, networks: Networks, path: Path) -> Float32Array:
@@ -86,7 +155,7 @@ def torch_features(tower: torch.nn.Module, networks: Networks, path: Path) -> Fl
 
 def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
     """Ask each label in each building as the notebooks do: load, embed all again, cut."""
-    encoder = Starter("starter-small")
+    encoder = Starter("starter-small-float32")
     for building in buildings:
         images, texts = build_image_tower(encoder.networks), build_text_tower()
         dataset = Dataset.load(building)
@@ -103,39 +172,10 @@ def notebooks_way(buildings: list[Path], labels: tuple[str, ...]) -> None:
             NOTEBOOK_CUT.keep(scores)
 
 
-def print_bfloat16(photos: list[Path]) -> None:
-    """Compare speed and embeddings of the image tower in float32 and bfloat16."""
-    encoder = Starter("starter-small")
-    decoded = [decode(path, shortest_side=encoder.shortest_side) for path in photos]
-    inputs = [pixels(encoder.networks, photo) for photo in decoded]
-    vectors: dict[str, Float32Array] = {}
-
-    def run(precision: Literal["f32", "bf16"]) -> None:
-        features = np.concatenate(list(image_tower(encoder.networks, precision)(inputs)))
-        vectors[precision] = encoder.head.project_photos(features)
-
-    half, full = alternate(lambda: run("bf16"), lambda: run("f32"))
-    cosines = (vectors["f32"] * vectors["bf16"]).sum(1)
-    print(f"speed against float32  {ratio(half, full):6.2f}")
-    print(f"cosine to float32      {cosines.min():6.4f} lowest, {np.median(cosines):.4f} median")
-
-
-def alternate(
-    ours: Callable[[], object], theirs: Callable[[], object], rounds: int = ROUNDS
-) -> tuple[list[float], list[float]]:
-    """Time two calls in turn; return the seconds of each."""
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
-        for call, record in zip((ours, theirs), seconds, strict=True):
-            started = time.perf_counter()
-            call()
-            record.append(time.perf_counter() - started)
-    return seconds
-
-
-def ratio(ours: list[float], theirs: list[float]) -> float:
-    """Median of how many times as long theirs took."""
-    return median(b / a for a, b in zip(ours, theirs, strict=True))
+def alternate(*calls: Callable[[], object], rounds: int = ROUNDS) -> list[Clock]:
+    """Time calls in turn; return the round of each with the least CPU time."""
+    found = [[timed(call) for call in calls] for _ in range(rounds)]
+    return [min(each, key=lambda clock: clock.cpu) for each in zip(*found, strict=True)]
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class Demo:
 
 def stages(seeds: int) -> Stages:
     """Return the stages of `run`."""
-    train, test = (Dataset.load(_samples() / name) for name in ("train", "test"))
+    train, test = (Dataset.load(samples_folder() / name) for name in ("train", "test"))
     *reading, comparing = comparison_stages(train, test, seeds=seeds)
     return [*reading, *fitting_stages(Run(), train), comparing]
 
@@ -86,7 +86,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     UsageError
         If the folder cannot be written, or contains something else.
     """
-    samples = _samples()
+    samples = samples_folder()
     check_target(out / "sieve")
     check_report(out / "report.html", out / "report.xlsx")
     encoder = load_encoder("starter")
@@ -104,7 +104,7 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     return demo
 
 
-def _samples() -> Path:
+def samples_folder() -> Path:
     """Return the folder of the sample listings: in the package, or at the root of a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "samples", package.parents[1] / "samples"):

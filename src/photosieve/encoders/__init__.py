@@ -14,6 +14,9 @@ from photosieve.errors import EncoderError
 STARTERS = ("starter", "starter-small")
 """Names of the built-in encoders: with three image towers, and with one."""
 
+FLOAT32 = "-float32"
+"""Ends the names of the same encoders in the precision that they had at first."""
+
 VECTORS = "vectors:"
 """The name of each `VectorEncoder` begins so: no model of the hub is ever taken for it."""
 
@@ -36,7 +39,7 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
     EncoderError
         If there is no such model, or it cannot be used.
     """
-    if name in STARTERS:
+    if is_starter(name):
         from photosieve.encoders.starter import Starter
 
         return Starter(name)
@@ -48,6 +51,11 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
     from photosieve.encoders.hub import load_hub
 
     return load_hub(name, folder)
+
+
+def is_starter(name: str) -> bool:
+    """Whether a name is that of a built-in encoder."""
+    return name.removesuffix(FLOAT32) in STARTERS
 
 
 def export_encoder(encoder: Encoder, folder: Path) -> Encoder:

@@ -7,11 +7,10 @@ together they are one tower, whose features are those of all networks, one after
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 IMAGE_TOWER_VERSION = 1
 """Raise it when `build_image_tower` makes another module of the same weights."""
 
+QUANTIZATION_VERSION = 1
+"""Raise it when `quantize` rounds differently: older cuts are then refused."""
+
 
 @dataclass(frozen=True)
 class EfficientNetLite:
@@ -37,10 +39,17 @@ class EfficientNetLite:
         Which of the family: 0 is the smallest.
     side : int
         Photos are scaled to a square of this side.
+    int8 : bool
+        Whether it computes in 8-bit integers; see `photosieve.encoders.quantized`.
     """
 
     number: int
     side: int
+    int8: bool = False
+
+    def __str__(self) -> str:
+        """Return what decides its features, beside its weights."""
+        return f"{self.side}-int8.{QUANTIZATION_VERSION}" if self.int8 else str(self.side)
 
     @property
     def file(self) -> Path:
@@ -82,20 +91,12 @@ def mean_feature(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
     """Mean of a network's features over the photos it was trained on, (1280,).
 
     The features are pooled values of relu6(batch norm). In each channel, the output of a batch
-    normalization has its bias as mean and its weight as deviation. For a normal distribution, the
-    mean after clipping to 0..6 has a closed form.
+    normalization has its bias as mean and its weight as deviation.
     """
-    import torch
-    from torch.special import ndtr  # the normal distribution function
+    from photosieve.encoders.quantized import Spread
 
-    def density(x: torch.Tensor) -> torch.Tensor:
-        return torch.exp(-x.square() / 2) / math.sqrt(2 * math.pi)
-
-    mean = weights["_bn1.bias"].double()
-    deviation = weights["_bn1.weight"].double().abs().clamp_min(1e-6)
-    low, high = -mean / deviation, (6 - mean) / deviation
-    inside = mean * (ndtr(high) - ndtr(low)) + deviation * (density(low) - density(high))
-    return np.asarray((inside + 6 * ndtr(-high)).numpy())
+    spread = Spread(weights["_bn1.bias"].double(), weights["_bn1.weight"].double().square())
+    return np.asarray(spread.mean_after_relu6().numpy())
 
 
 def class_rows(weights: dict[str, torch.Tensor]) -> NDArray[np.float64]:
@@ -111,6 +112,8 @@ def build_image_tower(networks: Networks) -> torch.nn.Module:
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
+    from photosieve.encoders.quantized import quantize
+
     class ImageTower(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -119,6 +122,8 @@ def build_image_tower(networks: Networks) -> torch.nn.Module:
                 name = f"efficientnet-lite{network.number}"
                 net = EfficientNet.from_name(name, image_size=network.side)
                 net.load_state_dict(network.weights())
+                if network.int8:
+                    quantize(net.eval())
                 self.nets.append(net)
 
         def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
@@ -134,10 +139,15 @@ def build_image_tower(networks: Networks) -> torch.nn.Module:
 
 
 @functools.cache
-def image_tower(networks: Networks, precision: Literal["f32", "bf16"] = "f32") -> Tower:
+def image_tower(networks: Networks) -> Tower:
     """Load the networks: pixels as `pixels` gives them to features, (1, 1280 * networks)."""
-    names = "-".join(f"lite{network.number}-{network.side}" for network in networks)
-    source = TowerSource(
+    return load_tower(image_source(networks))
+
+
+def image_source(networks: Networks) -> TowerSource:
+    """Describe the networks as one tower."""
+    names = "-".join(f"lite{network.number}-{network}" for network in networks)
+    return TowerSource(
         name=f"efficientnet-{names}",
         fingerprint=hash_files(*(network.file for network in networks)),
         version=IMAGE_TOWER_VERSION,
@@ -145,4 +155,3 @@ def image_tower(networks: Networks, precision: Literal["f32", "bf16"] = "f32") -
         example=[np.zeros((1, network.side, network.side, 3), np.uint8) for network in networks],
         shapes=[(-1, network.side, network.side, 3) for network in networks],
     )
-    return load_tower(source, precision)

@@ -1,10 +1,10 @@
 """Fast inference of a frozen tower: OpenVINO on the CPU, plain torch where that is missing.
 
 A tower is converted from its torch module once and kept in the cache folder under the fingerprint
-of its weights, with checksums; later runs load the converted form and import no torch. All towers
-run in float32 unless told otherwise: for the starter's image tower bfloat16 is faster, but moves
-photo embeddings to a cosine far below the .999 that a cut can live with (``benchmarks/speed.py``
-measures both).
+of its weights, with checksums; later runs load the converted form and import no torch. Numbers are
+in float32, except where a tower itself asks for integers of 8 bits, as those of the starters do.
+In bfloat16 answers would depend on the processor, as not all have it: it is measured by
+`photosieve models measure` alone.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def load_tower(source: TowerSource, precision: Literal["f32", "bf16"] = "f32") -
     core = openvino.Core()
     model = _read(core, source.folder)
     if model is None:
-        converted = _convert(source)
+        converted = convert(source)
         _keep(converted, source.folder)
         # What was written and read differs in the last bit: the first run gives what later ones do.
         model = _read(core, source.folder) or converted
@@ -164,7 +164,8 @@ def _note_checksums(folder: Path, names: Iterable[str]) -> None:
         file.write(checksums.dump(checksums.file_checksums(folder, names)))
 
 
-def _convert(source: TowerSource) -> Any:
+def convert(source: TowerSource) -> Any:
+    """Convert a tower to the form of OpenVINO."""
     import openvino
     import torch
 

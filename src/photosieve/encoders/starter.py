@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import derived, feed
+from photosieve.encoders import FLOAT32, derived, feed
 from photosieve.encoders.efficientnet import (
     EfficientNetLite,
     Networks,
@@ -42,9 +42,14 @@ if TYPE_CHECKING:
     import torch
 
 # Each network was trained at a smaller size (224, 240, 260), but finds small things better so.
+_SIDES = {"starter": {0: 384, 1: 416, 2: 448}, "starter-small": {2: 320}}
+
 NETWORKS: dict[str, Networks] = {
-    "starter": (EfficientNetLite(0, 384), EfficientNetLite(1, 416), EfficientNetLite(2, 448)),
-    "starter-small": (EfficientNetLite(2, 320),),
+    name + ("" if int8 else FLOAT32): tuple(
+        EfficientNetLite(number, side, int8) for number, side in sides.items()
+    )
+    for int8 in (True, False)
+    for name, sides in _SIDES.items()
 }
 """Image towers of each starter, by its name."""
 
@@ -104,7 +109,7 @@ class Starter:
 
     def _trunk(self) -> tuple[str, str]:
         weights = hash_files(*(network.file for network in self.networks), _text_weights())
-        sides = "+".join(str(network.side) for network in self.networks)
+        sides = "+".join(str(network) for network in self.networks)
         return weights, f"{sides}/{STARTER_INPUTS_VERSION}"
 
     def with_head(self, head: Head) -> Starter:

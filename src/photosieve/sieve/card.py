@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from huggingface_hub import ModelCardData
 
 from photosieve.decision.metrics import shown_number
-from photosieve.encoders import STARTERS, VECTORS, license_of
+from photosieve.encoders import VECTORS, is_starter, license_of
 from photosieve.encoders.downloads import is_hub_id
 from photosieve.errors import counted
 from photosieve.sieve.record import Record
@@ -170,7 +170,7 @@ _LIMITS = """## Limits
 
 
 def _license(name: str, license: str) -> str:
-    if name in STARTERS:
+    if is_starter(name):
         text = "All parts of the pretrained model are under Apache-2.0."
     elif license:
         text = f"The pretrained model is under {_plain(license)}, as its own card says."
@@ -187,10 +187,10 @@ def _license(name: str, license: str) -> str:
 
 
 def _base(name: str) -> str:
-    if name == "starter":
-        return "the starter of photosieve: EfficientNet-Lite0, Lite1, Lite2 and all-MiniLM-L6-v2"
-    if name == "starter-small":
-        return "the small starter of photosieve: EfficientNet-Lite2 and all-MiniLM-L6-v2"
+    if is_starter(name):
+        small = name.startswith("starter-small")
+        size, networks = ("small ", "Lite2") if small else ("", "Lite0, Lite1, Lite2")
+        return f"the {size}starter of photosieve: EfficientNet-{networks} and all-MiniLM-L6-v2"
     if is_hub_id(name):
         return f"[{name}](https://huggingface.co/{name})"
     if name.startswith(VECTORS):

@@ -220,12 +220,17 @@ def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> En
 
 
 def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
-    """Load the encoder that a sieve names; "starter" of 0.1 is "starter-small" today."""
-    if manifest["encoder"] == "starter":
-        small = load_encoder("starter-small")
-        if manifest["trunk_fingerprint"] == small.trunk_fingerprint:
-            return small
-    return load_base(manifest["encoder"])
+    """Load the encoder that a sieve names; a starter's name has meant several of them so far.
+
+    In 0.1 "starter" had one image tower, and all of them were in float32.
+    """
+    name = manifest["encoder"]
+    for other in ("starter-float32", "starter-small-float32"):
+        if other.startswith(f"{name}-"):
+            earlier = load_encoder(other)
+            if manifest["trunk_fingerprint"] == earlier.trunk_fingerprint:
+                return earlier
+    return load_base(name)
 
 
 def load_base(name: str) -> Encoder:

@@ -1,5 +1,8 @@
 """The built-in encoders on the sample photos: parity with torch, and what they know untrained."""
 
+import os
+import platform
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +14,7 @@ from PIL import Image
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
-from photosieve.encoders import STARTERS, feed, load_encoder, starter
+from photosieve.encoders import FLOAT32, STARTERS, feed, load_encoder, starter
 from photosieve.encoders.efficientnet import (
     build_image_tower,
     image_tower,
@@ -83,8 +86,8 @@ def test_each_network_is_joined_on_its_own(photos: list[Path]) -> None:
 
 
 @pytest.mark.long
-def test_the_small_one_is_the_starter_of_0_1(photos: list[Path]) -> None:
-    small = Starter("starter-small")
+def test_the_small_one_in_float32_is_the_starter_of_0_1(photos: list[Path]) -> None:
+    small = Starter("starter-small-float32")
     assert small.trunk_fingerprint == TRUNK_0_1
     features = photo_features(small, photos[:1]).features
     assert features.shape == (1, 1280)
@@ -92,9 +95,45 @@ def test_the_small_one_is_the_starter_of_0_1(photos: list[Path]) -> None:
     assert found == pytest.approx(FEATURES_0_1, abs=0.005)
 
 
-def test_the_two_starters_differ_in_their_fingerprints() -> None:
-    assert len({Starter(name).fingerprint for name in STARTERS}) == len(STARTERS)
-    assert len({Starter(name).trunk_fingerprint for name in STARTERS}) == len(STARTERS)
+def test_starters_differ_in_their_fingerprints() -> None:
+    starters = [Starter(name) for name in NETWORKS]
+    assert len(starters) == 4
+    assert len({starter.fingerprint for starter in starters}) == 4
+    assert len({starter.trunk_fingerprint for starter in starters}) == 4
+
+
+@pytest.mark.long
+def test_integers_move_photos_no_further_than_a_cut_can_live_with(
+    encoder: Starter, photos: list[Path]
+) -> None:
+    """A float32 head fits both, as it is made of the same weights."""
+    exact = Starter(encoder.name + FLOAT32)
+    np.testing.assert_array_equal(exact.head.arrays()["photo"], encoder.head.arrays()["photo"])
+    cosines = (embed_photos(exact, photos).features * embed_photos(encoder, photos).features).sum(1)
+    assert cosines.min() >= (0.998 if len(encoder.networks) > 1 else 0.99)
+    assert cosines.min() < 0.99999  # they are integers
+
+
+@pytest.mark.long
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have no AVX2")
+def test_older_processors_give_the_same(photos: list[Path], tmp_path: Path) -> None:
+    """Without VNNI, sums of 16 bits would be too small for factors that both have 8."""
+    code = """if True:
+        import sys
+        from pathlib import Path
+        import numpy as np
+        from photosieve.encoders.embedding import embed_photos
+        from photosieve.encoders.starter import Starter
+        photos = [Path(path) for path in sys.argv[2:]]
+        np.save(sys.argv[1], embed_photos(Starter("starter-small"), photos).features)
+    """
+    found = []
+    for name, limit in (("old", "AVX2"), ("new", "DEFAULT")):
+        environment = os.environ | {"ONEDNN_MAX_CPU_ISA": limit}
+        command = [sys.executable, "-c", code, f"{tmp_path / name}.npy", *map(str, photos[:4])]
+        subprocess.run(command, env=environment, check=True)
+        found.append(np.load(f"{tmp_path / name}.npy"))
+    assert (found[0] * found[1]).sum(1).min() >= 0.9995
 
 
 @pytest.mark.long

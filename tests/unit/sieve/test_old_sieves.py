@@ -45,14 +45,22 @@ def test_it_can_be_saved_in_the_form_of_today(encoder: Encoder, tmp_path: Path) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("made_with", ["starter", "starter-small"])
-def test_the_starter_of_0_1_is_the_small_one(
-    made_with: str, listings: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("called", "made_with"),
+    [
+        ("starter", "starter"),
+        ("starter", "starter-float32"),  # before there were integers
+        ("starter", "starter-small-float32"),  # in 0.1
+        ("starter-small", "starter-small-float32"),
+    ],
+)
+def test_a_starter_in_float32_is_found_by_its_old_name(
+    called: str, made_with: str, listings: Path, tmp_path: Path
 ) -> None:
     sieve = untrained([listings / "test" / "house-8" / "red.png"], Starter(made_with))
     sieve.save(tmp_path / "sieve")
     manifest = json.loads((tmp_path / "sieve" / MANIFEST).read_text("utf-8"))
-    manifest["encoder"] = "starter"  # as 0.1 names the small one, too
+    manifest["encoder"] = called
     (tmp_path / "sieve" / MANIFEST).write_text(json.dumps(manifest), "utf-8")
     found = Sieve.load(tmp_path / "sieve").encoder
     assert found.name == made_with

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.encoders import STARTERS
+from photosieve.encoders import is_starter
 from photosieve.encoders.blocks.block_head import BlockHead
 from photosieve.encoders.blocks.ends import TowerEnd, load_end
 from photosieve.encoders.blocks.fronts import front_tower, input_rows
@@ -53,7 +53,7 @@ def open_blocks(encoder: Encoder, blocks: int, lora_rank: int, *, trains_text: b
     if isinstance(encoder, StoredEncoder):
         encoder = encoder.model
     if not isinstance(encoder, HubEncoder):
-        name = "the starter" if encoder.name in STARTERS else encoder.name
+        name = "the starter" if is_starter(encoder.name) else encoder.name
         raise EncoderError(
             f"of {name} only the head can be trained; choose a recipe without blocks "
             "and LoRA, or another encoder"
