@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from photosieve import checksums
 from photosieve.encoders.protocol import Float32Array
+from photosieve.index import sources
 from photosieve.index.arrays import CheckedArray, DamagedSnapshotError
 from photosieve.index.neighbors import Neighbors
 from photosieve.index.store import Store, is_remote
@@ -154,6 +155,10 @@ class Snapshot:
         start = int(self.ends[row - 1]) if row else 0
         return self.names[start : int(self.ends[row])].tobytes().decode()
 
+    def place(self, row: int) -> Path:
+        """Return where the photo of a row is."""
+        return sources.place(self.group(row).root, self.path(row))
+
     def paths(self, group: PhotoGroup) -> Iterator[str]:
         """Give the paths of a group's rows, below its root."""
         start = first = int(self.ends[group.start - 1]) if group.start else 0
@@ -174,6 +179,11 @@ class Snapshot:
     def group_numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
         """Return the positions in `groups` of the groups of rows."""
         return np.asarray(np.searchsorted(self._stops, rows, "right"))
+
+    @functools.cached_property
+    def complete(self) -> dict[int, tuple[int, int]]:
+        """By the first row of a group, the state of its folder when all its photos were there."""
+        return {}
 
     @functools.cached_property
     def by_hash(self) -> tuple[NDArray[np.intp], NDArray[np.void]]:

@@ -117,7 +117,7 @@ class View:
     def photo(self, row: int) -> Photo:
         """Return the photo of a row."""
         group = self.snapshot.group(row)
-        path = place(group.root, self.snapshot.path(row))
+        path = self.snapshot.place(row)
         return Photo(self.id_of(path), row, path, group)
 
     def find(self, photo_id: str) -> Photo | None:

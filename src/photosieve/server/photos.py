@@ -75,7 +75,7 @@ def _next(request: Request, offset: int, limit: int, total: int) -> str | None:
 
 def lowest_match(result: SearchResult) -> float:
     """Return the lowest probability of a match; the lowest of all where buildings differ."""
-    kept = min((hit.probability for hit in result.hits), default=None)
+    kept = result.lowest
     low = max(result.cut.gate if kept is None else min(result.cut.gate, kept), result.cut.floor)
     return float(min(max(low, 0.0), 1.0))
 

@@ -318,13 +318,15 @@ class Sieve(Record):
             raise UsageError(f"top must be 1 or more, not {top}")
         paths, left_out = find_all(folders)
         photos = photo_features(self.encoder, paths, max_pixels=max_pixels, progress=progress)
+        kept = [paths[index] for index in photos.kept]
         return answer(
             self.scorer,
             self.cut,
             query,
             readings,
-            [paths[index] for index in photos.kept],
+            kept.__getitem__,
             self.scorer.embed_photos(photos.features),
+            groups=[str(path.parent) for path in kept],
             top=top,
             skipped=(*left_out, *photos.skipped),
         )
