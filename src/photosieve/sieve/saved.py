@@ -223,11 +223,12 @@ def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> En
 
 def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
     """Load the encoder that a sieve names; "starter" of 0.1 is "starter-small" today."""
-    if manifest["encoder"] == "starter":
+    encoder = load_base(manifest["encoder"])
+    trunk = manifest["trunk_fingerprint"]
+    if encoder.name == "starter" and encoder.trunk_fingerprint != trunk:
         small = load_encoder("starter-small")
-        if manifest["trunk_fingerprint"] == small.trunk_fingerprint:
-            return small
-    return load_base(manifest["encoder"])
+        return small if small.trunk_fingerprint == trunk else encoder
+    return encoder
 
 
 def load_base(name: str) -> Encoder:
