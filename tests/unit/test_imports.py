@@ -26,6 +26,7 @@ PACKAGES = (
     "training",
     "encoders",
     "decision data",
+    "cache",
     "checksums errors progress storage",
 )
 """Top to bottom: a package imports only from lines below its own. Within a line: nothing."""

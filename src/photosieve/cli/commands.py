@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from photosieve.cli.cache import cache
 from photosieve.cli.labels import labels
 from photosieve.cli.options import (
     JsonOption,
@@ -135,3 +136,4 @@ for command in (train, tune, evaluate, compare, index):
 app.command(cls=SearchCommand)(search)
 app.command(cls=Large)(serve)
 app.add_typer(labels, name="labels")
+app.add_typer(cache, name="cache")

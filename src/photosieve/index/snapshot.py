@@ -20,7 +20,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photosieve import checksums
+from photosieve import cache, checksums
 from photosieve.encoders.protocol import Float32Array
 from photosieve.index import sources
 from photosieve.index.arrays import CheckedArray, DamagedSnapshotError
@@ -228,6 +228,7 @@ def find_snapshot(
     for place in snapshot_places(store)[: 1 if beside_table else None]:
         for folder in sorted(place.glob(snapshot_name(stamp, fingerprint))):
             if folder not in without and (snapshot := try_open(folder)):
+                cache.hold(place)
                 return snapshot
     return None
 
