@@ -343,8 +343,8 @@ def searches(count: int) -> dict[str, str]:
                 photos, scorer, (reading,), cut, rows=rows, extra=20, neighbors=neighbors
             )
 
-            def path(place: int) -> Path:
-                return Path(f"house-{found[place] // 20}", f"{found[place]}.jpg")
+            def path(row: int) -> Path:
+                return Path(f"house-{row // 20}", f"{row}.jpg")
 
             result = answer(
                 scorer, cut, "", (reading,), path, photos, groups=found // 20, rows=found, rule=cut

@@ -160,26 +160,30 @@ class Cut:
         -------
         list of str (k,)
         """
-        codes, found = _codes(groups), dict[int, str]()
-        for code in np.unique(codes[photos]):
-            order = np.flatnonzero(codes == code)
-            order = order[np.argsort(-values[order], kind="stable")]
-            ranked = values[order]
-            end = next(iter(np.flatnonzero(falls(ranked) > self.drop).tolist()), None)
-            for place in np.flatnonzero(np.isin(order, photos)).tolist():
-                found[int(order[place])] = self._reason(ranked, place, end)
-        return [found[photo] for photo in photos.tolist()]
+        codes = _codes(groups)
+        order = np.lexsort((-values, codes))  # group by group, each best first
+        places = np.empty(len(order), np.intp)
+        places[order] = np.arange(len(order))
+        starts = np.searchsorted(codes[order], codes[photos])
+        stops = np.searchsorted(codes[order], codes[photos], "right")
+        return [
+            self._reason(values[order[start:stop]], place - start)
+            for place, start, stop in zip(
+                places[photos].tolist(), starts.tolist(), stops.tolist(), strict=True
+            )
+        ]
 
-    def _reason(self, ranked: NDArray[np.float64], place: int, end: int | None) -> str:
-        """Return the reason for a photo of one list, best first, which ends at a place or not."""
+    def _reason(self, ranked: NDArray[np.float64], place: int) -> str:
+        """Return the reason for a photo of one list, which is best first."""
         value = ranked[place]
         if math.isnan(value):
             return "it has no score"
         if ranked[0] < self.gate:
             return f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"
-        if end is not None and place >= end:
-            fall = falls(ranked[: end + 1])[end]
-            return f"the list ends at a fall of {fall:.0%} to {ranked[end]:.3f}"
+        if math.isfinite(self.drop):
+            fall = falls(ranked[: place + 1])
+            for end in np.flatnonzero(fall > self.drop)[:1].tolist():
+                return f"the list ends at a fall of {fall[end]:.0%} to {ranked[end]:.3f}"
         if value > self.floor:
             return f"above {self.floor:.3f}"
         if place == 0:

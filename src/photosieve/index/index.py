@@ -210,7 +210,7 @@ class Index:
             self.sieve.cut,
             query,
             readings,
-            lambda number: snapshot.place(int(chosen[number])),
+            snapshot.place,
             snapshot.photos,
             groups=snapshot.group_numbers(chosen),
             rows=chosen,

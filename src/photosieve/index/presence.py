@@ -78,7 +78,7 @@ def gone(snapshot: Snapshot, rows: Rows) -> Rows:
 def _complete(snapshot: Snapshot, group: PhotoGroup) -> bool:
     """Whether all photos of a group are there; a folder that did not change is not listed again."""
     try:
-        folder = snapshot.place(group.start).parent.stat()
+        folder = snapshot.folder_of(group).stat()
     except OSError:
         return False
     state = folder.st_mtime_ns, folder.st_ino
@@ -110,7 +110,7 @@ def _absent(snapshot: Snapshot, group: PhotoGroup) -> Rows:
 
 
 def _has_folder(snapshot: Snapshot, group: PhotoGroup) -> bool:
-    return _exists(snapshot.place(group.start).parent)
+    return _exists(snapshot.folder_of(group))
 
 
 def _exists(path: Path) -> bool:

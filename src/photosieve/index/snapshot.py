@@ -155,6 +155,17 @@ class Snapshot:
         start = int(self.ends[row - 1]) if row else 0
         return self.names[start : int(self.ends[row])].tobytes().decode()
 
+    @functools.cached_property
+    def folders(self) -> dict[int, Path]:
+        """The folders of groups, by their first rows, as far as they were asked for."""
+        return {}
+
+    def folder_of(self, group: PhotoGroup) -> Path:
+        """Return the folder of a group's photos."""
+        if group.start not in self.folders:
+            self.folders[group.start] = self.place(group.start).parent
+        return self.folders[group.start]
+
     def place(self, row: int) -> Path:
         """Return where the photo of a row is."""
         return sources.place(self.group(row).root, self.path(row))

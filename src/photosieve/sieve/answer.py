@@ -36,6 +36,8 @@ class Hit:
         Why the cut keeps the photo or not.
     kept : bool
         Whether the cut keeps it; with a fixed number of hits, these can have others.
+    row : int
+        Of an index, in the state that was searched; of folders, its place among the photos.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Hit:
     terms: tuple[float, ...] = ()
     reason: str = ""
     kept: bool = True
+    row: int = -1
 
     def to_dict(self) -> dict[str, Any]:
         """Return path, score and probability, for JSON."""
@@ -245,7 +248,7 @@ def answer(
     readings : tuple of Reading
         The result of `Scorer.read`.
     path : callable
-        Returns the path of one of the rows, by its place among them.
+        Returns the path of a row.
     photos : Embedded
     groups : sequence of str, or array of int (n,)
         The group of each of the rows; the cut applies to each group by itself.
@@ -267,18 +270,21 @@ def answer(
     rule = rule or scorer.cut(readings, cut)
     kept = rule.keep_by_group(probabilities[:, None], groups)[:, 0]
 
+    numbers = np.arange(len(photos))[rows]
+
     def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
         reasons = rule.reasons(probabilities, groups, chosen)
         return tuple(
             Hit(
-                path=path(row),
-                score=float(scores[row]),
-                probability=float(probabilities[row]),
-                terms=tuple(by_term[row].tolist()),
+                path=path(int(numbers[place])),
+                score=float(scores[place]),
+                probability=float(probabilities[place]),
+                terms=tuple(by_term[place].tolist()),
                 reason=reason,
-                kept=bool(kept[row]),
+                kept=bool(kept[place]),
+                row=int(numbers[place]),
             )
-            for row, reason in zip(chosen.tolist(), reasons, strict=True)
+            for place, reason in zip(chosen.tolist(), reasons, strict=True)
         )
 
     # A product can differ in its last bits for equal photos: rounded, they stay in their order.
@@ -301,5 +307,5 @@ def answer(
         lowest=float(probabilities[order[shown]].min()) if shown.any() else None,
         top=top,
         taken_out=taken_out,
-        suggestions=suggestions(terms, scorer.labels),
+        suggestions=suggestions(terms, scorer.known),
     )

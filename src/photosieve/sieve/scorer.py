@@ -151,7 +151,7 @@ class Scorer:
             If it has no words to look for.
         """
         whole = " ".join(query.split())
-        terms = (Term((whole,)),) if label_key(whole) in self._known else parse(query)
+        terms = (Term((whole,)),) if label_key(whole) in self.known else parse(query)
         return tuple(map(self._reading, terms))
 
     def read_word(self, word: str) -> Reading:
@@ -168,11 +168,12 @@ class Scorer:
         return {label: column for column, label in enumerate(self.labels)}
 
     @functools.cached_property
-    def _known(self) -> dict[str, str]:
+    def known(self) -> dict[str, str]:
+        """The labels by their keys; see `label_key`."""
         return {label_key(label): label for label in self.labels}
 
     def _read(self, term: Term) -> Reading:
-        known = self._known
+        known = self.known
         # A label is embedded as it was in training, however a user writes it.
         texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
         label = texts[0] if len(texts) == 1 and texts[0] in self._columns else None
