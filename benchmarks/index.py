@@ -324,6 +324,7 @@ def searches(count: int) -> dict[str, str]:
         curve = Calibration(1.0, 0.0, word_slope=20.0, word_intercept=0.0, remoteness=0.0)
         sieve = SimpleNamespace(
             labels={},
+            label_vectors=np.zeros((0, WIDTH), np.float32),
             nearness=Nearness(0.0, 1.0),
             tuning=Tuning(curve, Cut.threshold(0.5), "f1", "", {}, {}),
         )
@@ -342,9 +343,14 @@ def searches(count: int) -> dict[str, str]:
             found = candidates(
                 photos, scorer, (reading,), cut, rows=rows, extra=20, neighbors=neighbors
             )
-            paths = [Path(f"house-{row // 20}", f"{row}.jpg") for row in found.tolist()]
-            best = photos.rows(found)
-            return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, best, rule=cut)}
+
+            def path(row: int) -> Path:
+                return Path(f"house-{row // 20}", f"{row}.jpg")
+
+            result = answer(
+                scorer, cut, "", (reading,), path, photos, groups=found // 20, rows=found, rule=cut
+            )
+            return {hit.path for hit in result}
 
         ways: dict[str, Callable[[int], object]] = {
             "photosieve, 30 photos": (lambda n: ask(n, slice(int(starts[n]), int(starts[n]) + 30))),

@@ -23,7 +23,7 @@ LINES: tuple[dict[str, tuple[int, int]], ...] = (
     {"sieve": (0, 900)},
     {"training": (0, 900)},
     {"encoders": (180, 900)},
-    {"decision": (0, 402), "data": (418, 780)},
+    {"decision": (0, 402), "data": (418, 780), "cache": (796, 900)},
     {"checksums": (0, 160), "errors": (176, 500), "storage": (516, 700), "progress": (716, 900)},
 )
 """The eight lines of the import rule, and where each box begins and ends."""

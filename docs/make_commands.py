@@ -31,7 +31,9 @@ def page() -> str:
     parts = [HEAD, _help()]
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         # Of a group, such as `labels`, each command.
-        words = [(name, inner) for inner in getattr(command, "commands", ())] or [(name,)]
+        words = [(name, inner) for inner in getattr(command, "commands", ())]
+        if not words or command.invoke_without_command:
+            words.insert(0, (name,))
         parts += [f"\n## {' '.join(each)}\n\n{_help(*each)}" for each in words]
     return "\n".join(parts)
 

@@ -25,7 +25,7 @@ PACKAGES = (
     "sieve",
     "training",
     "encoders",
-    "decision data",
+    "decision data cache",
     "checksums errors progress storage",
 )
 """Top to bottom: a package imports only from lines below its own. Within a line: nothing."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from photosieve.cli.cache import cache
 from photosieve.cli.labels import labels
 from photosieve.cli.models import models
 from photosieve.cli.options import (
@@ -137,3 +138,4 @@ app.command(cls=SearchCommand)(search)
 app.command(cls=Large)(serve)
 app.add_typer(labels, name="labels")
 app.add_typer(models, name="models")
+app.add_typer(cache, name="cache")

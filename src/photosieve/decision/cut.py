@@ -23,6 +23,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from photosieve.errors import SieveError, UsageError
 
+Groups = Sequence[str] | NDArray[np.integer[Any]]
+"""The group of each photo, by name or by number."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -92,66 +95,100 @@ class Cut:
         np.put_along_axis(kept, order, stays, -1)
         return kept
 
-    def keep_by_group(self, scores: ArrayLike, groups: Sequence[str]) -> NDArray[np.bool_]:
+    def keep_by_group(self, scores: ArrayLike, groups: Groups) -> NDArray[np.bool_]:
         """Apply the rule to each column of each group's rows as a list of its own.
 
         Parameters
         ----------
         scores : array_like (photos, queries)
-        groups : sequence of str (photos,)
+        groups : sequence of str, or array of int (photos,)
             The building of each photo.
 
         Returns
         -------
         array of bool (photos, queries)
         """
-        scores, names = np.asarray(scores, np.float64), np.asarray(groups)
-        kept = np.zeros(scores.shape, bool)
-        for name in dict.fromkeys(groups):
-            rows = np.flatnonzero(names == name)
-            kept[rows] = self.keep(scores[rows].T).T
-        return kept
+        lists = np.asarray(scores, np.float64).T  # (queries, photos)
+        kept = np.zeros(lists.shape, bool)
+        if not kept.size:
+            return kept.T
+        codes = _codes(groups)
+        # As `keep` does it, for all groups at once: they follow one another, each best first.
+        order = np.lexsort((-lists, np.broadcast_to(codes, lists.shape)))
+        ranked = np.take_along_axis(lists, order, -1)
+        firsts = np.flatnonzero(np.diff(np.sort(codes), prepend=-1))
+        first = np.repeat(firsts, np.diff([*firsts, len(codes)]))  # of the group of each photo
+        fall = falls(ranked)
+        fall[:, firsts] = 0
+        ends = (fall > self.drop).cumsum(-1)
+        stays = ranked > self.floor
+        stays[:, firsts] = True
+        stays &= (ranked[:, first] >= self.gate) & (ends == ends[:, first])
+        np.put_along_axis(kept, order, stays, -1)
+        return kept.T
 
-    def explain(self, values: ArrayLike, groups: Sequence[str]) -> list[Verdict]:
+    def explain(self, values: ArrayLike, groups: Groups) -> list[Verdict]:
         """Decide about one query's photos as `keep_by_group` does, with the reason for each.
 
         Parameters
         ----------
         values : array_like (photos,)
-        groups : sequence of str (photos,)
+        groups : sequence of str, or array of int (photos,)
 
         Returns
         -------
         list of Verdict (photos,)
         """
-        values, names = np.asarray(values, np.float64), np.asarray(groups)
+        values = np.asarray(values, np.float64)
         kept = self.keep_by_group(values[:, None], groups)[:, 0]
-        reasons = np.empty(len(values), object)
-        for name in dict.fromkeys(groups):
-            rows = np.flatnonzero(names == name)
-            rows = rows[np.argsort(-values[rows], kind="stable")]
-            reasons[rows] = self._reasons(values[rows])
-        return [Verdict(bool(k), str(r)) for k, r in zip(kept, reasons, strict=True)]
+        reasons = self.reasons(values, groups, np.arange(len(values)))
+        return [Verdict(bool(k), r) for k, r in zip(kept, reasons, strict=True)]
 
-    def _reasons(self, ranked: NDArray[np.float64]) -> list[str]:
-        """Return the reason for each photo of one list, best first."""
-        reasons, ended = [], ""
+    def reasons(
+        self, values: NDArray[np.float64], groups: Groups, photos: NDArray[np.intp]
+    ) -> list[str]:
+        """Return the reasons for some of one query's photos, which are given by their places.
+
+        Parameters
+        ----------
+        values : array (photos,)
+            Of all photos, as for `explain`.
+        groups : sequence of str, or array of int (photos,)
+        photos : array of int (k,)
+
+        Returns
+        -------
+        list of str (k,)
+        """
+        codes = _codes(groups)
+        order = np.lexsort((-values, codes))  # group by group, each best first
+        places = np.empty(len(order), np.intp)
+        places[order] = np.arange(len(order))
+        starts = np.searchsorted(codes[order], codes[photos])
+        stops = np.searchsorted(codes[order], codes[photos], "right")
+        return [
+            self._reason(values[order[start:stop]], place - start)
+            for place, start, stop in zip(
+                places[photos].tolist(), starts.tolist(), stops.tolist(), strict=True
+            )
+        ]
+
+    def _reason(self, ranked: NDArray[np.float64], place: int) -> str:
+        """Return the reason for a photo of one list, which is best first."""
+        value = ranked[place]
+        if math.isnan(value):
+            return "it has no score"
         if ranked[0] < self.gate:
-            ended = f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"
-        for place, (value, fall) in enumerate(zip(ranked, falls(ranked), strict=True)):
-            if not ended and fall > self.drop:
-                ended = f"the list ends at a fall of {fall:.0%} to {value:.3f}"
-            if math.isnan(value):
-                reasons.append("it has no score")
-            elif ended:
-                reasons.append(ended)
-            elif value > self.floor:
-                reasons.append(f"above {self.floor:.3f}")
-            elif place == 0:
-                reasons.append(f"the best, and it reaches the gate {self.gate:.3f}")
-            else:
-                reasons.append(f"not above {self.floor:.3f}")
-        return reasons
+            return f"the best here, {ranked[0]:.3f}, is below the gate {self.gate:.3f}"
+        if math.isfinite(self.drop):
+            fall = falls(ranked[: place + 1])
+            for end in np.flatnonzero(fall > self.drop)[:1].tolist():
+                return f"the list ends at a fall of {fall[end]:.0%} to {ranked[end]:.3f}"
+        if value > self.floor:
+            return f"above {self.floor:.3f}"
+        if place == 0:
+            return f"the best, and it reaches the gate {self.gate:.3f}"
+        return f"not above {self.floor:.3f}"
 
     def describe(self) -> str:
         """Return the rule in words, for values that are probabilities."""
@@ -189,6 +226,11 @@ class Cut:
 
 NOTEBOOK_CUT = Cut(gate=0.23, floor=0.22, drop=0.04)
 """The hand-picked numbers of the notebooks, for comparison."""
+
+
+def _codes(groups: Groups) -> NDArray[np.intp]:
+    """Number the groups of photos from 0 on."""
+    return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1])
 
 
 def falls(ranked: NDArray[np.float64]) -> NDArray[np.float64]:

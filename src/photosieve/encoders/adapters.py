@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from photosieve import storage
+from photosieve import cache, storage
 from photosieve.encoders.files import ADAPTER_CONFIG, SMALL_FILES, ModelFiles
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, model_errors
 from photosieve.encoders.weights import check_finite, read_weights
@@ -71,6 +71,9 @@ def merge(adapter: ModelFiles) -> ModelFiles:
                 f"{adapter.name}: the merged model cannot be written to {folder} "
                 f"({error.strerror}); make room, or name another folder in {storage.CACHE}"
             ) from error
+        cache.hold(folder)
+        cache.trim()
+    cache.hold(folder)
     return ModelFiles(adapter.name, folder)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from photosieve.progress import Progress, Stages, silent
 if TYPE_CHECKING:
     from PIL import Image
 
+    from photosieve.encoders.feature_cache import FeatureCache
     from photosieve.encoders.kept import KeptFeatures
 
 STAGES: Stages = [("loading the model", 0.0), ("reading photos", 1.0)]
@@ -58,7 +59,7 @@ def photo_features(
     more_views: bool = False,
     max_pixels: int = photos.DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
-    keep: KeptFeatures | None = None,
+    keep: KeptFeatures | FeatureCache | None = None,
 ) -> PhotoFeatures:
     """Decode photos and run the trunk's image side, each once.
 
@@ -74,8 +75,8 @@ def photo_features(
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
-    keep : KeptFeatures, optional
-        Where features are kept in case of an interruption, and taken from after one.
+    keep : KeptFeatures or FeatureCache, optional
+        Where features are kept, and taken from if they are known.
 
     Raises
     ------
@@ -107,12 +108,7 @@ def photo_features(
             kept.append(index)
     before = frozenset(kept)
     order = [index for index in range(len(paths)) if index not in before]
-    found = (
-        encoder.stream_paths(order, lambda index: paths[index], skip)
-        if isinstance(encoder, ByPath)
-        else encoder.stream(order, load, skip)
-    )
-    for index, rows in found:
+    for index, rows in _embedded(encoder, order, paths, load, skip):
         table[len(kept)] = rows
         kept.append(index)
         if keep is not None:
@@ -124,6 +120,20 @@ def photo_features(
         if kept != sorted(kept):  # photos that changed since the interruption
             table, kept = table[np.argsort(kept)], sorted(kept)
     return PhotoFeatures(table[:, 0], np.array(kept, np.intp), tuple(skipped), table[:, 1:])
+
+
+def _embedded(
+    encoder: Encoder,
+    order: Sequence[int],
+    paths: Sequence[Path],
+    load: Callable[[int], Sequence[Image.Image] | Skipped],
+    skip: Callable[[int, Skipped], None],
+) -> Iterator[tuple[int, Float32Array]]:
+    """Give photos, by their places among the paths, with their features as they come."""
+    if isinstance(encoder, ByPath):
+        return encoder.stream_paths(order, lambda index: paths[index], skip)
+    # For no photo, no tower has to be loaded.
+    return encoder.stream(order, load, skip) if order else iter(())
 
 
 def embed_photos(

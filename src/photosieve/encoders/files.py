@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photosieve.encoders.digests import digest
 from photosieve.encoders.downloads import downloads_allowed, is_hub_id
 from photosieve.encoders.weights import (
     check_finite,
@@ -237,14 +238,8 @@ def package_file(package: str, *parts: str) -> Path:
 
 
 def hash_files(*paths: Path) -> str:
-    """Hash files that do not change while the program runs: each is read once."""
-    return hashlib.sha256(b"".join(map(_file_digest, paths))).hexdigest()
-
-
-@functools.cache
-def _file_digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    """Hash files that do not change while the program runs."""
+    return hashlib.sha256(b"".join(map(digest, paths))).hexdigest()
 
 
 def _is_folder(name: str) -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve import checksums, storage
+from photosieve import cache, checksums, storage
 
 if TYPE_CHECKING:
     import torch
@@ -144,6 +144,7 @@ def _openvino_version() -> str:
 def _read(core: Any, folder: Path) -> Any | None:
     if not _is_whole(folder, {CONVERTED, _WEIGHTS}):  # damaged: convert again and replace it
         return None
+    cache.hold(folder)
     try:
         return core.read_model(folder / CONVERTED)
     except RuntimeError:
@@ -183,6 +184,8 @@ def _keep(model: Any, folder: Path) -> None:
     with suppress(OSError), storage.draft_folder(folder) as draft:
         openvino.save_model(model, draft / CONVERTED, compress_to_fp16=False)
         _note_checksums(draft, (CONVERTED, _WEIGHTS))
+    cache.hold(folder)
+    cache.trim()
 
 
 def _compile(model: Any, folder: Path, precision: str) -> Tower:

@@ -33,7 +33,6 @@ from photosieve.index.problems import index_errors
 from photosieve.index.projection import newest_snapshot
 from photosieve.index.scope import find_groups, rows_in_scope
 from photosieve.index.snapshot import NOTES_FILE, Snapshot, find_snapshot
-from photosieve.index.sources import place
 from photosieve.index.store import Store
 from photosieve.progress import Progress, silent
 from photosieve.sieve.answer import SearchResult, answer
@@ -206,18 +205,15 @@ class Index:
             extra=(top or 0) + hidden,
         )
         chosen, searched, lost = find_present(snapshot, rows, find)
-        groups = [snapshot.group(row) for row in chosen.tolist()]
         result = answer(
             scorer,
             self.sieve.cut,
             query,
             readings,
-            [
-                place(group.root, snapshot.path(row))
-                for group, row in zip(groups, chosen.tolist(), strict=True)
-            ],
-            snapshot.photos.rows(chosen),
-            groups=[f"{group.start}" for group in groups],
+            snapshot.place,
+            snapshot.photos,
+            groups=snapshot.group_numbers(chosen),
+            rows=chosen,
             top=top,
             looked_at=searched,
             rule=cut,

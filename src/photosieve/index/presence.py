@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.index.changes import FRESH_NS
 from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import place
 from photosieve.index.store import is_remote
@@ -37,7 +39,7 @@ def find_present(
     """
     left = in_scope = np.arange(len(snapshot))[rows]
     found = find(rows=rows, neighbors=snapshot.neighbors if isinstance(rows, slice) else None)
-    while len(absent := gone(snapshot, found)):
+    while len(absent := np.intersect1d(gone(snapshot, found), left)):
         left = np.setdiff1d(left, absent)
         found = find(rows=left)
     return found, len(left), len(in_scope) - len(left)
@@ -46,9 +48,9 @@ def find_present(
 def gone(snapshot: Snapshot, rows: Rows) -> Rows:
     """Return the rows of photos that are gone.
 
-    Only the given photos are looked for. Where one of them is gone, all photos of its folder are
-    looked for, too, and all folders beside it. Photos of an object store are not looked for, which
-    would take a request for each.
+    All photos in the folders of the given ones are looked for, and where one is gone all folders
+    beside it, too. A folder that has not changed since all of its photos were there is not listed
+    again. Photos of an object store are not looked for, which would take a request for each.
 
     Parameters
     ----------
@@ -60,11 +62,9 @@ def gone(snapshot: Snapshot, rows: Rows) -> Rows:
     array of int (m,)
         In no order; empty if all given photos exist.
     """
-    groups = [snapshot.group(row) for row in rows.tolist()]
+    groups = [snapshot.groups[number] for number in np.unique(snapshot.group_numbers(rows))]
     incomplete = {
-        group
-        for group, row in zip(groups, rows.tolist(), strict=True)
-        if not is_remote(group.root) and not _exists(place(group.root, snapshot.path(row)))
+        group for group in groups if not is_remote(group.root) and not _complete(snapshot, group)
     }
     roots = {group.root for group in incomplete}
     parts = [
@@ -73,6 +73,22 @@ def gone(snapshot: Snapshot, rows: Rows) -> Rows:
         if group in incomplete or (group.root in roots and not _has_folder(snapshot, group))
     ]
     return np.concatenate([np.zeros(0, np.intp), *parts])
+
+
+def _complete(snapshot: Snapshot, group: PhotoGroup) -> bool:
+    """Whether all photos of a group are there; a folder that did not change is not listed again."""
+    try:
+        folder = snapshot.folder_of(group).stat()
+    except OSError:
+        return False
+    state = folder.st_mtime_ns, folder.st_ino
+    if snapshot.complete.get(group.start) == state:
+        return True
+    settled = time.time_ns() - folder.st_mtime_ns > FRESH_NS
+    complete = not len(_absent(snapshot, group))
+    if complete and settled:
+        snapshot.complete[group.start] = state
+    return complete
 
 
 def _absent(snapshot: Snapshot, group: PhotoGroup) -> Rows:
@@ -94,7 +110,7 @@ def _absent(snapshot: Snapshot, group: PhotoGroup) -> Rows:
 
 
 def _has_folder(snapshot: Snapshot, group: PhotoGroup) -> bool:
-    return _exists(place(group.root, snapshot.path(group.start)).parent)
+    return _exists(snapshot.folder_of(group))
 
 
 def _exists(path: Path) -> bool:

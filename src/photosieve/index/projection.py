@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve import checksums
+from photosieve import cache, checksums
 from photosieve.data.paths import distinct_names
 from photosieve.errors import PhotoIndexError
 from photosieve.index import neighbors
@@ -109,7 +109,11 @@ def make_snapshot(
             return found
         folders = (path for place in places for path in place.glob(snapshot_name("", fingerprint)))
         old = next(filter(None, map(_opened_whole, folders)), None)
-        return _make(store, sieve, old, place, progress, only_one=beside_table)
+        made = _make(store, sieve, old, place, progress, only_one=beside_table)
+    if place == places[-1]:
+        cache.hold(place)
+        cache.trim()
+    return made
 
 
 def _try_newest(store: Store, fingerprint: str, place: Path) -> Snapshot | None:

@@ -20,8 +20,9 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from photosieve import checksums
+from photosieve import cache, checksums
 from photosieve.encoders.protocol import Float32Array
+from photosieve.index import sources
 from photosieve.index.arrays import CheckedArray, DamagedSnapshotError
 from photosieve.index.neighbors import Neighbors
 from photosieve.index.store import Store, is_remote
@@ -154,6 +155,21 @@ class Snapshot:
         start = int(self.ends[row - 1]) if row else 0
         return self.names[start : int(self.ends[row])].tobytes().decode()
 
+    @functools.cached_property
+    def folders(self) -> dict[int, Path]:
+        """The folders of groups, by their first rows, as far as they were asked for."""
+        return {}
+
+    def folder_of(self, group: PhotoGroup) -> Path:
+        """Return the folder of a group's photos."""
+        if group.start not in self.folders:
+            self.folders[group.start] = self.place(group.start).parent
+        return self.folders[group.start]
+
+    def place(self, row: int) -> Path:
+        """Return where the photo of a row is."""
+        return sources.place(self.group(row).root, self.path(row))
+
     def paths(self, group: PhotoGroup) -> Iterator[str]:
         """Give the paths of a group's rows, below its root."""
         start = first = int(self.ends[group.start - 1]) if group.start else 0
@@ -174,6 +190,11 @@ class Snapshot:
     def group_numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
         """Return the positions in `groups` of the groups of rows."""
         return np.asarray(np.searchsorted(self._stops, rows, "right"))
+
+    @functools.cached_property
+    def complete(self) -> dict[int, tuple[int, int]]:
+        """By the first row of a group, the state of its folder when all its photos were there."""
+        return {}
 
     @functools.cached_property
     def by_hash(self) -> tuple[NDArray[np.intp], NDArray[np.void]]:
@@ -218,6 +239,7 @@ def find_snapshot(
     for place in snapshot_places(store)[: 1 if beside_table else None]:
         for folder in sorted(place.glob(snapshot_name(stamp, fingerprint))):
             if folder not in without and (snapshot := try_open(folder)):
+                cache.hold(place)
                 return snapshot
     return None
 

@@ -114,10 +114,9 @@ class View:
         known = at < len(ids) and ids[at] == photo and len(photo_id) == 2 * ID_BYTES
         return int(rows[at]) if known else None
 
-    def photo(self, row: int) -> Photo:
-        """Return the photo of a row."""
-        group = self.snapshot.group(row)
-        path = place(group.root, self.snapshot.path(row))
+    def photo(self, row: int, path: Path | None = None) -> Photo:
+        """Return the photo of a row; its path is looked up if it is not given."""
+        group, path = self.snapshot.group(row), path or self.snapshot.place(row)
         return Photo(self.id_of(path), row, path, group)
 
     def find(self, photo_id: str) -> Photo | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from photosieve.decision.calibration import log_odds
-from photosieve.decision.cut import Cut
+from photosieve.decision.cut import Cut, Groups
 from photosieve.errors import Skipped, shown
 from photosieve.sieve.embedded import Embedded
-from photosieve.sieve.scorer import Reading, Scorer, matches
+from photosieve.sieve.scorer import EVERY, Reading, Scorer, matches
 from photosieve.sieve.suggestions import suggestions
 
 
@@ -35,6 +36,8 @@ class Hit:
         Why the cut keeps the photo or not.
     kept : bool
         Whether the cut keeps it; with a fixed number of hits, these can have others.
+    row : int
+        Of an index, in the state that was searched; of folders, its place among the photos.
     """
 
     path: Path
@@ -43,10 +46,51 @@ class Hit:
     terms: tuple[float, ...] = ()
     reason: str = ""
     kept: bool = True
+    row: int = -1
 
     def to_dict(self) -> dict[str, Any]:
         """Return path, score and probability, for JSON."""
         return {"path": shown(self.path), "score": self.score, "probability": self.probability}
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked(Sequence[Hit]):
+    """Hits that are made when they are looked at: of thousands that match, a page shows a few.
+
+    Parameters
+    ----------
+    rows : array of int (n,)
+        Of the photos, best first.
+    make : callable
+        Makes the hits of some rows.
+    """
+
+    rows: NDArray[np.intp]
+    make: Callable[[NDArray[np.intp]], tuple[Hit, ...]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
+        """Make a hit, or those of a part."""
+        if isinstance(place, slice):
+            return self.make(self.rows[place])
+        return self.make(self.rows[[place]])[0]
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self[:])
+
+    def __add__(self, other: Sequence[Hit]) -> tuple[Hit, ...]:
+        return (*self, *other)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -60,9 +104,9 @@ class SearchResult:
     query : str
     readings : tuple of Reading
         How its terms were understood.
-    hits : tuple of Hit
+    hits : sequence of Hit
         The photos that match, best first; possibly none. With `top` the best photos instead.
-    hidden : tuple of Hit
+    hidden : sequence of Hit
         The other photos, best first; from an index only the best of them.
     cut : Cut
         The rule that decided; with a fixed number of hits, the rule that would have decided.
@@ -70,6 +114,8 @@ class SearchResult:
         Number of photos that were searched.
     skipped : tuple of Skipped
         Photos that could not be read.
+    lowest : float or None
+        The lowest probability of a hit; None without hits.
     top : int or None
         The number of hits that was asked for, whatever the cut says.
     taken_out : int
@@ -84,11 +130,12 @@ class SearchResult:
 
     query: str
     readings: tuple[Reading, ...]
-    hits: tuple[Hit, ...]
-    hidden: tuple[Hit, ...]
+    hits: Sequence[Hit]
+    hidden: Sequence[Hit]
     cut: Cut
     looked_at: int
     skipped: tuple[Skipped, ...] = ()
+    lowest: float | None = None
     top: int | None = None
     taken_out: int = 0
     suggestions: tuple[str, ...] = ()
@@ -180,10 +227,11 @@ def answer(
     cut: Cut,
     query: str,
     readings: tuple[Reading, ...],
-    paths: Sequence[Path],
+    path: Callable[[int], Path],
     photos: Embedded,
     *,
-    groups: Sequence[str] | None = None,
+    groups: Groups,
+    rows: NDArray[np.intp] | slice = EVERY,
     looked_at: int | None = None,
     top: int | None = None,
     skipped: tuple[Skipped, ...] = (),
@@ -199,56 +247,65 @@ def answer(
     query : str
     readings : tuple of Reading
         The result of `Scorer.read`.
-    paths : sequence of Path (n,)
+    path : callable
+        Returns the path of a row.
     photos : Embedded
-    groups : sequence of str (n,), optional
-        The cut applies to each group by itself; by default a group is a folder.
+    groups : sequence of str, or array of int (n,)
+        The group of each of the rows; the cut applies to each group by itself.
+    rows : array of int (n,) or slice
+        The photos to decide about; by default all.
     looked_at : int, optional
-        Number of photos that were searched, if `paths` are only the best of them.
+        Number of photos that were searched, if `rows` are only the best of them.
     top : int, optional
         Take this many of the best photos, whatever the cut says.
     skipped : tuple of Skipped
     rule : Cut, optional
         Replaces the learned cuts, for labels and other words alike.
     """
-    by_term = scorer.probabilities(readings, photos)  # (n, terms)
+    by_term = scorer.probabilities(readings, photos, rows)  # (n, terms)
     terms = tuple(reading.term for reading in readings)
     probabilities = matches(terms, by_term)  # (n,)
     several = len(readings) > 1
-    scores = log_odds(probabilities) if several else scorer.scores(readings[0], photos)  # (n,)
+    scores = log_odds(probabilities) if several else scorer.scores(readings[0], photos, rows)
     rule = rule or scorer.cut(readings, cut)
-    if groups is None:
-        groups = [str(path.parent) for path in paths]
-    verdicts = rule.explain(probabilities, groups)
-    hits: list[Hit] = []
-    hidden: list[Hit] = []
+    kept = rule.keep_by_group(probabilities[:, None], groups)[:, 0]
+
+    numbers = np.arange(len(photos))[rows]
+
+    def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
+        reasons = rule.reasons(probabilities, groups, chosen)
+        return tuple(
+            Hit(
+                path=path(int(numbers[place])),
+                score=float(scores[place]),
+                probability=float(probabilities[place]),
+                terms=tuple(by_term[place].tolist()),
+                reason=reason,
+                kept=bool(kept[place]),
+                row=int(numbers[place]),
+            )
+            for place, reason in zip(chosen.tolist(), reasons, strict=True)
+        )
+
     # A product can differ in its last bits for equal photos: rounded, they stay in their order.
     order = np.lexsort((-scores.round(6), -probabilities.round(6)))
-    for place, row in enumerate(order):
-        hit = Hit(
-            path=paths[row],
-            score=float(scores[row]),
-            probability=float(probabilities[row]),
-            terms=tuple(by_term[row].tolist()),
-            reason=verdicts[row].reason,
-            kept=verdicts[row].kept,
-        )
-        (hits if (hit.kept if top is None else place < top) else hidden).append(hit)
+    shown = kept[order] if top is None else np.arange(len(order)) < top
     taken_out = 0
     negative = np.array([term.negative for term in terms])
     if negative.any():
         wanted = by_term[:, ~negative].min(1)
-        without = rule.explain(wanted, groups)
-        taken_out = sum(a.kept and not b.kept for a, b in zip(without, verdicts, strict=True))
+        without = rule.keep_by_group(wanted[:, None], groups)[:, 0]
+        taken_out = int((without & ~kept).sum())
     return SearchResult(
         query=query,
         readings=readings,
-        hits=tuple(hits),
-        hidden=tuple(hidden),
+        hits=Ranked(order[shown], make),
+        hidden=Ranked(order[~shown], make),
         cut=rule,
-        looked_at=len(paths) if looked_at is None else looked_at,
+        looked_at=len(order) if looked_at is None else looked_at,
         skipped=skipped,
+        lowest=float(probabilities[order[shown]].min()) if shown.any() else None,
         top=top,
         taken_out=taken_out,
-        suggestions=suggestions(terms, scorer.labels),
+        suggestions=suggestions(terms, scorer.known),
     )

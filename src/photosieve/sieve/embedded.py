@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,12 @@ class Embedded:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def scores(
+        self, columns: Sequence[int] | NDArray[np.intp], rows: NDArray[np.intp] | slice
+    ) -> Float32Array:
+        """Return the scores of some labels for some photos, (n, k); no other score is read."""
+        return np.stack([self.labels[rows, int(column)] for column in columns], axis=1)
 
     def rows(self, rows: NDArray[np.intp]) -> Embedded:
         """Return some of the photos."""

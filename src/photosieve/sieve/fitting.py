@@ -60,6 +60,7 @@ def fitted(
         average=average_background(background, general),
         nearness=Nearness.of(nearest(general, head.project_texts(data.texts))),
         probe=probe,
+        texts=head.project_texts(data.texts),
         seconds=time.monotonic() - started,
         history=replace(history, losses=tuple(losses)),
         skipped=data.skipped,

@@ -15,6 +15,7 @@ from photosieve.data.notes import Note
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
+from photosieve.encoders.embedding import embed_texts
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.errors import Skipped
 from photosieve.sieve.evidence import Evidence
@@ -56,6 +57,8 @@ class Record:
         The units in which a word's cosine to the nearest label is judged.
     probe : Probe or None
         The classifier of labels; without one, the vectors of labels decide.
+    texts : array (labels, d) or None
+        Unit vectors of the labels; see `label_vectors`.
     seconds : float
         Duration of the training.
     history : History
@@ -82,9 +85,17 @@ class Record:
     verdicts: NDArray[np.int8] | None = field(default=None, repr=False)
     nearness: Nearness = LABELS_ARE_NEAR
     probe: Probe | None = field(default=None, repr=False)
+    texts: Float32Array | None = field(default=None, repr=False)
     guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
     notes: tuple[Note, ...] = field(default=(), repr=False)
+
+    @functools.cached_property
+    def label_vectors(self) -> Float32Array:
+        """Unit vectors of the labels, (labels, d); a saved sieve needs no text tower for them."""
+        if self.texts is not None:
+            return self.texts
+        return embed_texts(self.encoder, tuple(self.labels))
 
     @functools.cached_property
     def fingerprint(self) -> str:

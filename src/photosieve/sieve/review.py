@@ -12,6 +12,7 @@ from photosieve.data.names import label_key
 from photosieve.decision import metrics
 from photosieve.decision.evaluation import Evaluation, evaluate
 from photosieve.decision.metrics import Interval, defined
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
 
@@ -93,23 +94,21 @@ def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -
         not trained on it.
     """
     if test is not None:
-        return Review(
-            _evaluate(before, test, _scores(before, test)),
-            _evaluate(after, test, _scores(after, test)),
-            tested=True,
-        )
-    old = _scores(before, data)
+        old, new = (_evaluate(sieve, test, *_scores(sieve, test)) for sieve in (before, after))
+        return Review(old, new, tested=True)
+    photos, scores = _scores(before, data)
     seen = _seen(before, data)
     columns = {label_key(label): column for column, label in enumerate(before.labels)}
     for column, label in enumerate(data.labels):
         if label_key(label) in columns and len(before.evidence.scores):
             held_out = before.evidence.scores[seen, columns[label_key(label)]]
-            old[:, column] = np.where((seen < 0) | np.isnan(held_out), old[:, column], held_out)
+            own = scores[:, column]
+            scores[:, column] = np.where((seen < 0) | np.isnan(held_out), own, held_out)
     rows = np.flatnonzero(~np.isnan(after.evidence.scores).any(1))
-    held = data.rows(rows)
+    held, embed = data.rows(rows), after.scorer.embed_photos
     return Review(
-        _evaluate(before, held, old[rows]),
-        _evaluate(after, held, after.evidence.scores[rows]),
+        _evaluate(before, held, photos.rows(rows), scores[rows]),
+        _evaluate(after, held, embed(held.photos), after.evidence.scores[rows]),
         tested=False,
     )
 
@@ -122,19 +121,20 @@ def _seen(sieve: Sieve, data: Prepared) -> NDArray[np.intp]:
     return np.where(likeness.max(1) > SAME_PHOTO, likeness.argmax(1), -1)
 
 
-def _scores(sieve: Sieve, data: Prepared) -> NDArray[np.float64]:
-    """Scores of photos and labels, (n, labels), some of which may be other words to the sieve."""
+def _scores(sieve: Sieve, data: Prepared) -> tuple[Embedded, NDArray[np.float64]]:
+    """Embed photos; score them, (n, labels), for labels that may be other words to the sieve."""
     photos = sieve.scorer.embed_photos(data.photos)
     readings = [sieve.scorer.read_word(label) for label in data.labels]
     columns = [sieve.scorer.scores(reading, photos) for reading in readings]
-    return np.asarray(np.stack(columns, axis=1), np.float64)
+    return photos, np.asarray(np.stack(columns, axis=1), np.float64)
 
 
-def _evaluate(sieve: Sieve, data: Prepared, scores: NDArray[np.float64]) -> Evaluation:
+def _evaluate(
+    sieve: Sieve, data: Prepared, photos: Embedded, scores: NDArray[np.float64]
+) -> Evaluation:
     """Evaluate a sieve on labels, some of which may be other words to it."""
     probabilities, kept = np.zeros(scores.shape), np.zeros(scores.shape, bool)
     groups, calibration = data.dataset.groups, sieve.tuning.calibration
-    photos = sieve.scorer.embed_photos(data.photos)
     for column, label in enumerate(data.labels):
         reading = sieve.scorer.read_word(label)
         if reading.label is not None:  # its score may be one of a model that did not see the photo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import tempfile
 from collections.abc import Mapping
@@ -97,6 +98,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
                 photos=record.background,
                 labels=record.background_labels,
                 verdicts=record.verdicts,
+                texts=record.label_vectors,
             ),
             "probe": record.probe.arrays() if record.probe else {},
             **record.evidence.tables(),
@@ -153,6 +155,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             background=contents.tables["background"]["photos"],
             background_labels=contents.tables["background"].get("labels"),
             verdicts=contents.tables["background"].get("verdicts"),
+            texts=contents.tables["background"].get("texts"),
             average=Background(**background),
             nearness=_nearness(manifest),
             probe=Probe.from_arrays(probe) if (probe := contents.tables["probe"]) else None,
@@ -225,12 +228,13 @@ def _load_pretrained(manifest: Mapping[str, Any]) -> Encoder:
     In 0.1 "starter" had one image tower, and all of them were in float32.
     """
     name = manifest["encoder"]
-    for other in ("starter-float32", "starter-small-float32"):
-        if other.startswith(f"{name}-"):
-            earlier = load_encoder(other)
-            if manifest["trunk_fingerprint"] == earlier.trunk_fingerprint:
-                return earlier
-    return load_base(name)
+    newest = load_base(name)
+    old = ("starter-float32", "starter-small-float32")
+    others = map(load_encoder, (other for other in old if other.startswith(f"{name}-")))
+    for encoder in itertools.chain([newest], others):
+        if encoder.trunk_fingerprint == manifest["trunk_fingerprint"]:
+            return encoder
+    return newest
 
 
 def load_base(name: str) -> Encoder:

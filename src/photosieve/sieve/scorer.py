@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -32,6 +32,9 @@ from photosieve.sieve.query import Term, parse
 from photosieve.sieve.record import Record
 from photosieve.training.probe import Inherited
 from photosieve.training.run import probe_scores
+
+KEPT_READINGS = 500
+"""Of terms; each takes a few kilobytes."""
 
 Rows = NDArray[np.intp] | slice
 EVERY = slice(None)
@@ -130,18 +133,14 @@ class Scorer:
         record = self.record
         vectors = record.encoder.head.project_photos(features)
         scores = probe_scores(record.probe, features, vectors, record.history)
-        return Embedded(vectors, vectors @ self._label_vectors.T if scores is None else scores)
-
-    @functools.cached_property
-    def _label_vectors(self) -> Float32Array:
-        return embed_texts(self.record.encoder, self.labels)
+        return Embedded(vectors, vectors @ record.label_vectors.T if scores is None else scores)
 
     @functools.cached_property
     def _agreement(self) -> Agreement | None:
         record = self.record
         if record.verdicts is None:
             return None
-        return Agreement.of(self._label_vectors, record.background, record.verdicts)
+        return Agreement.of(self.record.label_vectors, record.background, record.verdicts)
 
     def read(self, query: str) -> tuple[Reading, ...]:
         """Understand a query: a label as it is written, or a query as in `photosieve.sieve.query`.
@@ -152,33 +151,42 @@ class Scorer:
             If it has no words to look for.
         """
         whole = " ".join(query.split())
-        terms = (Term((whole,)),) if label_key(whole) in self._known else parse(query)
-        return tuple(self._read(term) for term in terms)
+        terms = (Term((whole,)),) if label_key(whole) in self.known else parse(query)
+        return tuple(map(self._reading, terms))
 
     def read_word(self, word: str) -> Reading:
         """Understand a label, or any other word or phrase, as it stands."""
-        return self._read(Term((word,)))
+        return self._reading(Term((word,)))
+
+    @functools.cached_property
+    def _reading(self) -> Callable[[Term], Reading]:
+        """`_read`, with the readings of the last terms kept: people ask for the same things."""
+        return functools.lru_cache(KEPT_READINGS)(self._read)
 
     @functools.cached_property
     def _columns(self) -> dict[str, int]:
         return {label: column for column, label in enumerate(self.labels)}
 
     @functools.cached_property
-    def _known(self) -> dict[str, str]:
+    def known(self) -> dict[str, str]:
+        """The labels by their keys; see `label_key`."""
         return {label_key(label): label for label in self.labels}
 
     def _read(self, term: Term) -> Reading:
-        known = self._known
+        known = self.known
         # A label is embedded as it was in training, however a user writes it.
         texts = [known.get(label_key(phrasing), phrasing) for phrasing in term.phrasings]
-        vector = unit(embed_texts(self.record.encoder, texts).mean(0))  # (d,)
-        cosines = self._label_vectors @ vector  # (labels,)
+        label = texts[0] if len(texts) == 1 and texts[0] in self._columns else None
+        if label is not None:
+            vector = self.record.label_vectors[self._columns[label]]
+        else:
+            vector = unit(embed_texts(self.record.encoder, texts).mean(0))  # (d,)
+        cosines = self.record.label_vectors @ vector  # (labels,)
         nearest = int(cosines.argmax()) if self.labels else None
-        label = known.get(label_key(texts[0])) if len(texts) == 1 else None
         inherited, links = None, np.zeros(len(self.labels))
-        if self._agreement and label is None:
+        if label is None and self._agreement:
             agreement = self._agreement.with_word(vector)
-            links = link_weights(vector, self._label_vectors, self.record.nearness, agreement)
+            links = link_weights(vector, self.record.label_vectors, self.record.nearness, agreement)
             inherited = self._inherited(vector, agreement)
         return Reading(
             term=term,
@@ -213,7 +221,8 @@ class Scorer:
         if reading.label is not None:
             return photos.labels[rows, self._columns[reading.label]]
         if reading.inherited is not None:
-            return reading.inherited.scores(photos.vectors[rows], photos.labels[rows])
+            labels = photos.scores(reading.inherited.columns, rows)
+            return reading.inherited.scores_of(photos.vectors[rows], labels)
         return np.asarray(photos.vectors[rows] @ reading.vector, np.float32)
 
     def probabilities(
@@ -236,7 +245,7 @@ class Scorer:
             return alone
         # What is averaged is how far each is above its own threshold.
         names = [self.labels[column] for column in linked]
-        labels = self.calibration.labels(photos.labels[rows][:, linked], names)  # (n, linked)
+        labels = self.calibration.labels(photos.scores(linked, rows), names)  # (n, linked)
         weights, cut = reading.links[linked], self.record.tuning.cut
         limit = log_odds(self.calibration.word_threshold)
         margins = log_odds(labels) - log_odds(max(cut.gate, cut.floor))

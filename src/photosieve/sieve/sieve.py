@@ -17,8 +17,9 @@ from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
 from photosieve.encoders.embedding import photo_features
+from photosieve.encoders.feature_cache import FeatureCache
 from photosieve.encoders.prompts import prompts_of
-from photosieve.encoders.protocol import Encoder
+from photosieve.encoders.protocol import ByPath, Encoder
 from photosieve.errors import SieveError, UsageError
 from photosieve.progress import Progress, silent
 from photosieve.sieve import fitting, saved
@@ -295,6 +296,9 @@ class Sieve(Record):
     ) -> SearchResult:
         """Find the photos that match a query.
 
+        Features of photos are kept in the cache folder, so that the next search in the same folders
+        opens only photos that are new or have changed.
+
         Parameters
         ----------
         query : str
@@ -317,14 +321,19 @@ class Sieve(Record):
         if top is not None and top < 1:
             raise UsageError(f"top must be 1 or more, not {top}")
         paths, left_out = find_all(folders)
-        photos = photo_features(self.encoder, paths, max_pixels=max_pixels, progress=progress)
+        photos = photo_features(
+            self.encoder, paths, max_pixels=max_pixels, progress=progress,
+            keep=None if isinstance(self.encoder, ByPath) else FeatureCache(),
+        )  # fmt: skip
+        kept = [paths[index] for index in photos.kept]
         return answer(
             self.scorer,
             self.cut,
             query,
             readings,
-            [paths[index] for index in photos.kept],
+            kept.__getitem__,
             self.scorer.embed_photos(photos.features),
+            groups=[str(path.parent) for path in kept],
             top=top,
             skipped=(*left_out, *photos.skipped),
         )

@@ -89,7 +89,11 @@ class Inherited:
 
     def scores(self, vectors: Float32Array, labels: Float32Array) -> Float32Array:
         """Return the scores of photos, (n,), by their vectors, (n, d), and label scores."""
-        own = vectors @ self.vector + labels[:, self.columns] @ self.weights
+        return self.scores_of(vectors, labels[:, self.columns])
+
+    def scores_of(self, vectors: Float32Array, labels: Float32Array) -> Float32Array:
+        """Return the same by the scores of the labels in `columns` alone, (n, k)."""
+        own = vectors @ self.vector + labels @ self.weights
         return np.asarray(own + self.constant, np.float32)
 
 
