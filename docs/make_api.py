@@ -15,7 +15,7 @@ INTERNAL = ("Body_", "HTTPValidation", "Validation")
 
 HEAD = """# The HTTP API
 
-What `photosieve serve` answers. This page is written by `docs/make_api.py` from the OpenAPI
+This page describes the HTTP API of `photosieve serve`. It is written by `docs/make_api.py` from the OpenAPI
 document, which the server gives at `/openapi.json`; it cannot be out of date, a test compares them.
 
 ```sh
@@ -25,7 +25,7 @@ photosieve serve --sieve listing-sieve --index listing-index \\
 curl --header "Authorization: Bearer $PHOTOSIEVE_TOKEN" "http://photos.example:8765/search?q=sofa"
 ```
 
-- **Ids.** A photo goes by an opaque id, such as `6f1c0b9a4d2e8f37`: no answer names a folder of the
+- **Ids.** A photo has an opaque id, such as `6f1c0b9a4d2e8f37`: no answer names a folder of the
   machine. Ids stay the same as long as the index is where it is.
 - **Errors** are problem details (RFC 9457): JSON with `title`, `status` and `detail`, one sentence
   for people. 429 and 503 say in `Retry-After` when to come back.
