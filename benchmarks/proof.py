@@ -1,17 +1,17 @@
 """The first table of the README: real listings, real houses and rendered samples side by side.
 
-    python benchmarks/proof.py [--sets listings houses samples] [--seeds 2] [--again] [--results FILE]
+    python benchmarks/proof.py [--sets listings houses samples] [--seeds 2] [--again]
 
-Takes about five minutes. Each set that is measured is written to the file of results at once, and
-a set that is there is not measured again, so that an interrupted run goes on; without photos, the
-tables of the file are printed. The methods: the encoder as it is; the training of the notebooks with
-their cut, typed by hand; and the default. All are asked about buildings that were in no training.
-Figures are means over seeds, with 95 % intervals over buildings.
+Takes about ten minutes. Each set is written to the file of results as soon as it is measured, and
+is not measured again, so that an interrupted run resumes; where the photos are absent, the table of
+the file is printed. The methods: the encoder as it is; the training of the notebooks, with their
+cut, typed by hand, and with a learned one; and the default. All are asked about buildings that were
+in no training. Figures are means over seeds, with 95 % intervals over buildings.
 
 "Accuracy as in the notebooks" is the measure of their headline, .932 on photos that are not public:
-the share of a building's photos that are rightly in the answer or rightly not, for each label that
-the building has, and the mean of these. It counts true negatives, and asks for nothing that is not
-there. An answer that is always empty shows what it is worth.
+for each building and each label that it has, the share of its photos that are rightly in the answer
+or rightly left out; of these the mean. It counts true negatives, and asks for nothing that is
+absent. An answer that is always empty shows how much of it comes for free.
 """
 
 from __future__ import annotations
@@ -19,81 +19,79 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+import machine
 import quality_sets
 from photosieve.data.dataset import Dataset
 from photosieve.decision import metrics
 from photosieve.decision.evaluation import Evaluation
+from photosieve.decision.metrics import Interval
 from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder
-from photosieve.storage import draft_file
 from quality_figures import BY_HAND, NOTEBOOK, PROBE, ZERO_SHOT, Answers, figures, measure
-from quality_sets import DATA, ROOT, PhotoSet
-
-RESULTS = ROOT / "benchmarks" / "results" / "proof.json"
+from quality_sets import DATA, PhotoSet
 
 SETS = {"listings": "real listings", "houses": "real houses", "samples": "rendered samples"}
 HOUSES = 4
 """Houses to train on, of four photos each."""
 
+MEAN_AP, F1, NONE, ACCURACY = "mean_average_precision", "macro_f1", "empty_right", "as_notebooks"
+TITLES = {
+    ("labels", F1): "labels, macro F1",
+    ("labels", MEAN_AP): "labels, mean average precision",
+    ("words", F1): "other words, macro F1",
+    ("words", MEAN_AP): "other words, mean average precision",
+    ("labels", NONE): '"none" right where no photo has the label',
+    ("far", NONE): '"none" right for things that are on no photo',
+    ("labels", ACCURACY): "accuracy as in the notebooks",
+}
+ALWAYS_EMPTY = "always empty"
 METHODS = {
-    ZERO_SHOT: "untrained encoder, cut learned",
+    ZERO_SHOT: "untrained, cut learned",
     BY_HAND: "the notebooks' training and cut",
     NOTEBOOK: "the notebooks' training, cut learned",
     PROBE: "**photosieve**",
+    ALWAYS_EMPTY: "an answer that is always empty",
 }
-
-LABEL_FIGURES = {
-    "mean_average_precision": "labels: mean average precision",
-    "macro_f1": "labels: macro F1",
-    "empty_right": 'labels: "none" right',
-    "as_notebooks": "labels: accuracy as in the notebooks",
-}
-WORD_FIGURES = {
-    "mean_average_precision": "other words: mean average precision",
-    "macro_f1": "other words: macro F1",
-}
-FAR = 'words for nothing on the photos: "none" right'
-
 DRAWS = 500
 """Of the bootstrap."""
 
-Found = dict[str, Any]
-Ends = list[float | None]
+Record = dict[str, float | str]
+"""One figure of one method in one set."""
 
 
 def main() -> None:
-    """Measure the sets that are not measured yet, and print the tables."""
+    """Measure the sets that are not measured yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--data", type=Path, default=DATA, help="where listings and houses are")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--again", action="store_true", help="measure sets that are there, too")
     parser.add_argument("--encoder", default="starter")
+    parser.add_argument("--again", action="store_true", help="measure sets that are there, too")
     options = parser.parse_args()
-    results: Found = {}
-    if options.results.exists():
-        results = json.loads(options.results.read_text("utf-8"))
+    file = machine.RESULTS / "proof.json"
+    records: list[Record] = []
+    if file.exists():
+        records = json.loads(file.read_text("utf-8"))["figures"]["records"]
     for name in options.sets:
-        if name in results and not options.again:
-            continue
         folder = options.data / name
+        if not options.again and any(record["set"] == name for record in records):
+            continue
         if name != "samples" and not folder.is_dir():
             print(f"{name} left out: there is no folder {folder}", file=sys.stderr)
             continue
         photos = photo_set(name, folder, load_encoder(options.encoder), options.seeds)
-        results[name] = found(photos, measure(photos, (ZERO_SHOT, NOTEBOOK, PROBE)))
-        options.results.parent.mkdir(parents=True, exist_ok=True)
-        with draft_file(options.results) as file:
-            file.write(f"{json.dumps(results, indent=1, allow_nan=False)}\n".encode())
-    print(table(results))
+        measured = measure(photos, (ZERO_SHOT, NOTEBOOK, PROBE))
+        records = [record for record in records if record["set"] != name]
+        records += [{"set": name, **record} for record in figures_of(measured)]
+        machine.write("proof", {"records": records, "first": table(records)})
+    for row in table(records):
+        print(f"| {' | '.join(map(str, row.values()))} |")
 
 
 def photo_set(name: str, folder: Path, encoder: Encoder, seeds: int) -> PhotoSet:
@@ -106,42 +104,32 @@ def photo_set(name: str, folder: Path, encoder: Encoder, seeds: int) -> PhotoSet
     return quality_sets.houses(encoder, houses, seeds, [HOUSES], more_views=False)[0]
 
 
-def found(photos: PhotoSet, methods: Mapping[str, Answers]) -> Found:
-    """Return the figures of a set as plain numbers: value, and both ends of the interval."""
-    first = next(iter(methods.values())).labels
-    return {
-        "title": photos.title,
-        "seeds": len({split.seed for split in photos.splits}),
-        "photos": len({photo for answers in first for photo in answers.photos}),
-        "buildings": len({name for answers in first for name in answers.buildings}),
-        "labels": len(first[0].labels),
-        "words": len(photos.words),
-        "always_empty": as_notebooks([replace(a, kept=np.zeros_like(a.kept)) for a in first]),
-        "methods": {name: method_figures(answers) for name, answers in methods.items()},
-    }
+def figures_of(methods: Mapping[str, Answers]) -> Iterator[Record]:
+    """Give the figures of all methods in a set."""
+    for method, answers in methods.items():
+        for asked in ("labels", "words", "far"):
+            found = figures(getattr(answers, asked), calibrated=False)
+            intervals = {name: one.interval for name, one in found.items()}
+            if asked == "labels":
+                intervals[ACCURACY] = as_notebooks(answers.labels)
+            for of, name in TITLES:
+                if of == asked:
+                    yield record(asked, name, method, intervals[name])
+    labels = next(iter(methods.values())).labels
+    nothing = [replace(own, kept=np.zeros_like(own.kept)) for own in labels]
+    yield record("labels", ACCURACY, ALWAYS_EMPTY, as_notebooks(nothing))
 
 
-def method_figures(answers: Answers) -> Found:
-    """Return the figures of one method."""
-    labels = figures(answers.labels, calibrated=False)
-    words, far = figures(answers.words, calibrated=False), figures(answers.far, calibrated=False)
-    kept = [name for name in LABEL_FIGURES if name in labels]
-    return {
-        "labels": {name: ends(labels[name].interval) for name in kept}
-        | {"as_notebooks": as_notebooks(answers.labels)},
-        "words": {name: ends(words[name].interval) for name in WORD_FIGURES},
-        "far": ends(far["empty_right"].interval),
-    }
+def record(asked: str, name: str, method: str, interval: Interval) -> Record:
+    """Return a figure; it has no ends where there is no interval, "n/a" where nothing was asked."""
+    ends = {"low": interval.low, "high": interval.high}
+    ends = {} if np.isnan(interval.low) else ends
+    value = "n/a" if np.isnan(interval.value) else interval.value
+    return {"asked": asked, "figure": name, "method": method, "value": value, **ends}
 
 
-def ends(interval: metrics.Interval) -> Ends:
-    """Return value and ends of an interval for JSON; None where it has none."""
-    numbers = (float(number) for number in (interval.value, interval.low, interval.high))
-    return [None if np.isnan(number) else round(number, 4) for number in numbers]
-
-
-def as_notebooks(seeds: Sequence[Evaluation]) -> Ends:
-    """Return the accuracy of the notebooks' headline, with its interval; see the module."""
+def as_notebooks(seeds: Sequence[Evaluation]) -> Interval:
+    """Return the accuracy of the notebooks' headline; see the module."""
     names = list(dict.fromkeys(name for own in seeds for name in own.buildings))
     place = {name: number for number, name in enumerate(names)}
     right, asked = np.zeros(len(names)), np.zeros(len(names))
@@ -152,37 +140,28 @@ def as_notebooks(seeds: Sequence[Evaluation]) -> Ends:
         asked[rows] += has.sum(1)
     weights = metrics.bootstrap_weights(len(names), DRAWS, seed=0)
     drawn = (weights @ right) / (weights @ asked)
-    return ends(metrics.percentile_interval(float(right.sum() / asked.sum()), drawn))
+    return metrics.percentile_interval(float(right.sum() / asked.sum()), drawn)
 
 
-def table(results: Found) -> str:
-    """Return the figures as Markdown."""
-    sets = [name for name in SETS if name in results]
-    lines = [f"| | {' | '.join(SETS[name] for name in sets)} |", f"|---|{'---:|' * len(sets)}"]
-
-    def rows(title: str, part: str, figure: str | None, methods: Sequence[str]) -> None:
-        lines.append(f"| *{title}* |{' |' * len(sets)}")
-        for method in methods:
-            own = [results[name]["methods"][method][part] for name in sets]
-            cells = [shown(values[figure] if figure else values) for values in own]
-            lines.append(f"| {METHODS[method]} | {' | '.join(cells)} |")
-
-    for figure, title in LABEL_FIGURES.items():
-        rows(title, "labels", figure, list(METHODS))
-        if figure == "as_notebooks":
-            cells = [shown(results[name]["always_empty"]) for name in sets]
-            lines.append(f"| an answer that is always empty | {' | '.join(cells)} |")
-    for figure, title in WORD_FIGURES.items():
-        rows(title, "words", figure, list(METHODS))
-    rows(FAR, "far", None, list(METHODS))
-    return "\n".join(lines)
+def table(records: Sequence[Record]) -> list[dict[str, str]]:
+    """Return the figures as a table, a row for each figure and method."""
+    cells = {(r["asked"], r["figure"], r["method"], r["set"]): shown(r) for r in records}
+    sets = [name for name in SETS if any(record["set"] == name for record in records)]
+    rows = []
+    for (asked, name), title in TITLES.items():
+        for method, called in METHODS.items():
+            own = {SETS[one]: cells.get((asked, name, method, one), "") for one in sets}
+            if any(own.values()):
+                rows.append({"": f"{title}: {called}", **own})
+    return rows
 
 
-def shown(figure: Ends) -> str:
-    """Return a figure as text, with its interval; a dash where nothing was asked."""
-    if figure[0] is None:
-        return "–"
-    return str(metrics.Interval(*(np.nan if end is None else end for end in figure)))
+def shown(record: Record) -> str:
+    """Return a figure with its interval as text."""
+    value, low = record["value"], record.get("low")
+    if isinstance(value, str):
+        return value
+    return f"{value:.2f}" + (f" [{low:.2f}, {record['high']:.2f}]" if low is not None else "")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Pages, docstrings, comments, messages and help are plain American English.
 
-A list of words cannot tell good prose from bad. It finds the kinds of sentence that readers stumbled
-over: clauses that stand for a noun ("what was skipped is listed below"), words that nobody says, and
-British spelling.
+A list of words cannot tell good prose from bad. It finds the kinds of sentence that readers
+stumbled over: clauses that stand for a noun ("what was skipped is listed below"), words that nobody
+says, and British spelling.
 """
 
 import io
@@ -24,14 +24,14 @@ BRITISH = {
     r"\w*(?:col|behavi|fav|hon|neighb)our\w*": "-or-",
     r"(?:un)?labell(?:ed|ing)|modell(?:ed|ing)|travell\w+|cancell(?:ed|ing)": "one l",
     r"(?:\w+al|organ|recogn|optim|summar|anonym|minim|maxim|visual)is(?:e|es|ed|ing|ation)": "-iz-",
-    r"cent(?:re|red|ring)|met(?:re|res)|licen[c]e|catalogue|grey|artefacts?|judgement|whilst": "American",
-    r"analys(?:e|ed|es|ing)|learnt|spelt|fulfil|programmes?": "American",
+    r"cent(?:re|red|ring)|met(?:re|res)|licence|catalogue|artefacts?|judgement": "American",
+    r"grey|whilst|analys(?:e|ed|es|ing)|learnt|spelt|fulfil|programmes?": "American",
 }
 RIDDLES = {
-    r"whatever|whoever|whichever|whomever|whence|whereof|wherein|thereof|therein|lest": "name the thing",
+    r"whatever|whoever|whichever|whence|whereof|wherein|thereof|therein": "name the thing",
     r"(?:of|by|with|than|from|beside|behind|without|among|all|as) what": "name the thing",
     r"(?:for|to|tell|tells|by|with) who": "people who, or a name",
-    r"naught|ought|aught|whereupon|henceforth|hitherto|albeit|so as to": "a word of today",
+    r"lest|naught|ought|whereupon|henceforth|hitherto|albeit": "a word of today",
     r"come(?:s)? of (?:it|this|that)|goes by|stands? to": "a plain verb",
     r"promises?|promised|vows?|wish(?:es)?|goals?": "guarantee; objective",
 }

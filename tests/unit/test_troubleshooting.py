@@ -1,4 +1,4 @@
-"""Each message that the page quotes is one of the program, so that a search for it finds the page."""
+"""Each message that the page quotes is one of the program, so that people find it."""
 
 import ast
 import re
