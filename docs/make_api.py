@@ -15,8 +15,8 @@ INTERNAL = ("Body_", "HTTPValidation", "Validation")
 
 HEAD = """# The HTTP API
 
-This page describes the HTTP API of `photosieve serve`. It is written by `docs/make_api.py` from the OpenAPI
-document, which the server gives at `/openapi.json`; it cannot be out of date, a test compares them.
+This page describes the HTTP API of `photosieve serve`. It is written by `docs/make_api.py` from the
+OpenAPI document, which the server gives at `/openapi.json`. A test compares them.
 
 ```sh
 export PHOTOSIEVE_TOKEN="a token of your own"
