@@ -22,6 +22,8 @@ __all__ = ["browser"]
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
 TOKEN = "a long secret"
+WAIT = 120_000
+"""Milliseconds for an answer, on a machine that does other things too."""
 
 pytestmark = pytest.mark.slow
 
@@ -51,14 +53,18 @@ def proxied(server: str, folder: Path) -> Iterator[str]:
             caddy.terminate()
 
 
-def test_the_page_below_a_path(browser: Browser, sieve: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def options(tmp_path: Path) -> tuple[object, ...]:
+    """Of a server below a path, of eight photos with labels and an untrained sieve."""
     photos = tmp_path / "photos"
-    shutil.copytree(SAMPLES, photos)
-    shutil.copytree(sieve, tmp_path / "sieve")
+    shutil.copytree(SAMPLES / "train" / "harbour-view", photos / "harbour-view")
     folders = (photos, "--sieve", tmp_path / "sieve", "--index", tmp_path / "index")
-    served = (*folders, "--root-path", "/photos", "--token", TOKEN, "--trust-proxy", "127.0.0.1")
+    return (*folders, "--root-path", "/photos", "--token", TOKEN, "--trust-proxy", "127.0.0.1")
+
+
+def test_people_below_a_path(browser: Browser, options: tuple[object, ...], tmp_path: Path) -> None:
     with (
-        serving(*served) as server,
+        serving(*options) as server,
         proxied(server, tmp_path) as site,
         page_of(browser, f"{site}/photos") as page,
     ):
@@ -68,29 +74,27 @@ def test_the_page_below_a_path(browser: Browser, sieve: Path, tmp_path: Path) ->
         page.fill("#token", TOKEN)
         page.click("text=Log in")
         page.wait_for_url(f"{site}/photos/")
-        page.fill("#query", "sofa")
-        expect(page.locator("#status")).to_contain_text("match")
-        assert page.url == f"{site}/photos/?q=sofa"
-        first = page.locator(".card img").first
-        expect(first).to_have_js_property("complete", True)
-        assert first.evaluate("(image) => image.naturalWidth") > 0
-        page.locator(".open").first.click()
-        expect(page.locator("#box img").first).to_be_visible()
-        page.keyboard.press("Escape")
+        page.fill("#query", "kitchen")
+        picture = page.locator("#results img").first
+        expect(picture).to_have_js_property("complete", True, timeout=WAIT)
+        assert picture.evaluate("(image) => image.naturalWidth") > 0
+        assert page.url == f"{site}/photos/?q=kitchen"
         page.click("text=Report")
         page.wait_for_url(f"{site}/photos/report")
-        expect(page.locator("h1")).to_contain_text("Does it find the right photos")
-        page.go_back()
+        page.click("text=Back to the photos")
+        page.wait_for_url(f"{site}/photos/")
         page.click("text=Log out")
         page.wait_for_url(f"{site}/photos/login")
         assert len(asked) > 20
         assert [url for url in asked if not url.startswith(f"{site}/photos/")] == []
 
-    with serving(*served) as server, proxied(server, tmp_path) as site:  # and as programs ask
+
+def test_programs_below_a_path(options: tuple[object, ...], tmp_path: Path) -> None:
+    with serving(*options) as server, proxied(server, tmp_path) as site:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=f"{site}/photos", headers=headers, timeout=60) as client:
-            found = client.get("/search", params={"q": "sofa"}).json()
-            assert client.get(f"{site}{found['photos'][0]['thumbnail']}").status_code == 200
+            found = client.get("/search", params={"q": "kitchen"}).json()
+            assert client.get(f"{site}{found['nearest'][0]['thumbnail']}").status_code == 200
             for size, status in ((19_000_000, 400), (21_000_000, 413)):  # no photo; too large
                 upload = {"photo": ("large.jpg", bytes(size), "image/jpeg")}
                 assert client.post("/search/photo", files=upload).status_code == status
