@@ -129,9 +129,9 @@ def drawn(figures: dict[str, dict[int, list[float]]]) -> str:
 
     marks = []
     for value in np.arange(LOW, HIGH + 0.1, 0.2):
-        y = f"{down(value):.1f}"
-        marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        marks.append(f'<text x="{LEFT - 8}" y="{y}" dy="4" text-anchor="end">{value:.1f}</text>')
+        at = f"{down(value):.1f}"
+        marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
+        marks.append(f'<text x="{LEFT - 8}" y="{at}" dy="4" text-anchor="end">{value:.1f}</text>')
     below = f'y="{HEIGHT - BOTTOM + 20}" text-anchor="middle"'
     marks += [f'<text x="{across(count):.1f}" {below}>{count}</text>' for count in PHOTOS]
     middle = (LEFT + WIDTH - RIGHT) / 2
