@@ -34,7 +34,6 @@ SETS = {"listings": "real listings", "samples": "rendered samples"}
 PHOTOS = (0, 5, 10, 20, 50, 100, 150)
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 360, 52, 150, 24, 56
-LOW, HIGH = 0.0, 1.0
 
 
 def main() -> None:
@@ -125,10 +124,10 @@ def drawn(figures: dict[str, dict[int, list[float]]]) -> str:
         return float(LEFT + share * (WIDTH - LEFT - RIGHT))
 
     def down(value: float) -> float:
-        return float(HEIGHT - BOTTOM - (value - LOW) / (HIGH - LOW) * (HEIGHT - TOP - BOTTOM))
+        return HEIGHT - BOTTOM - value * (HEIGHT - TOP - BOTTOM)
 
     marks = []
-    for value in np.arange(LOW, HIGH + 0.1, 0.2):
+    for value in np.linspace(0, 1, 6).tolist():
         at = f"{down(value):.1f}"
         marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
         marks.append(f'<text x="{LEFT - 8}" y="{at}" dy="4" text-anchor="end">{value:.1f}</text>')
