@@ -156,15 +156,16 @@ def table(
     titles: Sequence[tuple[str, str]] = tuple(TITLES),
     methods: Sequence[str] = tuple(METHODS),
 ) -> list[dict[str, str]]:
-    """Return figures as a table, a row for each figure and method."""
+    """Return figures as a table: below the title of each, a row for each method."""
     cells = {(r["asked"], r["figure"], r["method"], r["set"]): shown(r) for r in records}
     sets = [name for name in SETS if any(record["set"] == name for record in records)]
     rows = []
     for asked, name in titles:
+        rows.append({"": f"*{TITLES[asked, name]}*", **{SETS[one]: "" for one in sets}})
         for method in methods:
             own = {SETS[one]: cells.get((asked, name, method, one), "") for one in sets}
             if any(own.values()):
-                rows.append({"": f"{TITLES[asked, name]}: {METHODS[method]}", **own})
+                rows.append({"": METHODS[method], **own})
     return rows
 
 
