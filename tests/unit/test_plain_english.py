@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("data", "decision", "index", "report")
-"""Packages that are read through; others join when they are."""
+READ = ("data", "decision", "errors.py", "index", "report", "sieve", "storage.py")
+"""Packages and modules that were read through; others join when they are."""
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-MODULES = sorted(f for p in PACKAGES for f in (ROOT / "src" / "photosieve" / p).rglob("*.py"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "samples" / "README.md"])
+SOURCES = [ROOT / "src" / "photosieve" / name for name in READ]
+MODULES = [module for source in SOURCES for module in sorted(source.rglob("*.py")) or [source]]
 
 BRITISH = {
     r"\w*(?:col|behavi|fav|hon|neighb)our\w*": "-or-",
