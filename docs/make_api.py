@@ -35,8 +35,8 @@ curl --header "Authorization: Bearer $PHOTOSIEVE_TOKEN" "http://photos.example:8
 - **Caching.** Photos and thumbnails have an `ETag`; the address of a thumbnail in an answer holds
   its version, so that it may be kept for ever.
 - **Access.** Without a token, every user of this machine may ask. With a token, programs send it as
-  a bearer token, and people log in at `/login`. Requests by pages of other sites are refused, and so
-  are names in `Host` that are not the server's: add them with `--allow-host`.
+  a bearer token, and people log in at `/login`. Requests by pages of other sites are refused, and
+  so are names in `Host` that are not the server's: add them with `--allow-host`.
 - **Limits.** 1000 requests in 5 s for each client, 64 at a time, 60 uploads a minute of 20 MB each,
   1 MB for any other body, 60 s for an answer, 10 wrong tokens a minute. A body needs a
   `Content-Length`. [All limits](service.md#limits).
