@@ -21,7 +21,9 @@ import numpy as np
 from photosieve import VectorEncoder
 from photosieve.data.dataset import Dataset
 from photosieve.encoders.head import unit
+from photosieve.encoders.kept import KeptFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.storage import cache_folder
 from photosieve.training.features import Prepared, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,10 +154,22 @@ class PhotoSet:
     words: Mapping[str, str] = field(default_factory=dict)
 
 
+def embedded(
+    encoder: Encoder,
+    dataset: Dataset,
+    *,
+    labels: Sequence[str] | None = None,
+    more_views: bool = False,
+) -> Prepared:
+    """Prepare photos as a training does. Their features are kept in the cache for the next run."""
+    keep = KeptFeatures(cache_folder() / "benchmarks", seconds=5)
+    return prepare(encoder, dataset, labels=labels, more_views=more_views, keep=keep)
+
+
 def samples(encoder: Encoder, seeds: int, *, more_views: bool) -> PhotoSet:
     """Six rendered buildings to train on, eight others to test on."""
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=more_views)
-    test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
+    train = embedded(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=more_views)
+    test = embedded(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
     splits = tuple(Split(seed, train, test) for seed in range(seeds))
     title = "Sample listings: trained on 6 buildings, tested on 8 others"
     return PhotoSet(title, encoder, splits, FAR_WORDS, SAMPLE_WORDS)
@@ -165,7 +179,7 @@ def listings(
     encoder: Encoder, dataset: Dataset, seeds: int, *, more_views: bool, folds: int = FOLDS
 ) -> PhotoSet:
     """Real listings, whole listings held out in each of five folds; the first of them are used."""
-    everything = prepare(encoder, dataset, more_views=more_views)
+    everything = embedded(encoder, dataset, more_views=more_views)
     splits = tuple(
         Split(seed, everything.rows(np.setdiff1d(np.arange(len(dataset)), fold)),
               everything.rows(fold))
@@ -180,7 +194,7 @@ def houses(
     encoder: Encoder, dataset: Dataset, seeds: int, sizes: Sequence[int], *, more_views: bool
 ) -> list[PhotoSet]:
     """Real houses, few of them to train on and all others to test on."""
-    everything = prepare(encoder, dataset, more_views=more_views)
+    everything = embedded(encoder, dataset, more_views=more_views)
     names, groups = dataset.group_names, np.array(everything.dataset.groups)
     found = []
     for size in sizes:

@@ -15,8 +15,8 @@ INTERNAL = ("Body_", "HTTPValidation", "Validation")
 
 HEAD = """# The HTTP API
 
-What `photosieve serve` answers. This page is written by `docs/make_api.py` from the OpenAPI
-document, which the server gives at `/openapi.json`; it cannot be out of date, a test compares them.
+This page describes the HTTP API of `photosieve serve`. It is written by `docs/make_api.py` from the
+OpenAPI document, which the server gives at `/openapi.json`. A test compares them.
 
 ```sh
 export PHOTOSIEVE_TOKEN="a token of your own"
@@ -25,16 +25,18 @@ photosieve serve --sieve listing-sieve --index listing-index \\
 curl --header "Authorization: Bearer $PHOTOSIEVE_TOKEN" "http://photos.example:8765/search?q=sofa"
 ```
 
-- **Ids.** A photo goes by an opaque id, such as `6f1c0b9a4d2e8f37`: no answer names a folder of the
+- **Ids.** A photo has an opaque id, such as `6f1c0b9a4d2e8f37`: no answer names a folder of the
   machine. Ids stay the same as long as the index is where it is.
 - **Errors** are problem details (RFC 9457): JSON with `title`, `status` and `detail`, one sentence
   for people. 429 and 503 say in `Retry-After` when to come back.
 - **Pages.** Where an answer has more than fits, `next` is the address of the rest, else null.
+- **Addresses** in answers are paths on the same host. With `--root-path /photos` they begin with
+  that path: resolve them against the address of the request.
 - **Caching.** Photos and thumbnails have an `ETag`; the address of a thumbnail in an answer holds
   its version, so that it may be kept for ever.
-- **Who may ask.** On the address of this machine anybody on it; elsewhere who has the token, as a
-  bearer or, for people, through `/login`. Requests by pages of other sites are refused, and so are
-  names in `Host` that are not the server's: add them with `--allow-host`.
+- **Access.** Without a token, every user of this machine may ask. With a token, programs send it as
+  a bearer token, and people log in at `/login`. Requests by pages of other sites are refused, and
+  so are names in `Host` that are not the server's: add them with `--allow-host`.
 - **Limits.** 1000 requests in 5 s for each client, 64 at a time, 60 uploads a minute of 20 MB each,
   1 MB for any other body, 60 s for an answer, 10 wrong tokens a minute. A body needs a
   `Content-Length`. [All limits](service.md#limits).

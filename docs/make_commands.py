@@ -13,8 +13,8 @@ PAGE = Path(__file__).with_name("commands.md")
 
 HEAD = """# Commands
 
-What `photosieve COMMAND --help` prints. This page is written by `docs/make_commands.py`; a test
-compares it with the program.
+This page has the output of `photosieve COMMAND --help`. It is written by `docs/make_commands.py`. A
+test compares it with the program.
 
 Results go to stdout, progress and what was skipped to stderr, so that results can be piped.
 Progress is one bar for the whole command, with its stage and the time left; where stderr is no

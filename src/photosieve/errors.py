@@ -40,9 +40,9 @@ class PhotoError(PhotosieveError):
     path : Path
         The file.
     reason : str
-        What is wrong with it, such as "the file is empty".
+        The problem, such as "the file is empty".
     remedy : str
-        What its owner can do about it.
+        The next step for its owner.
     form : str
         The name of its format, such as "HEIC", if that is the reason.
     """
@@ -88,9 +88,9 @@ class Skipped:
     path : Path
         The file or folder.
     reason : str
-        What is wrong with it.
+        The problem.
     remedy : str
-        What its owner can do about it.
+        The next step for its owner.
     kind : str
         "photo", or "folder" for a folder that cannot be listed: its photos are unknown.
     form : str

@@ -36,7 +36,7 @@ CACHE = "PHOTOSIEVE_CACHE"
 parsing_literals = threading.Lock()
 """Held while Python parses a literal, as numpy does in `numpy.load`.
 
-Python 3.11 counts the depth of what it parses for all threads together. A thread that waits in the
+Python 3.11 counts the depth of a literal for all threads together. A thread that waits in the
 middle, for a finalizer, makes another one fail with "AST constructor recursion depth mismatch"."""
 
 _TOKEN_BYTES = 6

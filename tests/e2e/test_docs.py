@@ -39,7 +39,7 @@ PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("examples/*.md"))
 )
-SHOWN = {"text", "ini"}
+SHOWN = {"text", "ini", "nginx"}
 """What blocks hold that nobody can run."""
 
 BUILT = {"build", "dist", "site", "photosieve-demo"}

@@ -107,3 +107,33 @@ def test_proposals() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == "nothing to measure: there is no folder none\n"
+
+
+@pytest.mark.slow
+def test_proof(results: Path) -> None:
+    command = [sys.executable, "benchmarks/proof.py", "--seeds", "1", "--data", "none"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "houses left out: there is no folder none/houses" in done.stderr
+    figures = json.loads((results / "proof.json").read_text("utf-8"))["figures"]
+    accuracy = {
+        record["method"]: record["value"]
+        for record in figures["records"]
+        if record["figure"] == "as_notebooks"
+    }
+    assert 0.7 < accuracy["always empty"] < accuracy["notebooks' loss, cut by hand"]
+    assert accuracy["notebooks' loss, cut by hand"] < accuracy["probe, the default"]
+    resumed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert resumed.stdout in done.stdout  # nothing is measured again
+
+
+@pytest.mark.slow
+def test_learning_curve(results: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/learning_curve.py", "--draws", "1", "--data", "none"],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    curve = json.loads((results / "learning_curve.json").read_text("utf-8"))["figures"]["curve"]
+    f1 = [float(row["rendered samples: macro F1"] or "nan") for row in curve]
+    assert f1[0] < f1[2] < f1[4]

@@ -1,4 +1,4 @@
-"""The page of promises is true: behind each line stands a test that exists."""
+"""The page of guarantees is true: behind each line stands a test that exists."""
 
 import ast
 import re
@@ -12,7 +12,7 @@ PAGE = TESTS.parent / "docs" / "reliability.md"
 ROWS = [
     (promise.strip(), re.findall(r"`([\w/]+\.py)::(\w+)`", tests))
     for promise, tests in re.findall(r"^\| (.+?) \|(.*)\|$", PAGE.read_text("utf-8"), re.MULTILINE)
-    if promise not in ("promise", "limit")
+    if promise not in ("guarantee", "limit")
 ]
 
 

@@ -1,4 +1,4 @@
-"""Labels written in another form, with a true account of what that form cannot hold."""
+"""Labels written in another form, with a list of the labels that this form cannot hold."""
 
 from __future__ import annotations
 

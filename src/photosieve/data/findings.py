@@ -1,4 +1,4 @@
-"""What a look at labels and photos finds."""
+"""Findings of a check of labels and photos."""
 
 import os
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ LEAST_SEPARATION = 0.1
 
 @dataclass(frozen=True)
 class Agreement:
-    """What is known of the training photos, in a form in which words are compared with it fast.
+    """The known labels of the training photos, arranged for fast comparison with words.
 
     Parameters
     ----------

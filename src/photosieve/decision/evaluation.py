@@ -55,7 +55,7 @@ class Evaluation:
     relevant : array of bool (photos, labels)
         Whether the photo has the label.
     known : array of bool (photos, labels)
-        Whether this is known. What is not known counts neither as right nor as wrong.
+        Whether this is known. An unknown pair counts neither as right nor as wrong.
     kept : array of bool (photos, labels)
         Whether the cut kept the photo in the list of a label in a building.
     trained : mapping

@@ -337,7 +337,7 @@ class Index:
     def compact(self, progress: Progress = silent) -> None:
         """Join the small files that many updates leave, and delete those of old versions.
 
-        What is left of a run with `reencode` that was not finished is deleted, too.
+        An unfinished run with `reencode` is deleted, too.
 
         Raises
         ------

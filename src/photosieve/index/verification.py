@@ -15,7 +15,7 @@ from photosieve.index.store import KEY_COLUMNS, Store
 from photosieve.progress import Progress
 
 NO_HASH = "0" * 64
-"""Hash of no photo: whatever the file holds is new."""
+"""Hash of no photo: any content of the file is new."""
 
 _REMEDY = "run photosieve index again"
 

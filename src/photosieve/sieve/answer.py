@@ -117,7 +117,7 @@ class SearchResult:
     lowest : float or None
         The lowest probability of a hit; None without hits.
     top : int or None
-        The number of hits that was asked for, whatever the cut says.
+        The number of hits that was asked for, in place of the cut.
     taken_out : int
         Photos that match the query without its minus terms, but not with them.
     suggestions : tuple of str
@@ -257,7 +257,7 @@ def answer(
     looked_at : int, optional
         Number of photos that were searched, if `rows` are only the best of them.
     top : int, optional
-        Take this many of the best photos, whatever the cut says.
+        Take this many of the best photos, in place of the cut.
     skipped : tuple of Skipped
     rule : Cut, optional
         Replaces the learned cuts, for labels and other words alike.

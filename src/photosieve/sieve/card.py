@@ -27,7 +27,7 @@ FIGURE_NAMES = {
     "accuracy": "accuracy with true negatives",
 }
 
-# What Markdown, HTML or a page that makes links of addresses could take for more than text.
+# Characters that Markdown, HTML or a page that makes links of addresses gives a meaning.
 _MARKUP = re.compile(r"[\\`*_\[\]{}<>#!|~:@&$^/]|\.(?!\d)")
 
 

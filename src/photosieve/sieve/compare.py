@@ -89,7 +89,7 @@ def compare(
     """Train each recipe on the training photos and judge it on the test buildings.
 
     Recipes that train the same part of the encoder share one pass of the photos through the frozen
-    part, whatever the number of seeds.
+    part, for any number of seeds.
 
     Parameters
     ----------

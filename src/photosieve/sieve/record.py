@@ -49,7 +49,7 @@ class Record:
         Scores of the labels for the same photos by the probe. Without them no word inherits from a
         label.
     verdicts : array of int (n, labels) or None
-        What is known of these photos: 1 for yes, 0 for no, -1 for unknown. Without it no word is
+        The known labels of these photos: 1 for yes, 0 for no, -1 for unknown. Without it no word is
         linked to a label.
     average : Background
         Of general words over them.

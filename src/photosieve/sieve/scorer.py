@@ -216,7 +216,7 @@ class Scorer:
     def scores(self, reading: Reading, photos: Embedded, rows: Rows = EVERY) -> Float32Array:
         """Scores of photos for a term as far as it is positive, (n,).
 
-        Of a label its own score, of another word the cosine with what it inherits from labels.
+        A label has its own score; another word has the cosine, with its gain from near labels.
         """
         if reading.label is not None:
             return photos.labels[rows, self._columns[reading.label]]
@@ -243,7 +243,7 @@ class Scorer:
         linked = np.flatnonzero(reading.links)
         if not len(linked):
             return alone
-        # What is averaged is how far each is above its own threshold.
+        # The average is over the distances of the labels from their own thresholds.
         names = [self.labels[column] for column in linked]
         labels = self.calibration.labels(photos.scores(linked, rows), names)  # (n, linked)
         weights, cut = reading.links[linked], self.record.tuning.cut

@@ -307,7 +307,7 @@ class Sieve(Record):
             Where to look, sub-folders included. Each folder that holds photos is one building: the
             cut is applied to its list, as it was tuned.
         top : int, optional
-            Return this many of the best photos, whatever the cut says.
+            Return this many of the best photos, in place of the cut.
         max_pixels : int
             Larger photos are skipped.
         progress : Progress

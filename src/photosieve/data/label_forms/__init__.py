@@ -86,7 +86,7 @@ def likely_files(folder: Path, names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
         if any(fnmatch(name, pattern) for pattern in _NAMES):
-            with suppress(LabelsError):  # whoever gives the file itself is told
+            with suppress(LabelsError):  # a user who names the file itself gets the error
                 ending, text = Path(name).suffix.lower(), read_text(folder / name)
                 if _form(ending, text, captions=False) or (ending == ".csv" and _is_own(text)):
                     found.append(name)

@@ -1,4 +1,4 @@
-"""What a form of labels is: a file that many photos share, or something that each photo has."""
+"""A form of labels: a file that many photos share, or something that each photo has."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST_WORDS = 5
 
 
 class Labeled(NamedTuple):
-    """A photo to be written, with what is known of it.
+    """A photo to be written, with its known labels.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from photosieve.errors import LabelsError
 
 _MOST_TEXT = 64 * 2**10
 _NO_NAME = re.compile(r'[/\\:*?"<>|]|^\.|[. ]$')
-"""What some system does not allow in the name of a folder, or hides."""
+"""Characters and endings that some system forbids in the name of a folder, or hides."""
 
 
 def copied(out: Path, photos: Sequence[Labeled]) -> dict[Path, Path]:
