@@ -11,7 +11,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import learning, pages, problems
+from photosieve.server import downloads, label_files, learning, pages, problems, uploads, vocabulary
 from photosieve.server import photos as api
 from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
@@ -41,6 +41,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
         current_default_thread_limiter().total_tokens = rules.max_at_once + SPARE_THREADS
         yield
         service.jobs.close()
+        service.arrivals.close()
 
     app = FastAPI(
         title="photosieve",
@@ -59,9 +60,8 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
-    app.include_router(api.router)
-    app.include_router(learning.router)
-    app.include_router(pages.router)
+    for module in (api, uploads, downloads, learning, vocabulary, label_files, pages):
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)
     app.add_middleware(Measure, figures=figures)

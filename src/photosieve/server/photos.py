@@ -42,6 +42,26 @@ router = APIRouter(responses=ERRORS)
 
 Offset = Annotated[int, Query(ge=0, le=10**9, description="Number of photos to skip.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Most photos to return.")]
+Words = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=200,
+        description="A label, other words, or several terms: `sofa -window`, `TV|television`.",
+        examples=["sofa"],
+    ),
+]
+Where = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_LENGTH,
+        description="A condition on the columns of the index: `price < 300000`.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."),
+]
 Groups = Annotated[
     list[Annotated[str, Query(max_length=500)]],
     Query(description="Buildings to search; all by default.", max_length=100),
@@ -83,29 +103,10 @@ def lowest_match(result: SearchResult) -> float:
 @router.get("/search", tags=["search"], summary="Find the photos that match")
 def search(
     request: Request,
-    q: Annotated[
-        str,
-        Query(
-            min_length=1,
-            max_length=200,
-            description="A label, other words, or several terms: `sofa -window`, `TV|television`.",
-            examples=["sofa"],
-        ),
-    ],
+    q: Words,
     group: Groups = [],  # noqa: B006  # FastAPI copies it
-    where: Annotated[
-        str | None,
-        Query(
-            max_length=MAX_LENGTH,
-            description="A condition on the columns of the index: `price < 300000`.",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        Query(
-            ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."
-        ),
-    ] = None,
+    where: Where = None,
+    threshold: Threshold = None,
     offset: Offset = 0,
     limit: Limit = 100,
     nearest: Annotated[

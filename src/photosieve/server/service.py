@@ -20,6 +20,7 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
+from photosieve.server.arrivals import Arrivals
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
@@ -46,8 +47,10 @@ class Service:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.jobs = Jobs(library)
+        self.arrivals = Arrivals(library)
         self.health_threads = CapacityLimiter(2)
         self.streams = 0
+        self.archives = 0
         # More at once than there are cores would only make each slower.
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None

@@ -1,0 +1,210 @@
+"""An endpoint that gives the answer to a query as a file."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response, StreamingResponse
+
+from photosieve.decision.cut import Cut
+from photosieve.errors import PhotoError
+from photosieve.report.table import plain_text
+from photosieve.server.library import Photo, View
+from photosieve.server.pages import templates
+from photosieve.server.photos import Groups, Threshold, Where, Words
+from photosieve.server.problems import ERRORS, ApiError
+from photosieve.server.service import Service, get_service
+from photosieve.server.thumbnails import thumbnail
+from photosieve.server.uploads import safe_name
+from photosieve.sieve.answer import Hit
+
+MAX_ZIP_PHOTOS, MAX_ZIP_BYTES = 2000, 4_000_000_000
+"""Photos and bytes of one archive."""
+
+MAX_SHEET_PHOTOS = 500
+"""Photos of a contact sheet."""
+
+MAX_ARCHIVES = 8
+"""Archives that are sent at the same time."""
+
+BLOCK_BYTES = 2**18
+
+Form = Literal["zip", "csv", "sheet", "links"]
+Found = list[tuple[Hit, Photo]]
+
+router = APIRouter(responses=ERRORS)
+
+
+@router.get(
+    "/search/download",
+    tags=["search"],
+    summary="Download the photos that match",
+    response_class=Response,
+)
+def download(
+    request: Request,
+    q: Words,
+    form: Annotated[
+        Form,
+        Query(
+            description="`zip`: the photos; `csv`: a table; `sheet`: a contact sheet as a page; "
+            "`links`: their addresses."
+        ),
+    ] = "zip",
+    group: Groups = [],  # noqa: B006
+    where: Where = None,
+    threshold: Threshold = None,
+) -> Response:
+    """Return all photos that match as a file; the other parameters are those of `/search`."""
+    service = get_service(request)
+    view = service.library.view()
+    with service.searching():
+        cut = None if threshold is None else Cut.threshold(threshold)
+        result = view.index.search(
+            q, within=group, where=where, cut=cut, hidden=1, snapshot=view.snapshot
+        )
+    pairs = ((hit, view.find(view.id_of(hit.path))) for hit in result.hits)
+    found = [(hit, photo) for hit, photo in pairs if photo is not None]
+    if not found:
+        raise ApiError(404, f'there are no matches for "{q}"')
+    address = str(request.base_url)
+    if form == "links":
+        lines = "".join(f"{address}photos/{photo.id}\n" for _, photo in found)
+        return _file(q, "txt", lines, "text/plain; charset=utf-8")
+    if form == "csv":
+        return _file(q, "csv", _table(view, found, address), "text/csv; charset=utf-8")
+    if form == "sheet":
+        _check_size(len(found), MAX_SHEET_PHOTOS, "photos")
+        cells = list(_cells(service, view, found))
+        page = templates.get_template("sheet.html.j2").render(query=q, cells=cells)
+        return _file(q, "html", page, "text/html; charset=utf-8")
+    _check_size(len(found), MAX_ZIP_PHOTOS, "photos")
+    size = sum(int(view.snapshot.sizes[photo.row]) for _, photo in found)
+    _check_size(size, MAX_ZIP_BYTES, "bytes")
+    if service.archives >= MAX_ARCHIVES:
+        raise ApiError(429, "others download photos now; try again in a minute", retry=60)
+    return StreamingResponse(
+        _archive(service, view, [photo for _, photo in found]),
+        media_type="application/zip",
+        headers=_attachment(q, "zip"),
+    )
+
+
+def _check_size(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise ApiError(
+            413, f"the answer has {count:,} {what}, the most are {most:,}; search one building"
+        )
+
+
+def _attachment(query: str, ending: str) -> dict[str, str]:
+    name = safe_name(query).encode("ascii", "ignore").decode().strip() or "photos"
+    return {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
+
+
+def _file(query: str, ending: str, text: str, kind: str) -> Response:
+    content = text.encode(errors="replace")
+    return Response(content, media_type=kind, headers=_attachment(query, ending))
+
+
+def _table(view: View, found: Found, address: str) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["photo", "building", "probability", "labels", "address"])
+    for hit, photo in found:
+        labels = ", ".join(view.book.labels(photo.path) or ())
+        cells = map(plain_text, (photo.path.name, photo.group.name))
+        link = f"{address}photos/{photo.id}"
+        writer.writerow([*cells, f"{hit.probability:.4f}", plain_text(labels), link])
+    return text.getvalue()
+
+
+def _cells(service: Service, view: View, found: Found) -> Iterator[dict[str, str]]:
+    """Give the picture, as a data URL, and the caption of each photo of a contact sheet."""
+    for hit, photo in found:
+        picture = ""
+        with suppress(PhotoError):
+            file, _ = thumbnail(view, photo, service.library.state / "thumbnails")
+            picture = f"data:image/jpeg;base64,{base64.b64encode(file.read_bytes()).decode()}"
+        yield {
+            "picture": picture,
+            "name": photo.path.name,
+            "group": photo.group.name,
+            "probability": f"{hit.probability:.2f}",
+        }
+
+
+class _Parts(io.RawIOBase):
+    """What was written since it was last taken: an archive that is sent while it grows."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        self._parts.append(bytes(data))
+        return len(data)
+
+    def take(self) -> bytes:
+        taken, self._parts = b"".join(self._parts), []
+        return taken
+
+
+def _archive(service: Service, view: View, photos: Sequence[Photo]) -> Iterator[bytes]:
+    """Give the bytes of a ZIP archive; photos that cannot be read any more are named in it."""
+    out, names, missing = _Parts(), set[str](), list[str]()
+    service.archives += 1
+    try:
+        with zipfile.ZipFile(out, "w") as archive:
+            for photo in photos:
+                name = _archived_name(photo, names)
+                try:
+                    path, data = view.locate(photo)
+                    source = path.open("rb") if data is None else io.BytesIO(data)
+                except (PhotoError, OSError) as error:
+                    missing.append(f"{name}: {getattr(error, 'reason', 'it cannot be read')}\n")
+                    continue
+                entry = zipfile.ZipInfo(name, _date(path))
+                with source, archive.open(entry, "w") as target:
+                    while block := source.read(BLOCK_BYTES):
+                        target.write(block)
+                        yield out.take()
+            if missing:
+                archive.writestr("not-included.txt", "".join(missing))
+        yield out.take()
+    finally:
+        service.archives -= 1
+
+
+def _archived_name(photo: Photo, taken: set[str]) -> str:
+    """Return a safe path in an archive, which no other photo there has."""
+    folders = [safe_name(part) or "_" for part in photo.group.name.split("/") if part]
+    stem, ending = safe_name(photo.path.stem) or "photo", safe_name(photo.path.suffix[1:])
+    number = 1
+    while True:
+        name = f"{stem}-{number}" if number > 1 else stem
+        path = "/".join([*folders, f"{name}.{ending}" if ending else name])
+        if path.casefold() not in taken:
+            taken.add(path.casefold())
+            return path
+        number += 1
+
+
+def _date(path: Path) -> tuple[int, int, int, int, int, int]:
+    """When a file was last changed, if an archive can say so."""
+    with suppress(OSError):
+        date = time.localtime(path.stat().st_mtime)[:6]
+        if 1980 <= date[0] <= 2107:
+            return date[0], date[1], date[2], date[3], date[4], date[5]
+    return 1980, 1, 1, 0, 0, 0
