@@ -68,14 +68,14 @@ Groups = Annotated[
 ]
 
 
-def _ranked(view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
+def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
     photos = []
     for hit in hits:
         photo = view.find(view.id_of(hit.path))
         if photo is not None:
             photos.append(
                 RankedPhoto(
-                    **photo_fields(view, photo),
+                    **photo_fields(request, view, photo),
                     kept=kept,
                     probability=round(hit.probability, 6),
                     score=round(hit.score, 6),
@@ -138,8 +138,8 @@ def search(
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(view, result.hits[offset : offset + limit], kept=True),
-        nearest=_ranked(view, result.hidden[:nearest], kept=False),
+        photos=_ranked(request, view, result.hits[offset : offset + limit], kept=True),
+        nearest=_ranked(request, view, result.hidden[:nearest], kept=False),
         next=_next(request, offset, limit, len(result)),
     )
 
@@ -166,7 +166,7 @@ def search_photo(
         similar = service.similar(view, vector, limit + 1)
     return SimilarPhotos(
         photos=[
-            SimilarPhoto(**photo_fields(view, view.photo(row)), score=round(score, 6))
+            SimilarPhoto(**photo_fields(request, view, view.photo(row)), score=round(score, 6))
             for row, score in similar
             if row != own_row
         ][:limit]
@@ -211,7 +211,9 @@ def photos(
     page = page[~np.isin(page, gone(view.snapshot, page))]
     return PhotoList(
         total=len(rows),
-        photos=[PhotoItem(**photo_fields(view, view.photo(int(row)))) for row in page.tolist()],
+        photos=[
+            PhotoItem(**photo_fields(request, view, view.photo(int(row)))) for row in page.tolist()
+        ],
         next=_next(request, offset, limit, len(rows)),
     )
 

@@ -20,6 +20,7 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
+from photosieve.server.addresses import address
 from photosieve.server.arrivals import Arrivals
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
@@ -196,7 +197,7 @@ def find_photo(view: View, photo_id: str) -> Photo:
     return photo
 
 
-def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
+def photo_fields(request: Request, view: View, photo: Photo) -> dict[str, Any]:
     """Return the fields of `photosieve.server.schemas.PhotoItem`."""
     listed = photo.path.parent in view.book
     verdicts = view.book.verdicts(photo.path)
@@ -207,8 +208,10 @@ def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
         "labels": None if verdicts is None else verdicts.yes,
         "no": None if verdicts is None else verdicts.no,
         "test": listed and view.book.is_test(photo.path),
-        "photo": f"/photos/{photo.id}",
-        "thumbnail": f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}",
+        "photo": address(request.scope, f"/photos/{photo.id}"),
+        "thumbnail": address(
+            request.scope, f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}"
+        ),
     }
 
 

@@ -24,7 +24,7 @@ export async function search() {
   const address = new URLSearchParams();
   if (query) address.set("q", query);
   if (group) address.set("in", group);
-  history.replaceState(null, "", address.size ? `/?${address}` : "/");
+  history.replaceState(null, "", address.size ? `?${address}` : ".");
   for (const chip of byId("labels").children) chip.setAttribute("aria-pressed", String(sameLabel(chip.dataset.label, query)));
   byId("start").hidden = Boolean(query || group);
   if (!query) return group ? browse(group) : empty();
@@ -35,7 +35,7 @@ export async function search() {
   byId("results").setAttribute("aria-busy", "true");
   const slow = setTimeout(() => say("Searching…"), 300);
   try {
-    answer = await ask(`/search?${parameters}`, { signal: running.signal });
+    answer = await ask(`search?${parameters}`, { signal: running.signal });
     draw();
   } catch (error) {
     if (error.name === "AbortError") return;
@@ -58,7 +58,7 @@ function empty() {
 async function browse(group) {
   empty();
   try {
-    const page = await ask(`/photos?${new URLSearchParams({ group, limit: "200" })}`);
+    const page = await ask(`photos?${new URLSearchParams({ group, limit: "200" })}`);
     fill(page.photos, null, "");
     say(`${number(page.total, "photo", "photos")} in ${group}.`);
   } catch (error) {
