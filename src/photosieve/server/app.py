@@ -11,7 +11,16 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import downloads, label_files, learning, pages, problems, uploads, vocabulary
+from photosieve.server import (
+    downloads,
+    label_files,
+    learning,
+    pages,
+    problems,
+    uploads,
+    vocabulary,
+    wall,
+)
 from photosieve.server import photos as api
 from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
@@ -60,7 +69,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
-    for module in (api, uploads, downloads, learning, vocabulary, label_files, pages):
+    for module in (api, wall, uploads, downloads, learning, vocabulary, label_files, pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)

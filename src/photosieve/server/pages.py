@@ -40,7 +40,8 @@ def home(request: Request) -> Response:
         "page.html.j2",
         {
             "photos": len(view.snapshot),
-            "groups": [group.name for group in view.snapshot.groups],
+            "groups": len(view.snapshot.groups),
+            "listed": len(view.book.listed()),
             "trained": bool(view.sieve.labels),
             "labels": view.book.counts(),
             "read_only": rules.read_only,

@@ -12,19 +12,13 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from photosieve.data.names import label_key
 from photosieve.decision.cut import Cut
 from photosieve.index.condition import MAX_LENGTH
-from photosieve.index.presence import gone
-from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import (
-    Building,
     Health,
     PhotoId,
-    PhotoItem,
-    PhotoList,
     RankedPhoto,
     SearchAnswer,
     SimilarPhoto,
@@ -86,7 +80,8 @@ def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) ->
     return photos
 
 
-def _next(request: Request, offset: int, limit: int, total: int) -> str | None:
+def next_page(request: Request, offset: int, limit: int, total: int) -> str | None:
+    """Return the address of the rest of a list; None if nothing is left."""
     if offset + limit >= total:
         return None
     kept = [(k, v) for k, v in request.query_params.multi_items() if k not in ("offset", "limit")]
@@ -140,7 +135,7 @@ def search(
         suggestions=list(result.suggestions),
         photos=_ranked(request, view, result.hits[offset : offset + limit], kept=True),
         nearest=_ranked(request, view, result.hidden[:nearest], kept=False),
-        next=_next(request, offset, limit, len(result)),
+        next=next_page(request, offset, limit, len(result)),
     )
 
 
@@ -170,51 +165,6 @@ def search_photo(
             for row, score in similar
             if row != own_row
         ][:limit]
-    )
-
-
-@router.get("/groups", tags=["photos"], summary="List the buildings")
-def groups(request: Request) -> list[Building]:
-    """Return every building that has photos."""
-    groups = get_service(request).library.view().snapshot.groups
-    return [Building(name=group.name, photos=group.stop - group.start) for group in groups]
-
-
-@router.get("/photos", tags=["photos"], summary="List photos")
-def photos(
-    request: Request,
-    group: Groups = [],  # noqa: B006
-    labeled: Annotated[
-        bool | None,
-        Query(description="Only photos whose labels are known, or unknown."),
-    ] = None,
-    label: Annotated[
-        str | None, Query(max_length=100, description="Only photos with a label.")
-    ] = None,
-    offset: Offset = 0,
-    limit: Limit = 100,
-) -> PhotoList:
-    """Return photos in the order of buildings and names; those that are gone are left out."""
-    service = get_service(request)
-    view = service.library.view()
-    rows: Sequence[int] | range = range(len(view.snapshot))
-    if group:
-        scope = rows_in_scope(view.snapshot, view.index.store, group, None)
-        rows = np.arange(len(view.snapshot))[scope].tolist()
-    if labeled is not None or label is not None:
-        listed = view.book.listed()
-        key = None if label is None else label_key(label)
-        paths = [p for p, own in listed.items() if key is None or key in map(label_key, own.yes)]
-        chosen = set(view.rows_of(path for path in paths if view.has(path)))
-        rows = [row for row in rows if (row in chosen) == (labeled is not False)]
-    page = np.array(rows[offset : offset + limit], np.intp)
-    page = page[~np.isin(page, gone(view.snapshot, page))]
-    return PhotoList(
-        total=len(rows),
-        photos=[
-            PhotoItem(**photo_fields(request, view, view.photo(int(row)))) for row in page.tolist()
-        ],
-        next=_next(request, offset, limit, len(rows)),
     )
 
 

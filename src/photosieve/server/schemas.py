@@ -104,8 +104,14 @@ class PhotoList(BaseModel):
 class Building(BaseModel):
     """A building."""
 
-    name: str
-    photos: int
+    name: str = Field(examples=["fountain-square-3"])
+    photos: int = Field(description="How many photos it has.", examples=[9])
+    cover: str = Field(description="Address of a small picture of its first photo.")
+    test: bool = Field(description="Whether it is kept for testing and left out of training.")
+    labeled: int = Field(description="How many of its photos have known labels.")
+    labels: dict[str, int] = Field(
+        description="Its most frequent labels, with the number of photos."
+    )
 
 
 class LabelList(BaseModel):
