@@ -69,7 +69,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
-    for module in (api, wall, uploads, downloads, learning, vocabulary, label_files, pages):
+    for module in (downloads, api, wall, uploads, learning, vocabulary, label_files, pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)

@@ -22,10 +22,10 @@ from photosieve.server.library import Photo, View
 from photosieve.server.pages import templates
 from photosieve.server.photos import Groups, Threshold, Where, Words
 from photosieve.server.problems import ERRORS, ApiError
-from photosieve.server.service import Service, get_service
+from photosieve.server.schemas import PhotoId
+from photosieve.server.service import Service, find_photo, get_service
 from photosieve.server.thumbnails import thumbnail
 from photosieve.server.uploads import safe_name
-from photosieve.sieve.answer import Hit
 
 MAX_ZIP_PHOTOS, MAX_ZIP_BYTES = 2000, 4_000_000_000
 """Photos and bytes of one archive."""
@@ -38,8 +38,15 @@ MAX_ARCHIVES = 8
 
 BLOCK_BYTES = 2**18
 
-Form = Literal["zip", "csv", "sheet", "links"]
-Found = list[tuple[Hit, Photo]]
+Form = Annotated[
+    Literal["zip", "csv", "sheet", "links"],
+    Query(
+        description="`zip`: the photos; `csv`: a table; `sheet`: a contact sheet as a page; "
+        "`links`: their addresses."
+    ),
+]
+Found = Sequence[tuple[Photo, float | None]]
+"""Photos, each with its probability if there is one."""
 
 router = APIRouter(responses=ERRORS)
 
@@ -50,16 +57,10 @@ router = APIRouter(responses=ERRORS)
     summary="Download the photos that match",
     response_class=Response,
 )
-def download(
+def download_answer(
     request: Request,
     q: Words,
-    form: Annotated[
-        Form,
-        Query(
-            description="`zip`: the photos; `csv`: a table; `sheet`: a contact sheet as a page; "
-            "`links`: their addresses."
-        ),
-    ] = "zip",
+    form: Form = "zip",
     group: Groups = [],  # noqa: B006
     where: Where = None,
     threshold: Threshold = None,
@@ -72,65 +73,85 @@ def download(
         result = view.index.search(
             q, within=group, where=where, cut=cut, hidden=1, snapshot=view.snapshot
         )
-    pairs = ((hit, view.find(view.id_of(hit.path))) for hit in result.hits)
-    found = [(hit, photo) for hit, photo in pairs if photo is not None]
+    pairs = ((view.find(view.id_of(hit.path)), hit.probability) for hit in result.hits)
+    found = [(photo, probability) for photo, probability in pairs if photo is not None]
     if not found:
         raise ApiError(404, f'there are no matches for "{q}"')
+    return _answer(request, view, q, found, form)
+
+
+@router.get("/photos/download", tags=["photos"], summary="Download photos", response_class=Response)
+def download_photos(
+    request: Request,
+    id: Annotated[
+        list[PhotoId], Query(min_length=1, max_length=1000, description="Photos to download.")
+    ],
+    form: Form = "zip",
+) -> Response:
+    """Return photos as a file."""
+    view = get_service(request).library.view()
+    found = [(find_photo(view, one), None) for one in dict.fromkeys(id)]
+    return _answer(request, view, "photos", found, form)
+
+
+def _answer(request: Request, view: View, title: str, found: Found, form: str) -> Response:
+    service = get_service(request)
     address = str(request.base_url)
     if form == "links":
-        lines = "".join(f"{address}photos/{photo.id}\n" for _, photo in found)
-        return _file(q, "txt", lines, "text/plain; charset=utf-8")
+        lines = "".join(f"{address}photos/{photo.id}\n" for photo, _ in found)
+        return _file(title, "txt", lines, "text/plain; charset=utf-8")
     if form == "csv":
-        return _file(q, "csv", _table(view, found, address), "text/csv; charset=utf-8")
+        return _file(title, "csv", _table(view, found, address), "text/csv; charset=utf-8")
     if form == "sheet":
         _check_size(len(found), MAX_SHEET_PHOTOS, "photos")
         cells = list(_cells(service, view, found))
-        page = templates.get_template("sheet.html.j2").render(query=q, cells=cells)
-        return _file(q, "html", page, "text/html; charset=utf-8")
+        page = templates.get_template("sheet.html.j2").render(title=title, cells=cells)
+        return _file(title, "html", page, "text/html; charset=utf-8")
     _check_size(len(found), MAX_ZIP_PHOTOS, "photos")
-    size = sum(int(view.snapshot.sizes[photo.row]) for _, photo in found)
+    size = sum(int(view.snapshot.sizes[photo.row]) for photo, _ in found)
     _check_size(size, MAX_ZIP_BYTES, "bytes")
     if service.archives >= MAX_ARCHIVES:
         raise ApiError(429, "others download photos now; try again in a minute", retry=60)
     return StreamingResponse(
-        _archive(service, view, [photo for _, photo in found]),
+        _archive(service, view, [photo for photo, _ in found]),
         media_type="application/zip",
-        headers=_attachment(q, "zip"),
+        headers=_attachment(title, "zip"),
     )
 
 
 def _check_size(count: int, most: int, what: str) -> None:
     if count > most:
         raise ApiError(
-            413, f"the answer has {count:,} {what}, the most are {most:,}; search one building"
+            413, f"these are {count:,} {what}, the most are {most:,}; take one building at a time"
         )
 
 
-def _attachment(query: str, ending: str) -> dict[str, str]:
-    name = safe_name(query).encode("ascii", "ignore").decode().strip() or "photos"
+def _attachment(title: str, ending: str) -> dict[str, str]:
+    name = safe_name(title).encode("ascii", "ignore").decode().strip() or "photos"
     return {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
 
 
-def _file(query: str, ending: str, text: str, kind: str) -> Response:
+def _file(title: str, ending: str, text: str, kind: str) -> Response:
     content = text.encode(errors="replace")
-    return Response(content, media_type=kind, headers=_attachment(query, ending))
+    return Response(content, media_type=kind, headers=_attachment(title, ending))
 
 
 def _table(view: View, found: Found, address: str) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["photo", "building", "probability", "labels", "address"])
-    for hit, photo in found:
+    for photo, probability in found:
         labels = ", ".join(view.book.labels(photo.path) or ())
         cells = map(plain_text, (photo.path.name, photo.group.name))
         link = f"{address}photos/{photo.id}"
-        writer.writerow([*cells, f"{hit.probability:.4f}", plain_text(labels), link])
+        chance = "" if probability is None else f"{probability:.4f}"
+        writer.writerow([*cells, chance, plain_text(labels), link])
     return text.getvalue()
 
 
 def _cells(service: Service, view: View, found: Found) -> Iterator[dict[str, str]]:
     """Give the picture, as a data URL, and the caption of each photo of a contact sheet."""
-    for hit, photo in found:
+    for photo, probability in found:
         picture = ""
         with suppress(PhotoError):
             file, _ = thumbnail(view, photo, service.library.state / "thumbnails")
@@ -139,7 +160,7 @@ def _cells(service: Service, view: View, found: Found) -> Iterator[dict[str, str
             "picture": picture,
             "name": photo.path.name,
             "group": photo.group.name,
-            "probability": f"{hit.probability:.2f}",
+            "probability": "" if probability is None else f" \u00b7 {probability:.2f}",
         }
 
 

@@ -24,6 +24,7 @@ from photosieve.server.schemas import (
     ChangeLabels,
     ExactLabels,
     JobState,
+    Label,
     LabelList,
     PhotoId,
     PhotoItem,
@@ -121,7 +122,13 @@ def _changed(request: Request, view: View, paths: Sequence[Path]) -> ChangedLabe
 
 
 @router.get("/proposals", tags=["labels"], summary="Propose photos to label")
-def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) -> list[Proposal]:
+def proposals(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=48)] = 12,
+    word: Annotated[
+        list[Label], Query(max_length=200, description="More labels to guess; none has to exist.")
+    ] = [],  # noqa: B006  # FastAPI copies it
+) -> list[Proposal]:
     """Return the most informative photos without labels, with guesses of their labels.
 
     Photos of buildings with few labeled photos come first, and of these the ones most unlike all
@@ -140,7 +147,7 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
             view.snapshot.group_numbers(listed),
             limit,
         )
-        guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)))
+        guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)), word)
     return [
         Proposal(**photo_fields(request, view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)

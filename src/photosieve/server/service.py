@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,7 +23,7 @@ from photosieve.report.page import write_html
 from photosieve.server.addresses import address
 from photosieve.server.arrivals import Arrivals
 from photosieve.server.decoding import decoder
-from photosieve.server.guesses import guess
+from photosieve.server.guesses import guess, guess_by_words
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
 from photosieve.server.problems import ApiError
@@ -32,6 +32,12 @@ from photosieve.sieve.sieve import Sieve
 
 MAX_CANDIDATES = 20_000
 """Most photos without labels that are compared for proposals; of more, a random sample."""
+
+MOST_COMPARED = 2000
+"""Photos that tell what is usual for a word."""
+
+MOST_DENIALS = 8
+"""A label that so many photos are known to lack, and none to have, is rare: it is not guessed."""
 
 WAITING_SECONDS = 20
 """Longest wait for a core."""
@@ -58,7 +64,7 @@ class Service:
         self._evaluating = threading.Lock()
         self._reported: Evaluation | None = None
         self._texts: tuple[object, Float32Array] | None = None
-        """Vectors of the labels that the sieve does not know; see `_guessed`."""
+        """Vectors of the words that were embedded last."""
 
     @contextmanager
     def searching(self) -> Iterator[None]:
@@ -125,35 +131,58 @@ class Service:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
         return np.setdiff1d(rows, gone(view.snapshot, rows))
 
-    def suggested(self, view: View, photos: Embedded) -> list[list[str]]:
-        """Labels of photos: those that the sieve finds, and guesses of labels it does not know."""
+    def suggested(self, view: View, photos: Embedded, words: Sequence[str] = ()) -> list[list[str]]:
+        """Labels of photos: those that the sieve finds, and guesses of labels it does not know.
+
+        These are the labels given since it was trained, and other words that are asked for.
+        """
         sieve = view.sieve
         kept = _probabilities(sieve, photos) >= max(sieve.cut.floor, sieve.cut.gate)
-        new, guessed = self._guessed(view, photos)
+        new, guessed = self._guessed(view, photos, words)
         labels = [*sieve.labels, *new]
         return [
             [label for label, yes in zip(labels, row, strict=True) if yes]
             for row in np.hstack([kept, guessed])
         ]
 
-    def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-        """Labels given since the sieve was trained, and whether each photo has them."""
+    def _guessed(
+        self, view: View, photos: Embedded, words: Sequence[str]
+    ) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+        """Labels that the sieve does not know, and whether each photo has them, by a guess."""
         listed = [path for path in view.book.listed(test=False) if view.has(path)]
         dataset = view.book.dataset(test=False, groups=dict.fromkeys(listed, ""))
         known = {label_key(label) for label in view.sieve.labels}
-        words = () if dataset is None else dataset.vocabulary
-        new = tuple(label for label in words if label_key(label) not in known)
-        if dataset is None or not new:
-            return (), np.zeros((len(photos), 0), bool)
-        rows = np.array(view.rows_of(dataset.photos), np.intp)
-        labeled = np.asarray(view.snapshot.vectors[rows])
-        key = (view.sieve.fingerprint, new)
+        given = () if dataset is None else _unknown(dataset.vocabulary, known)
+        fresh = _unknown(words, known | set(map(label_key, given)))
+        if dataset is not None and fresh:
+            denials = dataset.known(fresh).sum(0)
+            fresh = tuple(w for w, n in zip(fresh, denials, strict=True) if n < MOST_DENIALS)
+        guesses = np.zeros((len(photos), len(given) + len(fresh)), bool)
+        texts = self._vectors(view, given + fresh)
+        if dataset is not None and given:
+            labeled = np.asarray(view.snapshot.vectors[view.rows_of(dataset.photos)])
+            guesses[:, : len(given)] = guess(
+                labeled,
+                dataset.matrix(given),
+                dataset.known(given),
+                texts[: len(given)],
+                photos.vectors,
+            )
+        if fresh:
+            step = -(-len(view.snapshot) // MOST_COMPARED)
+            collection = np.asarray(view.snapshot.vectors[::step])
+            guesses[:, len(given) :] = guess_by_words(
+                texts[len(given) :], collection, photos.vectors
+            )
+        return given + fresh, guesses
+
+    def _vectors(self, view: View, words: tuple[str, ...]) -> Float32Array:
+        """Embed words; those of the last time are kept, as one photo after the other is labeled."""
+        key = (view.sieve.fingerprint, words)
         texts = self._texts  # read once: another request may replace it
         if texts is None or texts[0] != key:
-            texts = self._texts = key, view.sieve.scorer.embed(new)
-        return new, guess(
-            labeled, dataset.matrix(new), dataset.known(new), texts[1], photos.vectors
-        )
+            texts = self._texts = key, view.sieve.scorer.embed(words)
+        return texts[1]
 
     def evaluation(self, view: View) -> Evaluation | None:
         """Evaluate the sieve on the photos that are kept for testing; None if there are none."""
@@ -218,3 +247,9 @@ def photo_fields(request: Request, view: View, photo: Photo) -> dict[str, Any]:
 def _probabilities(sieve: Sieve, photos: Embedded) -> NDArray[np.float64]:
     """Probability of each label on each photo, (n, labels)."""
     return sieve.tuning.calibration.labels(photos.labels, tuple(sieve.labels))
+
+
+def _unknown(labels: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """Return labels whose keys are not known, each once."""
+    found = {label_key(label): label for label in labels}
+    return tuple(label for key, label in found.items() if key and key not in known)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
@@ -11,7 +12,7 @@ from photosieve.server.library import Library
 from tests.unit.server.conftest import assert_problem, ids
 
 
-def known(client: TestClient) -> dict[str, object]:
+def known(client: TestClient) -> dict[str, tuple[Any, Any]]:
     photos = client.get("/photos", params={"limit": 100}).json()["photos"]
     return {photo["id"]: (photo["labels"], photo["no"]) for photo in photos}
 

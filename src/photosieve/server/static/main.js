@@ -3,13 +3,15 @@
 import { byId, make, sameLabel, say } from "./api.js";
 import { hideCut } from "./cut.js";
 import { showKeys } from "./keys.js";
-import { begin } from "./label.js";
+import { begin } from "./labeling.js";
 import { undo } from "./labels.js";
 import { learn } from "./learn.js";
 import "./lightbox.js";
 import { current, go, onRoute, refresh } from "./route.js";
 import { search } from "./search.js";
 import { clear } from "./selection.js";
+import "./upload.js";
+import "./vocabulary.js";
 import { browse, buildings, similar } from "./wall.js";
 
 const SORTS = { "": "best first", unsure: "least sure first", building: "building", name: "name", date: "newest first" };
