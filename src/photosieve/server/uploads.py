@@ -55,7 +55,7 @@ def upload(
     """
     service = get_service(request)
     view = service.library.view()
-    folder = folder_of(view, group)
+    folder, group = folder_of(view, group)
     data = photo.file.read()
     try:
         with decoder(
@@ -84,8 +84,8 @@ def uploads(request: Request) -> Uploads:
     return Uploads(waiting=arrivals.waiting, error=arrivals.error)
 
 
-def folder_of(view: View, group: str) -> Path:
-    """Return the folder of a building, or one for a new building, which need not exist.
+def folder_of(view: View, group: str) -> tuple[Path, str]:
+    """Return the folder and the name of a building, which may be a new one.
 
     Raises
     ------
@@ -97,19 +97,18 @@ def folder_of(view: View, group: str) -> Path:
     if known is not None:
         if is_remote(known.root):
             raise ApiError(409, f"{group} is in an object store: upload the photo there")
-        folder, root = view.photo(known.start).path.parent, Path(known.root)
+        folder, root, group = view.photo(known.start).path.parent, Path(known.root), known.name
     else:
         roots = {one.root for one in groups.values() if not is_remote(one.root)}
         if len(roots) != 1:
             raise ApiError(409, f"there is no building {group}: choose one of the collection")
-        root = Path(roots.pop())
-        name = safe_name(group)
-        if not any(map(str.isalnum, name)) or is_ignored(name):
+        root, group = Path(roots.pop()), safe_name(group)
+        if not any(map(str.isalnum, group)) or is_ignored(group):
             raise ApiError(400, "a building needs a name of letters or digits")
-        folder = root / name
+        folder = root / group
     if not root.is_dir() or not folder.resolve().is_relative_to(root.resolve()):
         raise ApiError(409, f"the folder of {group} is gone or a link to another place")
-    return folder
+    return folder, group
 
 
 def photo_name(name: str, data: bytes) -> str:
