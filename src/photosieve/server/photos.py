@@ -17,6 +17,7 @@ from photosieve.decision.cut import Cut
 from photosieve.index.condition import MAX_LENGTH
 from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
+from photosieve.server.answers import Known, KnownAnswers, with_known
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import (
@@ -48,7 +49,9 @@ Groups = Annotated[
 ]
 
 
-def _ranked(view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
+def _ranked(
+    view: View, hits: Sequence[Hit], known: KnownAnswers, *, kept: bool
+) -> list[RankedPhoto]:
     photos = []
     for hit in hits:
         photo = view.find(view.id_of(hit.path))
@@ -57,6 +60,7 @@ def _ranked(view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]
                 RankedPhoto(
                     **photo_fields(view, photo),
                     kept=kept,
+                    known=known.of(hit.path),
                     probability=round(hit.probability, 6),
                     score=round(hit.score, 6),
                     reason=hit.reason,
@@ -106,6 +110,16 @@ def search(
             ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."
         ),
     ] = None,
+    known: Annotated[
+        Known,
+        Query(
+            description=(
+                "Photos whose labels say that they match are in the answer, and those whose labels "
+                "say that they do not are out of it: `apply`. `ignore`: the sieve alone decides. "
+                "`hide`: without photos whose labels say it. `only`: these alone."
+            )
+        ),
+    ] = "apply",
     offset: Offset = 0,
     limit: Limit = 100,
     nearest: Annotated[
@@ -124,21 +138,30 @@ def search(
             hidden=max(nearest, 1),
             snapshot=view.snapshot,
         )
+        answers = KnownAnswers(view, [reading.term for reading in result.readings])
+        threshold_shown = lowest_match(result)
+        result = with_known(view, result, answers, known, where)
     return SearchAnswer(
         query=q,
         matches=len(result),
         looked_at=result.looked_at,
-        threshold=lowest_match(result),
+        threshold=threshold_shown,
         learned=threshold is None,
         terms=[
-            TermReading(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
-            for reading in (r.to_dict() for r in result.readings)
+            TermReading(
+                term=str(reading.term),
+                label=reading.label,
+                nearest=reading.nearest,
+                affinity=reading.affinity,
+                labeled=answers.labeled(reading.term),
+            )
+            for reading in result.readings
         ],
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(view, result.hits[offset : offset + limit], kept=True),
-        nearest=_ranked(view, result.hidden[:nearest], kept=False),
+        photos=_ranked(view, result.hits[offset : offset + limit], answers, kept=True),
+        nearest=_ranked(view, result.hidden[:nearest], answers, kept=False),
         next=_next(request, offset, limit, len(result)),
     )
 
