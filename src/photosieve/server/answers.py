@@ -11,6 +11,7 @@ import numpy as np
 
 from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import label_key
+from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
 from photosieve.sieve.answer import Hit, SearchResult
@@ -28,7 +29,7 @@ class KnownAnswers:
 
     Parameters
     ----------
-    listed : mapping of Path to Verdicts
+    view : View
     terms : sequence of Term
     """
 
@@ -93,7 +94,7 @@ def with_known(
         both = [_marked(hit, said[hit.path]) for hit in (*hits, *hidden)]
         if how == "only":
             both = [hit for hit in both if said[hit.path] is not None]
-        both.sort(key=lambda hit: -hit.probability)
+        both.sort(key=lambda hit: -round(hit.probability, 6))  # equal photos keep their order
         hits, hidden = [hit for hit in both if hit.kept], [hit for hit in both if not hit.kept]
     return replace(result, hits=tuple(hits), hidden=tuple(hidden))
 
@@ -111,6 +112,7 @@ def _hits(
     rows = np.intersect1d(
         rows, every[rows_in_scope(view.snapshot, view.index.store, result.within, where)]
     )
+    rows = np.setdiff1d(rows, gone(view.snapshot, rows))
     scorer = view.sieve.scorer
     terms = scorer.probabilities(result.readings, view.snapshot.photos.rows(rows))
     likely = matches(tuple(reading.term for reading in result.readings), terms)

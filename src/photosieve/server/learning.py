@@ -24,13 +24,14 @@ from photosieve.server.schemas import (
     ChangeLabels,
     ExactLabels,
     JobState,
+    Label,
     LabelList,
     PhotoId,
     PhotoItem,
     Proposal,
     SetLabels,
 )
-from photosieve.server.service import find_photo, get_service, photo_fields
+from photosieve.server.service import Service, find_photo, get_service, photo_fields
 
 MAX_STREAMS = 100
 """Streams of events at the same time; others ask for the state now and then."""
@@ -109,14 +110,28 @@ def _changed(view: View, paths: Sequence[Path]) -> ChangedLabels:
 
 
 @router.get("/proposals", tags=["labels"], summary="Propose photos to label")
-def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) -> list[Proposal]:
+def proposals(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=48)] = 12,
+    label: Annotated[
+        Label | None,
+        Query(description="Propose photos that may have this label, the most likely ones first."),
+    ] = None,
+    word: Annotated[
+        list[Label],
+        Query(max_length=100, description="Words to guess, beside the labels that are known."),
+    ] = [],  # noqa: B006
+) -> list[Proposal]:
     """Return the most informative photos without labels, with guesses of their labels.
 
     Photos of buildings with few labeled photos come first, and of these the ones most unlike all
-    labeled photos.
+    labeled photos. With `label`, only photos of which it is not known whether they have it; it is
+    suggested where it is likely.
     """
     service = get_service(request)
     view = service.library.view()
+    if label is not None:
+        return _likely(service, view, label, limit)
     with service.searching():
         rows = service.unlabeled(view)
         photos = view.snapshot.photos.rows(rows)
@@ -128,10 +143,24 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
             view.snapshot.group_numbers(listed),
             limit,
         )
-        guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)))
+        guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)), word)
     return [
         Proposal(**photo_fields(view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)
+    ]
+
+
+def _likely(service: Service, view: View, label: str, limit: int) -> list[Proposal]:
+    with service.searching():
+        rows = service.unlabeled(view, label)
+        margins = service.likely(view, label, view.snapshot.photos.rows(rows))
+    best = np.argsort(-margins, kind="stable")[:limit].tolist()
+    return [
+        Proposal(
+            **photo_fields(view, view.photo(int(rows[one]))),
+            suggested=[label] if margins[one] > 0 else [],
+        )
+        for one in best
     ]
 
 
