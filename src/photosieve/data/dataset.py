@@ -183,6 +183,15 @@ class Dataset:
         return tuple(shown.values())
 
     @property
+    def only_exact(self) -> frozenset[str]:
+        """Keys of the labels of the vocabulary that no plain list names."""
+        if not self.noes:
+            return frozenset()
+        lists = (own for own, no in zip(self.labels, self.noes, strict=True) if no is None)
+        listed = {label_key(label) for own in lists for label in own}
+        return frozenset(map(label_key, self.vocabulary)) - listed
+
+    @property
     def group_names(self) -> tuple[str, ...]:
         """The buildings, in order of first appearance."""
         return tuple(dict.fromkeys(self.groups))
