@@ -174,7 +174,9 @@ def guesses(photos: Photos, seeds: int) -> dict[str, list[float]]:
             probe = np.zeros((len(new), targets.shape[1]), bool)
             known = np.ones((number, len(seen)), bool)
             texts = photos.texts[seen]
-            probe[:, seen] = guess(vectors[labeled], targets[:, seen], known, texts, vectors[new])
+            probe[:, seen] = (
+                guess(vectors[labeled], targets[:, seen], known, texts, vectors[new]) > 0
+            )
             places = unit(vectors[order] - vectors[left].mean(0))
             nearest = (places[number : number + STEP] @ places[:number].T).argmax(1)
             for name, guessed in {

@@ -18,9 +18,10 @@ from fastapi.responses import Response, StreamingResponse
 from photosieve.decision.cut import Cut
 from photosieve.errors import PhotoError
 from photosieve.report.table import plain_text
+from photosieve.server.answers import KnownAnswers, with_known
 from photosieve.server.library import Photo, View
 from photosieve.server.pages import templates
-from photosieve.server.photos import Groups, Threshold, Where, Words
+from photosieve.server.photos import Choice, Groups, Threshold, Where, Words
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import PhotoId
 from photosieve.server.service import Service, find_photo, get_service
@@ -64,6 +65,7 @@ def download_answer(
     group: Groups = [],  # noqa: B006
     where: Where = None,
     threshold: Threshold = None,
+    known: Choice = "apply",
 ) -> Response:
     """Return all photos that match as a file; the other parameters are those of `/search`."""
     service = get_service(request)
@@ -73,6 +75,8 @@ def download_answer(
         result = view.index.search(
             q, within=group, where=where, cut=cut, hidden=1, snapshot=view.snapshot
         )
+        answers = KnownAnswers(view, [reading.term for reading in result.readings])
+        result = with_known(view, result, answers, known, where)
     pairs = ((view.find(view.id_of(hit.path)), hit.probability) for hit in result.hits)
     found = [(photo, probability) for photo, probability in pairs if photo is not None]
     if not found:

@@ -18,7 +18,7 @@ def guess(
     known: NDArray[np.bool_],
     texts: Float32Array,
     photos: Float32Array,
-) -> NDArray[np.bool_]:
+) -> Float32Array:
     """Guess labels by a small probe with the usual settings, in milliseconds.
 
     From the first labeled photo on this is better than the words of the labels alone, and from a
@@ -39,7 +39,8 @@ def guess(
 
     Returns
     -------
-    array of bool (n, labels)
+    array (n, labels)
+        Log odds: above 0 where a photo is guessed to have a label.
     """
     if len(labeled) > MOST_EXAMPLES:  # drawn by their weight, so that rare labels keep theirs
         shares = balanced_weights(targets & known, ~targets & known).sum(1) + 1e-9
@@ -47,7 +48,7 @@ def guess(
         some = draw(len(labeled), MOST_EXAMPLES, replace=False, p=shares / shares.sum())
         labeled, targets, known = labeled[some], targets[some], known[some]
     problem = Problem.of(labeled, labeled, texts, targets, known, np.zeros_like(known))
-    return np.asarray(problem.solve(ProbeSettings()).scores(photos, photos) > 0)
+    return problem.solve(ProbeSettings()).scores(photos, photos)
 
 
 def guess_by_words(

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 
+from photosieve.data import label_claims
 from photosieve.data.export import export_labels
 from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms import FILE_ENDINGS, FILE_FORMS, read
@@ -96,7 +97,7 @@ def take(
     before = {photo: view.book.verdicts(photo) for photo in new}
     changed = {photo: own for photo, own in new.items() if own != before[photo]}
     if changed:
-        view.book.change(changed)
+        label_claims.put(view.book, changed)
     return ImportedLabels(
         changed=len(changed),
         labels=view.book.counts(),

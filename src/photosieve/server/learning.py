@@ -12,7 +12,8 @@ import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from photosieve.data.label_files import Verdicts
+from photosieve.data import label_claims
+from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import label_key
 from photosieve.server.addresses import address
 from photosieve.server.jobs import Job
@@ -46,10 +47,13 @@ def labels(
 ) -> LabelList:
     """Return all labels with their counts, and the labels of the photos in the request."""
     view = get_service(request).library.view()
+    listed = view.book.listed()
+    counts, opened = view.book.counts(), opened_labels(listed.values())
     return LabelList(
-        labels=view.book.counts(),
+        labels=counts,
+        open=[label for label in counts if label_key(label) in opened],
         learned=dict(view.sieve.labels),
-        listed=len(view.book.listed()),
+        listed=len(listed),
         photos=[PhotoItem(**photo_fields(request, view, find_photo(view, one))) for one in id],
     )
 
@@ -58,47 +62,34 @@ def labels(
 def set_labels(request: Request, change: SetLabels) -> ChangedLabels:
     """Write the labels of photos into their labels files. Either all photos change, or none.
 
-    A photo with exact labels keeps that form when it gets a list: a label that it had and has no
-    longer becomes one that it has not.
+    A list says no to all other labels that are known now. A label that is added later is unknown on
+    this photo. A photo with exact labels keeps that form when it gets a list: a label that it had
+    and has no longer becomes one that it has not.
     """
     view = get_service(request).library.view()
     photos = {
         find_photo(view, photo_id).path: (
-            Verdicts(tuple(own.yes), tuple(own.no)) if isinstance(own, ExactLabels) else own
+            Verdicts(tuple(own.yes), tuple(own.no))
+            if isinstance(own, ExactLabels)
+            else (None if own is None else Verdicts(tuple(own)))
         )
         for photo_id, own in change.photos.items()
     }
-    view.book.change(photos)
+    label_claims.put(view.book, photos)
     return _changed(request, view, list(photos))
 
 
 @router.patch("/labels", tags=["labels"], summary="Add and remove labels")
 def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
-    """Add labels to photos and remove others, in one step.
+    """Say yes to labels of photos and no to others, in one step, and nothing about the rest.
 
-    A photo whose labels are unknown starts with the labels that the sieve guesses, since every
-    other label counts as absent from a listed photo. Where the labels of a photo are exact, a label
-    that is removed becomes one that it has not.
+    A label that is new is unknown on all other photos. A label that is removed from a photo becomes
+    one that it is known not to have.
     """
-    service = get_service(request)
-    view = service.library.view()
-    photos = [find_photo(view, one) for one in dict.fromkeys(change.photos)]
-    rows = np.array([photo.row for photo in photos], np.intp)
-    guesses = service.suggested(view, view.snapshot.photos.rows(rows))
-    guessed = dict(zip([photo.path for photo in photos], guesses, strict=True))
-    removed = {label_key(label.strip()) for label in change.remove}
-
-    def revised(path: Path, own: Verdicts | None) -> list[str]:
-        kept = [
-            label
-            for label in (guessed[path] if own is None else own.yes)
-            if label_key(label) not in removed
-        ]
-        known = {label_key(label) for label in kept}
-        return kept + [label for label in change.add if label_key(label.strip()) not in known]
-
-    view.book.revise(guessed, revised)
-    return _changed(request, view, list(guessed))
+    view = get_service(request).library.view()
+    paths = [find_photo(view, one).path for one in dict.fromkeys(change.photos)]
+    label_claims.edit(view.book, paths, change.add, change.remove)
+    return _changed(request, view, paths)
 
 
 @router.post("/labels/undo", tags=["labels"], summary="Undo the last change")
@@ -125,17 +116,25 @@ def _changed(request: Request, view: View, paths: Sequence[Path]) -> ChangedLabe
 def proposals(
     request: Request,
     limit: Annotated[int, Query(ge=1, le=48)] = 12,
+    label: Annotated[
+        Label | None,
+        Query(description="Propose photos that may have this label, the most likely ones first."),
+    ] = None,
     word: Annotated[
-        list[Label], Query(max_length=200, description="More labels to guess; none has to exist.")
-    ] = [],  # noqa: B006  # FastAPI copies it
+        list[Label],
+        Query(max_length=100, description="Words to guess, beside the labels that are known."),
+    ] = [],  # noqa: B006
 ) -> list[Proposal]:
     """Return the most informative photos without labels, with guesses of their labels.
 
     Photos of buildings with few labeled photos come first, and of these the ones most unlike all
-    labeled photos.
+    labeled photos. With `label`, only photos of which it is not known whether they have it; it is
+    suggested where it is likely.
     """
     service = get_service(request)
     view = service.library.view()
+    if label is not None:
+        return _likely(request, view, label, limit)
     with service.searching():
         rows = service.unlabeled(view)
         photos = view.snapshot.photos.rows(rows)
@@ -151,6 +150,21 @@ def proposals(
     return [
         Proposal(**photo_fields(request, view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)
+    ]
+
+
+def _likely(request: Request, view: View, label: str, limit: int) -> list[Proposal]:
+    service = get_service(request)
+    with service.searching():
+        rows = service.unlabeled(view, label)
+        margins = service.likely(view, label, view.snapshot.photos.rows(rows))
+    best = np.argsort(-margins, kind="stable")[:limit].tolist()
+    return [
+        Proposal(
+            **photo_fields(request, view, view.photo(int(rows[one]))),
+            suggested=[label] if margins[one] > 0 else [],
+        )
+        for one in best
     ]
 
 

@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from photosieve.decision.cut import Cut
 from photosieve.index.condition import MAX_LENGTH
+from photosieve.server.answers import Known, KnownAnswers, with_known
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import (
@@ -56,13 +57,25 @@ Threshold = Annotated[
     float | None,
     Query(ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."),
 ]
+Choice = Annotated[
+    Known,
+    Query(
+        description=(
+            "Photos whose labels say that they match are in the answer, and those whose labels "
+            "say that they do not are out of it: `apply`. `ignore`: the sieve alone decides. "
+            "`hide`: without photos whose labels say it. `only`: these alone."
+        )
+    ),
+]
 Groups = Annotated[
     list[Annotated[str, Query(max_length=500)]],
     Query(description="Buildings to search; all by default.", max_length=100),
 ]
 
 
-def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
+def _ranked(
+    request: Request, view: View, hits: Sequence[Hit], known: KnownAnswers, *, kept: bool
+) -> list[RankedPhoto]:
     photos = []
     for hit in hits:
         photo = view.find(view.id_of(hit.path))
@@ -71,6 +84,7 @@ def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) ->
                 RankedPhoto(
                     **photo_fields(request, view, photo),
                     kept=kept,
+                    known=known.of(hit.path),
                     probability=round(hit.probability, 6),
                     score=round(hit.score, 6),
                     reason=hit.reason,
@@ -102,6 +116,7 @@ def search(
     group: Groups = [],  # noqa: B006  # FastAPI copies it
     where: Where = None,
     threshold: Threshold = None,
+    known: Choice = "apply",
     offset: Offset = 0,
     limit: Limit = 100,
     nearest: Annotated[
@@ -120,21 +135,30 @@ def search(
             hidden=max(nearest, 1),
             snapshot=view.snapshot,
         )
+        answers = KnownAnswers(view, [reading.term for reading in result.readings])
+        threshold_shown = lowest_match(result)
+        result = with_known(view, result, answers, known, where)
     return SearchAnswer(
         query=q,
         matches=len(result),
         looked_at=result.looked_at,
-        threshold=lowest_match(result),
+        threshold=threshold_shown,
         learned=threshold is None,
         terms=[
-            TermReading(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
-            for reading in (r.to_dict() for r in result.readings)
+            TermReading(
+                term=str(reading.term),
+                label=reading.label,
+                nearest=reading.nearest,
+                affinity=reading.affinity,
+                labeled=answers.labeled(reading.term),
+            )
+            for reading in result.readings
         ],
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(request, view, result.hits[offset : offset + limit], kept=True),
-        nearest=_ranked(request, view, result.hidden[:nearest], kept=False),
+        photos=_ranked(request, view, result.hits[offset : offset + limit], answers, kept=True),
+        nearest=_ranked(request, view, result.hidden[:nearest], answers, kept=False),
         next=next_page(request, offset, limit, len(result)),
     )
 

@@ -29,7 +29,10 @@ class PhotoItem(BaseModel):
         examples=[["sofa", "window"]],
     )
     no: list[str] | None = Field(
-        description="Labels that it is known not to have; null where these are all others.",
+        description=(
+            "Labels that it is known not to have; null where these are all others but those that "
+            "`/labels` calls open."
+        ),
     )
     test: bool = Field(description="Whether it is kept for testing and left out of training.")
     photo: str = Field(description="Address of the picture.", examples=["/photos/6f1c0b9a4d2e8f37"])
@@ -45,7 +48,10 @@ class RankedPhoto(PhotoItem):
     kept: bool = Field(description="Whether it matches.")
     probability: float = Field(description="Probability that it matches.", examples=[0.96])
     score: float = Field(description="Cosine similarity of photo and query.", examples=[0.41])
-    reason: str = Field(description="Why the cut keeps it or not.")
+    known: Literal["yes", "no"] | None = Field(
+        description="Whether its labels say that it matches; null where they do not say it."
+    )
+    reason: str = Field(description="Why the cut keeps it or not, or that its labels say so.")
     terms: list[float] = Field(description="The probability for each term of the query.")
 
 
@@ -56,6 +62,9 @@ class TermReading(BaseModel):
     label: str | None = Field(description="The label of that name; null for any other word.")
     nearest: str = Field(description="The label nearest in meaning.")
     affinity: float = Field(description="Cosine to that label.")
+    labeled: int = Field(
+        description="Number of photos labeled with it; it is not learned yet if `label` is null."
+    )
 
 
 class SearchAnswer(BaseModel):
@@ -121,6 +130,9 @@ class LabelList(BaseModel):
         description="Number of photos with each label, the most frequent first."
     )
     learned: dict[str, int] = Field(description="Training photos of the sieve with each label.")
+    open: list[str] = Field(
+        description="Labels that are unknown on photos whose `no` is null, as they came later."
+    )
     listed: int = Field(description="Number of photos whose labels are known.")
     photos: list[PhotoItem]
 

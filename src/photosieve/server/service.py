@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,12 +16,14 @@ from fastapi import Request
 from numpy.typing import NDArray
 
 from photosieve.data.names import label_key
+from photosieve.decision.calibration import log_odds
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
 from photosieve.server.addresses import address
+from photosieve.server.answers import KnownAnswers
 from photosieve.server.arrivals import Arrivals
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess, guess_by_words
@@ -28,6 +31,7 @@ from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
 from photosieve.server.problems import ApiError
 from photosieve.sieve.embedded import Embedded
+from photosieve.sieve.query import Term
 from photosieve.sieve.sieve import Sieve
 
 MAX_CANDIDATES = 20_000
@@ -64,7 +68,7 @@ class Service:
         self._evaluating = threading.Lock()
         self._reported: Evaluation | None = None
         self._texts: tuple[object, Float32Array] | None = None
-        """Vectors of the words that were embedded last."""
+        """Vectors of the labels that the sieve does not know; see `_guessed`."""
 
     @contextmanager
     def searching(self) -> Iterator[None]:
@@ -118,14 +122,21 @@ class Service:
         order = best[np.argsort(-scores[best], kind="stable")]
         return [(int(row), float(scores[row])) for row in order]
 
-    def unlabeled(self, view: View) -> NDArray[np.intp]:
-        """Rows of photos without labels that may get labels, at most `MAX_CANDIDATES` of them."""
+    def unlabeled(self, view: View, label: str | None = None) -> NDArray[np.intp]:
+        """Rows of photos without labels that may get labels, at most `MAX_CANDIDATES` of them.
+
+        With a label, rows of photos of which it is not known whether they have it.
+        """
         unlabeled = np.ones(len(view.snapshot), bool)
         for group in view.snapshot.groups:
             first = view.photo(group.start).path
             if first.parent not in view.book or view.book.is_test(first):
                 unlabeled[group.start : group.stop] = False
-        unlabeled[view.rows_of(path for path in view.book.listed() if view.has(path))] = False
+        said: Iterable[Path] = view.book.listed()
+        if label is not None:
+            known = KnownAnswers(view, [Term((label,))])
+            said = (photo for photo in said if known.of(photo) is not None)
+        unlabeled[view.rows_of(path for path in said if view.has(path))] = False
         rows = np.flatnonzero(unlabeled)
         if len(rows) > MAX_CANDIDATES:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
@@ -134,55 +145,64 @@ class Service:
     def suggested(self, view: View, photos: Embedded, words: Sequence[str] = ()) -> list[list[str]]:
         """Labels of photos: those that the sieve finds, and guesses of labels it does not know.
 
-        These are the labels given since it was trained, and other words that are asked for.
+        Of the words that no photo has yet, those that are likely are among them, too.
         """
         sieve = view.sieve
         kept = _probabilities(sieve, photos) >= max(sieve.cut.floor, sieve.cut.gate)
-        new, guessed = self._guessed(view, photos, words)
-        labels = [*sieve.labels, *new]
-        return [
-            [label for label, yes in zip(labels, row, strict=True) if yes]
-            for row in np.hstack([kept, guessed])
-        ]
+        new, margins = self._guessed(view, photos)
+        known = {label_key(label) for label in (*sieve.labels, *new)}
+        others = self._undenied(view, [word for word in words if label_key(word) not in known])
+        found = np.zeros((len(photos), 0), bool)
+        if others:
+            step = -(-len(view.snapshot) // MOST_COMPARED)
+            collection = np.asarray(view.snapshot.vectors[::step])
+            found = guess_by_words(sieve.scorer.embed(others), collection, photos.vectors)
+        labels = [*sieve.labels, *new, *others]
+        every = np.hstack([kept, margins > 0, found])
+        return [[label for label, yes in zip(labels, row, strict=True) if yes] for row in every]
 
-    def _guessed(
-        self, view: View, photos: Embedded, words: Sequence[str]
-    ) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-        """Labels that the sieve does not know, and whether each photo has them, by a guess."""
+    @staticmethod
+    def _undenied(view: View, words: Sequence[str]) -> list[str]:
+        """Words without those that many photos are known to lack: they are rare."""
+        listed = view.book.listed(test=False).values()
+        denials = Counter(key for own in listed for key in map(label_key, own.no or ()))
+        return [word for word in words if denials[label_key(word)] < MOST_DENIALS]
+
+    def likely(self, view: View, label: str, photos: Embedded) -> NDArray[np.float64]:
+        """How likely photos have a label, (n,): above 0 where it is likely, higher for more so."""
+        new, margins = self._guessed(view, photos)
+        keys = [label_key(one) for one in new]
+        if label_key(label) in keys:
+            return np.asarray(margins[:, keys.index(label_key(label))], np.float64)
+        return self._margins(view, label, photos)
+
+    @staticmethod
+    def _margins(view: View, word: str, photos: Embedded) -> NDArray[np.float64]:
+        """How far the log odds of a label or another word are above its cut, (n,)."""
+        scorer = view.sieve.scorer
+        reading = scorer.read_word(word)
+        cut = scorer.cut((reading,), view.sieve.cut)
+        limit = log_odds(np.array(max(cut.gate, cut.floor)))
+        return np.asarray(log_odds(scorer.probability(reading, photos)) - limit)
+
+    def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], Float32Array]:
+        """Labels given since the sieve was trained, and the log odds that each photo has them."""
         listed = [path for path in view.book.listed(test=False) if view.has(path)]
         dataset = view.book.dataset(test=False, groups=dict.fromkeys(listed, ""))
         known = {label_key(label) for label in view.sieve.labels}
-        given = () if dataset is None else _unknown(dataset.vocabulary, known)
-        fresh = _unknown(words, known | set(map(label_key, given)))
-        if dataset is not None and fresh:
-            denials = dataset.known(fresh).sum(0)
-            fresh = tuple(w for w, n in zip(fresh, denials, strict=True) if n < MOST_DENIALS)
-        guesses = np.zeros((len(photos), len(given) + len(fresh)), bool)
-        texts = self._vectors(view, given + fresh)
-        if dataset is not None and given:
-            labeled = np.asarray(view.snapshot.vectors[view.rows_of(dataset.photos)])
-            guesses[:, : len(given)] = guess(
-                labeled,
-                dataset.matrix(given),
-                dataset.known(given),
-                texts[: len(given)],
-                photos.vectors,
-            )
-        if fresh:
-            step = -(-len(view.snapshot) // MOST_COMPARED)
-            collection = np.asarray(view.snapshot.vectors[::step])
-            guesses[:, len(given) :] = guess_by_words(
-                texts[len(given) :], collection, photos.vectors
-            )
-        return given + fresh, guesses
-
-    def _vectors(self, view: View, words: tuple[str, ...]) -> Float32Array:
-        """Embed words; those of the last time are kept, as one photo after the other is labeled."""
-        key = (view.sieve.fingerprint, words)
+        words = () if dataset is None else dataset.vocabulary
+        new = tuple(label for label in words if label_key(label) not in known)
+        if dataset is None or not new:
+            return (), np.zeros((len(photos), 0), np.float32)
+        rows = np.array(view.rows_of(dataset.photos), np.intp)
+        labeled = np.asarray(view.snapshot.vectors[rows])
+        key = (view.sieve.fingerprint, new)
         texts = self._texts  # read once: another request may replace it
         if texts is None or texts[0] != key:
-            texts = self._texts = key, view.sieve.scorer.embed(words)
-        return texts[1]
+            texts = self._texts = key, view.sieve.scorer.embed(new)
+        return new, guess(
+            labeled, dataset.matrix(new), dataset.known(new), texts[1], photos.vectors
+        )
 
     def evaluation(self, view: View) -> Evaluation | None:
         """Evaluate the sieve on the photos that are kept for testing; None if there are none."""
@@ -247,9 +267,3 @@ def photo_fields(request: Request, view: View, photo: Photo) -> dict[str, Any]:
 def _probabilities(sieve: Sieve, photos: Embedded) -> NDArray[np.float64]:
     """Probability of each label on each photo, (n, labels)."""
     return sieve.tuning.calibration.labels(photos.labels, tuple(sieve.labels))
-
-
-def _unknown(labels: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """Return labels whose keys are not known, each once."""
-    found = {label_key(label): label for label in labels}
-    return tuple(label for key, label in found.items() if key and key not in known)

@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 
 from photosieve.data import vocabulary
-from photosieve.data.label_files import Verdicts
+from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import label_key, visible
 from photosieve.data.notes import LEAST_BUILDINGS
 from photosieve.server.library import View
@@ -43,6 +43,7 @@ def label_facts(view: View) -> list[LabelFacts]:
     no: dict[str, int] = defaultdict(int)
     plain = 0
     listed = view.book.listed()
+    opened = opened_labels(listed.values())
     tests = view.book.listed(test=True)
     for photo, verdicts in listed.items():
         plain += verdicts.no is None
@@ -50,7 +51,7 @@ def label_facts(view: View) -> list[LabelFacts]:
             spellings.setdefault(label_key(label), label)
         for key in set(map(label_key, verdicts.yes)):
             yes[key].add(photo)
-            no[key] -= verdicts.no is None  # of the plain lists, which say no to all others
+            no[key] -= verdicts.no is None
         for key in set(map(label_key, verdicts.no or ())):
             no[key] += 1
     learned = {label_key(label): (label, count) for label, count in view.sieve.labels.items()}
@@ -65,7 +66,7 @@ def label_facts(view: View) -> list[LabelFacts]:
             LabelFacts(
                 label=label,
                 yes=len(yes[key]),
-                no=plain + no[key],
+                no=no[key] + (0 if key in opened else plain),  # lists say no to all others
                 test=len(yes[key]) - len(training),
                 buildings=len(homes),
                 learned=learned.get(key, ("", 0))[1],
