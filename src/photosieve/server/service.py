@@ -20,6 +20,7 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
+from photosieve.server.cuts import LabelCuts
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
@@ -46,6 +47,7 @@ class Service:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.jobs = Jobs(library)
+        self.cuts = LabelCuts(library.state / "cuts.json")
         self.health_threads = CapacityLimiter(2)
         self.streams = 0
         # More at once than there are cores would only make each slower.
