@@ -15,18 +15,19 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from photosieve.decision.cut import Cut
 from photosieve.errors import PhotoError
 from photosieve.report.table import plain_text
-from photosieve.server.answers import KnownAnswers, with_known
 from photosieve.server.library import Photo, View
 from photosieve.server.pages import templates
-from photosieve.server.photos import Choice, Groups, Threshold, Where, Words
+from photosieve.server.photos import Choice, Groups, Threshold, Where, Words, search
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import PhotoId
 from photosieve.server.service import Service, find_photo, get_service
 from photosieve.server.thumbnails import thumbnail
 from photosieve.server.uploads import safe_name
+
+MAX_MATCHES = 100_000
+"""Photos of a table or of a list of links."""
 
 MAX_ZIP_PHOTOS, MAX_ZIP_BYTES = 2000, 4_000_000_000
 """Photos and bytes of one archive."""
@@ -68,16 +69,9 @@ def download_answer(
     known: Choice = "apply",
 ) -> Response:
     """Return all photos that match as a file; the other parameters are those of `/search`."""
-    service = get_service(request)
-    view = service.library.view()
-    with service.searching():
-        cut = None if threshold is None else Cut.threshold(threshold)
-        result = view.index.search(
-            q, within=group, where=where, cut=cut, hidden=1, snapshot=view.snapshot
-        )
-        answers = KnownAnswers(view, [reading.term for reading in result.readings])
-        result = with_known(view, result, answers, known, where)
-    pairs = ((view.find(view.id_of(hit.path)), hit.probability) for hit in result.hits)
+    answer = search(request, q, group, where, threshold, known, limit=MAX_MATCHES, nearest=0)
+    view = get_service(request).library.view()
+    pairs = ((view.find(one.id), one.probability) for one in answer.photos)
     found = [(photo, probability) for photo, probability in pairs if photo is not None]
     if not found:
         raise ApiError(404, f'there are no matches for "{q}"')
@@ -111,7 +105,10 @@ def _answer(request: Request, view: View, title: str, found: Found, form: str) -
         cells = list(_cells(service, view, found))
         page = templates.get_template("sheet.html.j2").render(title=title, cells=cells)
         return _file(title, "html", page, "text/html; charset=utf-8")
-    _check_size(len(found), MAX_ZIP_PHOTOS, "photos")
+    _check_size(len(found), MAX_MATCHES = 100_000
+"""Photos of a table or of a list of links."""
+
+MAX_ZIP_PHOTOS, "photos")
     size = sum(int(view.snapshot.sizes[photo.row]) for photo, _ in found)
     _check_size(size, MAX_ZIP_BYTES, "bytes")
     if service.archives >= MAX_ARCHIVES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import numpy as np
@@ -19,6 +19,7 @@ from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import (
     Health,
+    LabelCut,
     PhotoId,
     RankedPhoto,
     SearchAnswer,
@@ -73,6 +74,9 @@ Groups = Annotated[
 ]
 
 
+Order = Literal["probability", "unsure", "building", "name", "date"]
+
+
 def _ranked(
     request: Request, view: View, hits: Sequence[Hit], known: KnownAnswers, *, kept: bool
 ) -> list[RankedPhoto]:
@@ -92,6 +96,20 @@ def _ranked(
                 )
             )
     return photos
+
+
+def _sorted(view: View, hits: Sequence[Hit], sort: Order, cut: float) -> Sequence[Hit]:
+    """Return matches, which come best first, in another order."""
+    if sort == "probability":
+        return hits
+    if sort == "unsure":
+        return sorted(hits, key=lambda hit: abs(hit.probability - cut))
+    if sort == "name":
+        return sorted(hits, key=lambda hit: hit.path.name.casefold())
+    rows = view.rows_of(hit.path for hit in hits)  # these are in the order of buildings and names
+    if sort == "date":
+        rows = (-view.snapshot.mtimes[np.array(rows, np.intp)]).tolist()
+    return [hit for _, hit in sorted(zip(rows, hits, strict=True), key=lambda pair: pair[0])]
 
 
 def next_page(request: Request, offset: int, limit: int, total: int) -> str | None:
@@ -117,6 +135,13 @@ def search(
     where: Where = None,
     threshold: Threshold = None,
     known: Choice = "apply",
+    sort: Annotated[
+        Order,
+        Query(
+            description="Matches by probability, least sure first (closest to the cut), "
+            "by building and name, by name alone, or the newest first."
+        ),
+    ] = "probability",
     offset: Offset = 0,
     limit: Limit = 100,
     nearest: Annotated[
@@ -126,24 +151,28 @@ def search(
     """Return all photos that match and no others, best first; possibly none."""
     service = get_service(request)
     view = service.library.view()
+    own = service.cuts.find(view, q) if threshold is None else None
+    at = own if threshold is None else threshold
     with service.searching():
         result = view.index.search(
             q,
             within=group,
             where=where,
-            cut=None if threshold is None else Cut.threshold(threshold),
+            cut=None if at is None else Cut.threshold(at),
             hidden=max(nearest, 1),
             snapshot=view.snapshot,
         )
         answers = KnownAnswers(view, [reading.term for reading in result.readings])
-        threshold_shown = lowest_match(result)
+        lowest = lowest_match(result)
         result = with_known(view, result, answers, known, where)
+    hits = _sorted(view, result.hits, sort, lowest)
     return SearchAnswer(
         query=q,
         matches=len(result),
         looked_at=result.looked_at,
-        threshold=threshold_shown,
-        learned=threshold is None,
+        threshold=lowest,
+        learned=at is None,
+        own_cut=own is not None,
         terms=[
             TermReading(
                 term=str(reading.term),
@@ -157,10 +186,21 @@ def search(
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(request, view, result.hits[offset : offset + limit], answers, kept=True),
+        photos=_ranked(request, view, hits[offset : offset + limit], answers, kept=True),
         nearest=_ranked(request, view, result.hidden[:nearest], answers, kept=False),
         next=next_page(request, offset, limit, len(result)),
     )
+
+
+@router.put("/labels/cut", tags=["labels"], summary="Set the cut of a label")
+def set_cut(request: Request, change: LabelCut) -> LabelCut:
+    """Keep photos of at least this probability when the query is this label; null: as learned.
+
+    It holds on this server, for the sieve in use.
+    """
+    service = get_service(request)
+    service.cuts.change(service.library.view(), change.label, change.threshold)
+    return change
 
 
 @router.post("/search/photo", tags=["search"], summary="Find similar photos")

@@ -17,11 +17,14 @@ from photosieve.index.sources import place
 from photosieve.server.library import View
 from photosieve.server.photos import Groups, Limit, Offset, next_page
 from photosieve.server.problems import ERRORS
-from photosieve.server.schemas import Building, PhotoItem, PhotoList
-from photosieve.server.service import get_service, photo_fields
+from photosieve.server.schemas import Building, PhotoDetails, PhotoId, PhotoItem, PhotoList
+from photosieve.server.service import find_photo, get_service, photo_fields
 
 MOST_BUILDINGS = 1000
 """Most buildings in an answer."""
+
+MOST_TEXT = 500
+"""Most letters of a value of a column."""
 
 LABELS_SHOWN = 5
 """Most labels of a building in an answer."""
@@ -120,3 +123,22 @@ def _chosen(view: View, label: str | None) -> NDArray[np.bool_]:
     chosen = np.zeros(len(view.snapshot), bool)
     chosen[view.rows_of(path for path in paths if view.has(path))] = True
     return chosen
+
+
+@router.get("/photos/{photo_id}/details", tags=["photos"], summary="Get what is noted of a photo")
+def details(request: Request, photo_id: PhotoId) -> PhotoDetails:
+    """Return the size of a photo, when its file was changed, and the user's columns."""
+    view = get_service(request).library.view()
+    row = find_photo(view, photo_id).row
+    store, snapshot = view.index.store, view.snapshot
+    ((_, table),) = store.take(snapshot.ids[[row]], ("width", "height", *store.columns))
+    noted = table.to_pylist()[0]
+    return PhotoDetails(
+        width=noted["width"],
+        height=noted["height"],
+        bytes=int(snapshot.sizes[row]),
+        changed=int(snapshot.mtimes[row]) / 1e9,
+        columns={
+            name: str(noted[name])[:MOST_TEXT] for name in store.columns if noted[name] is not None
+        },
+    )

@@ -3,7 +3,7 @@
 import { byId, canChange, failed, make } from "./api.js";
 import { card, known, tickable } from "./cards.js";
 import { edit, onChange } from "./labels.js";
-import { clear, isSelected, onSelection, showing, toggle } from "./selection.js";
+import { isSelected, onSelection, showing, toggle } from "./selection.js";
 
 const cards = new Map(); // by id: { photo, element }
 const results = byId("results");
@@ -110,23 +110,20 @@ results.addEventListener("keydown", (event) => {
   const columns = below < 0 ? stops.length - first : below - first;
   const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
   const { id } = event.target.dataset;
-  const answer = { y: "yes", n: "no" }[event.key.toLowerCase()];
+  const kind = { y: "yes", n: "no" }[event.key.toLowerCase()];
   if (step) {
     event.preventDefault();
     stops[Math.min(Math.max(at + step, 0), stops.length - 1)].focus();
   } else if (id && event.key === " " && canChange()) {
     event.preventDefault();
     toggle(id, event);
-  } else if (id && answer && canChange() && tickable(query)) {
-    say(id, answer);
+  } else if (id && kind && canChange() && tickable(query)) {
+    answer(id, kind);
     stops[Math.min(at + 1, stops.length - 1)].focus();
   }
 });
 
-// Say that a photo shows the query, or not.
-export function say(id, answer) {
-  if (known(photoOf(id), query) === answer) return;
-  edit([id], answer === "yes" ? [query] : [], answer === "yes" ? [] : [query]);
+// Say that a photo shows the query ("yes"), or does not ("no").
+export function answer(id, kind) {
+  if (known(photoOf(id), query) !== kind) edit([id], kind === "yes" ? [query] : [], kind === "yes" ? [] : [query]);
 }
-
-export const clearSelection = clear;

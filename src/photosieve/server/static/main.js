@@ -1,6 +1,6 @@
 // The page: views, keys and event listeners.
 
-import { byId, make, sameLabel, say } from "./api.js";
+import { ask as request, byId, failed, make, sameLabel, say } from "./api.js";
 import { hideCut } from "./cut.js";
 import { showKeys } from "./keys.js";
 import { begin } from "./labeling.js";
@@ -8,8 +8,10 @@ import { undo } from "./labels.js";
 import { learn } from "./learn.js";
 import "./lightbox.js";
 import { current, go, onRoute, refresh } from "./route.js";
-import { search } from "./search.js";
+import { queries } from "./recent.js";
+import { labelsShown, search } from "./search.js";
 import { clear } from "./selection.js";
+import { completions, suggest } from "./suggest.js";
 import "./upload.js";
 import "./vocabulary.js";
 import { browse, buildings, similar } from "./wall.js";
@@ -89,7 +91,27 @@ byId("query").addEventListener("input", () => {
   clearTimeout(waiting);
   waiting = setTimeout(() => ask(byId("query").value, { typing: true }), 180);
 });
-byId("group").addEventListener("change", () => go({ in: byId("group").value.trim(), like: "", view: "" }));
+suggest(byId("query"), byId("query-list"), (text) => completions(text, labelsShown(), queries()), (text) => { clearTimeout(waiting); ask(text); });
+
+// Any unique part of a building's name is enough; a part that several have opens the list of them.
+const CHOICES = 20;
+const inBuilding = (name) => go({ in: name, like: "", view: "" });
+const matching = (part) => request(`/groups?${new URLSearchParams({ part, limit: CHOICES })}`).catch((error) => { failed(error); return []; });
+const choices = async (part) => (await matching(part.trim())).map(({ name, photos }) => ({ text: name, note: String(photos) }));
+const chooseBuilding = suggest(byId("group"), byId("group-list"), choices, inBuilding);
+byId("group").addEventListener("change", async () => {
+  const part = byId("group").value.trim();
+  const found = part ? await matching(part) : [];
+  const exact = found.find(({ name }) => name.toLowerCase() === part.toLowerCase());
+  if (found.length > 1 && !exact) {
+    say(`${found.length < CHOICES ? found.length : `${CHOICES} or more`} buildings have “${part}” in their name: choose one.`);
+    return chooseBuilding();
+  }
+  const chosen = exact || found[0];
+  if (chosen) byId("group").value = chosen.name;
+  inBuilding(chosen ? chosen.name : part);
+});
+byId("group").addEventListener("input", () => { if (!byId("group").value) inBuilding(""); });
 byId("labels").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-label]");
   if (chip) ask(chip.getAttribute("aria-pressed") === "true" ? "" : chip.dataset.label);

@@ -1,51 +1,86 @@
 // The answer to a query.
 
 import { ask, byId, make, say } from "./api.js";
-import { showCut, usualCut } from "./cut.js";
+import { cutFor, showCut } from "./cut.js";
 import { fill } from "./grid.js";
+import { readings } from "./readings.js";
+import { remember } from "./recent.js";
 import { go } from "./route.js";
 
 const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
+export const labelsShown = () => [...byId("labels").children].map((chip) => [chip.dataset.label, chip.lastElementChild.textContent]);
 
 export async function search(route, signal) {
   const parameters = new URLSearchParams({ q: route.q, limit: "200", nearest: "60" });
   if (route.in) parameters.append("group", route.in);
   if (route.known) parameters.set("known", route.known);
-  const cut = route.cut || usualCut(route.q);
+  if (route.sort) parameters.set("sort", route.sort);
+  const cut = cutFor(route);
   if (cut) parameters.set("threshold", cut);
   const answer = await ask(`/search?${parameters}`, { signal });
-  draw(answer, route);
+  remember(route.q);
+  draw(answer, route, signal);
 }
 
-function draw(answer, route) {
+// Photos in the order to look at them. Least sure first, those behind the cut are among the others.
+export function ordered(answer, sort) {
   const photos = [...answer.photos, ...answer.nearest];
-  if (!answer.matches) {
-    say(`No matches for “${answer.query}” in ${number(answer.looked_at, "photo", "photos")}.${note(answer)}`);
-    fill(photos, { text: answer.query, rule: "No matches: the closest photos" });
-  } else {
-    const rest = answer.looked_at - answer.matches;
-    say(`${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.${note(answer)}`);
-    fill(photos, { text: answer.query, rule: "the cut: the photos below do not match" });
-  }
+  if (sort !== "unsure") return photos;
+  return photos.sort((a, b) => Math.abs(a.probability - answer.threshold) - Math.abs(b.probability - answer.threshold));
+}
+
+function draw(answer, route, signal) {
+  const photos = ordered(answer, route.sort);
+  const rule = answer.matches ? "the cut: the photos below do not match" : "No matches: the closest photos";
+  fill(photos, { text: answer.query, rule: route.sort === "unsure" ? null : rule });
+  const rest = answer.looked_at - answer.matches;
+  const found = answer.matches
+    ? `${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.`
+    : `No matches for “${answer.query}” in ${number(answer.looked_at, "photo", "photos")}.`;
+  say([found, ...notes(answer, route)].join(" "));
   suggest(answer);
-  showCut(answer, route);
+  if (answer.next) more(answer, signal);
+  showCut(answer);
+}
+
+// Matches beyond the first ones: all of them, on request, before those that do not match.
+function more(answer, signal) {
+  const button = make("button", { type: "button", class: "link", onclick: async () => {
+    button.disabled = true;
+    for (let address = answer.next; address;) {
+      const page = await ask(address, { signal });
+      answer.photos.push(...page.photos);
+      address = page.next;
+    }
+    answer.next = null;
+    fill([...answer.photos, ...answer.nearest], { text: answer.query, rule: "the cut: the photos below do not match" });
+    showCut(answer);
+    button.remove();
+  } }, `Show all ${answer.matches}`);
+  byId("status").append(` The first ${answer.photos.length} are shown. `, button);
 }
 
 function suggest(answer) {
   for (const query of answer.suggestions) {
-    byId("status").append(" Did you mean ", make("button", { type: "button", class: "link", onclick: () => { go({ q: query, cut: "" }); byId("query").focus(); } }, query), "?");
+    const take = () => { byId("query").value = query; go({ q: query, cut: "" }); byId("query").focus(); };
+    byId("status").append(" Did you mean ", make("button", { type: "button", class: "link", onclick: take }, query), "?");
   }
 }
 
-function note(answer) {
-  const unwanted = answer.terms.filter((term) => term.term.startsWith("-")).map((term) => term.term);
-  const out = unwanted.length ? ` ${unwanted.join(" and ")} took out ${number(answer.taken_out, "photo", "photos")}.` : "";
-  const gone = answer.gone ? ` ${number(answer.gone, "photo is", "photos are")} not on the disk any more.` : "";
-  return out + gone + certainty(answer);
-}
+const quoted = (words) => words.map((word) => `“${word}”`).join(" and ");
 
-function certainty(answer) {
-  if (!document.body.dataset.trained) return " The cut is a guess until you press Learn.";
-  const words = answer.terms.filter((term) => term.label === null).map((term) => `“${term.term}”`);
-  return words.length ? ` ${words.join(" and ")} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.` : "";
+function notes(answer, route) {
+  const all = answer.terms.map((term) => term.term);
+  const unwanted = all.filter((term) => term.startsWith("-"));
+  const words = answer.terms.filter((term) => term.label === null).map((term) => term.term);
+  const cut = !answer.learned && !route.cut && !answer.own_cut;
+  return [
+    unwanted.length && `${unwanted.join(" and ")} took out ${number(answer.taken_out, "photo", "photos")}.`,
+    answer.gone && `${number(answer.gone, "photo is", "photos are")} not on the disk any more.`,
+    cut && `Your cut of ${answer.threshold.toFixed(2)} is used again.`,
+    answer.own_cut && `The cut of this label is set to ${answer.threshold.toFixed(2)}.`,
+    ...(answer.suggestions.length ? [] : readings(words, labelsShown().map(([label]) => label))),
+    !document.body.dataset.trained && "The cut is a guess until you press Learn.",
+    document.body.dataset.trained && words.length && `${quoted(words)} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.`,
+  ].filter(Boolean);
 }

@@ -1,6 +1,6 @@
 // Photos without a query: buildings as tiles, all photos in an order, and photos like a photo.
 
-import { alike, ask, byId, make, say } from "./api.js";
+import { alike, ask, make, say } from "./api.js";
 import { picture } from "./cards.js";
 import { fill, fillWith } from "./grid.js";
 import { go, write } from "./route.js";
@@ -10,14 +10,14 @@ const PAGE = 60;
 
 function tile(building) {
   const route = { in: building.name };
-  const labels = Object.keys(building.labels || {}).join(", ");
   return make("a", { class: "tile", href: write(route), onclick: (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     go(route);
-  } }, make("span", { class: "cover" }, building.cover ? picture(building.cover, "") : null),
+  } }, make("span", { class: "cover" }, picture(building.cover, ""), building.test ? make("span", { class: "mark", title: "Kept for testing, never learned from" }, "test") : null),
   make("b", { title: building.name }, building.name),
-  make("span", { class: "soft" }, [number(building.photos, "photo", "photos"), building.test ? "for testing" : "", labels].filter(Boolean).join(" · ")));
+  make("span", { class: "soft" }, number(building.photos, "photo", "photos"), building.labeled ? `, ${building.labeled === building.photos ? "all" : building.labeled} labeled` : ""),
+  make("span", { class: "soft" }, Object.keys(building.labels).join(", ")));
 }
 
 export async function buildings(signal) {
