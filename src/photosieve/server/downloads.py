@@ -105,10 +105,7 @@ def _answer(request: Request, view: View, title: str, found: Found, form: str) -
         cells = list(_cells(service, view, found))
         page = templates.get_template("sheet.html.j2").render(title=title, cells=cells)
         return _file(title, "html", page, "text/html; charset=utf-8")
-    _check_size(len(found), MAX_MATCHES = 100_000
-"""Photos of a table or of a list of links."""
-
-MAX_ZIP_PHOTOS, "photos")
+    _check_size(len(found), MAX_ZIP_PHOTOS, "photos")
     size = sum(int(view.snapshot.sizes[photo.row]) for photo, _ in found)
     _check_size(size, MAX_ZIP_BYTES, "bytes")
     if service.archives >= MAX_ARCHIVES:
