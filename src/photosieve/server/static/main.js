@@ -10,7 +10,6 @@ import "./lightbox.js";
 import { current, go, onRoute, refresh } from "./route.js";
 import { queries } from "./recent.js";
 import { labelsShown, search } from "./search.js";
-import { clear } from "./selection.js";
 import { completions, suggest } from "./suggest.js";
 import "./upload.js";
 import "./vocabulary.js";
@@ -127,8 +126,6 @@ document.addEventListener("keydown", (event) => {
     byId("results").querySelector(".open, .tile")?.focus();
   } else if (event.key === "?") {
     showKeys();
-  } else if (event.key === "Escape") {
-    clear();
   } else if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !document.body.dataset.readOnly) {
     undo();
   } else return;

@@ -9,6 +9,7 @@ const AT_ONCE = 2;
 const box = make("dialog", { id: "uploads", "aria-labelledby": "uploads-title" });
 const veil = make("div", { id: "veil", hidden: true }, make("p", {}, "Drop photos to add them"));
 document.body.append(box, veil);
+const state = make("p", { role: "status", class: "soft small" }); // below the list; a message would be behind the dialog
 const waiting = []; // { file, group, row, bar, text }
 let active = 0;
 let stored = 0;
@@ -27,10 +28,12 @@ async function open(files = []) {
     files = [];
     send(chosen, group.value.trim(), list);
     form.remove();
+    box.querySelector("button").focus(); // what had the focus is gone
   } }, make("label", { for: "upload-group" }, "Building"), group,
   make("datalist", { id: "upload-groups" }, ...names.slice(0, 1000).map((one) => make("option", { value: one.name }))),
   input, count, make("div", { class: "buttons" }, make("button", { class: "main" }, "Upload")));
-  dialog(box, "Upload photos", form, list);
+  dialog(box, "Upload photos", form, list, state);
+  if (!active && !waiting.length) state.textContent = "";
   group.focus();
 }
 
@@ -73,7 +76,8 @@ async function one(upload) {
     upload.text.textContent = answer.new ? (answer.name === upload.file.name ? "stored" : `stored as ${answer.name}`) : "was there already";
     upload.row.classList.add("done");
     stored += answer.new ? 1 : 0;
-    return watch();
+    watch(); // not waited for: the next file is sent
+    return undefined;
   }
 }
 
@@ -96,16 +100,17 @@ function post({ file, group, bar }) {
 async function watch() {
   if (watching) return;
   watching = true;
-  let said = "";
   for (;;) {
     await new Promise((done) => { setTimeout(done, 1000); });
-    const state = await ask("uploads").catch(() => null);
-    if (state?.error && state.error !== said) toast(`Uploaded photos are not searched yet: ${said = state.error}.`);
-    if (state && !state.waiting && !active && !waiting.length) break;
+    const found = await ask("uploads").catch(() => null);
+    if (found?.waiting) state.textContent = found.error || `${found.waiting} stored, and soon ready to be found…`;
+    if (found && !found.waiting && !active && !waiting.length) break;
   }
   watching = false;
-  if (stored) toast(`${stored} new ${stored === 1 ? "photo is" : "photos are"} searched now.`);
+  const text = stored ? `${stored} new ${stored === 1 ? "photo" : "photos"} can be found now.` : "No new photos.";
   stored = 0;
+  state.textContent = text;
+  if (!box.open) toast(text);
   refresh();
 }
 

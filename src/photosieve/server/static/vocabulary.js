@@ -1,6 +1,6 @@
 // The dialog of all labels: how many photos each has; rename, merge, split, delete, undo.
 
-import { ask, byId, failed, make, sameLabel, toast } from "./api.js";
+import { ask, byId, failed, make, sameLabel } from "./api.js";
 import { dialog } from "./exchange.js";
 import { end } from "./labeling.js";
 import * as labels from "./labels.js";
@@ -9,10 +9,12 @@ const MOST_SPLIT = 200;
 const box = make("dialog", { id: "words", "aria-labelledby": "words-title" });
 document.body.append(box);
 const chosen = new Set();
+let said = ""; // by the last change; a message would be behind the dialog
 const photos = (count) => `${count} ${count === 1 ? "photo" : "photos"}`;
 
 async function open() {
   chosen.clear();
+  said = "";
   try {
     await draw();
   } catch (error) {
@@ -36,7 +38,7 @@ async function draw() {
       make("td", { class: "actions" }, action("Rename", rename), fact.yes > 1 ? action("Split", split) : null, action("Delete", remove)));
   };
   dialog(box, "Labels",
-    make("div", { class: "buttons" }, merge, make("button", { type: "button", onclick: async () => { if (await labels.undo()) after(); } }, "Undo the last change")),
+    make("div", { class: "buttons" }, merge, make("button", { type: "button", onclick: undo }, "Undo the last change"), make("span", { role: "status", class: "soft small" }, said)),
     make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...["Label", "Yes", "No", "Learning", ""].map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...facts.map(row)))));
   update();
@@ -52,7 +54,18 @@ function standing(fact) {
 async function change(action, body) {
   const done = await ask(`labels/${action}`, { method: "POST", body });
   labels.reload(done.labels);
-  toast(`${photos(done.changed)} changed.`, "Undo", async () => { if (await labels.undo()) after(); });
+  said = `${photos(done.changed)} changed.`;
+  await after();
+}
+
+async function undo() {
+  try {
+    const back = await ask("labels/undo", { method: "POST" });
+    labels.reload(back.labels);
+    said = `Undone on ${photos(back.photos.length)}.`;
+  } catch (error) {
+    said = error.message;
+  }
   await after();
 }
 
@@ -64,7 +77,7 @@ async function after() {
 
 // Ask for a name in place of the list.
 function asks(title, about, value, button, act, ...more) {
-  const input = make("input", { value, maxlength: "100", required: true, autocomplete: "off", "aria-label": "Name" });
+  const input = make("input", { value, maxlength: "100", required: true, autocomplete: "off", placeholder: "name of the label", "aria-label": "Name" });
   const wrong = make("p", { class: "bad", role: "alert" });
   dialog(box, title, make("form", { class: "stack", onsubmit: async (event) => {
     event.preventDefault();
