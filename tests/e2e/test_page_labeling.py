@@ -184,12 +184,12 @@ def test_a_selection_by_range_by_drawing_and_by_keys(
         expect(selected).to_have_text("9 selected")
         page.keyboard.press("Escape")
         cards.nth(1).hover()
-        places = [page.locator(".pick").nth(number).bounding_box() for number in (1, 3)]
-        assert places[0]
-        assert places[1]
-        page.mouse.move(places[0]["x"] + 8, places[0]["y"] + 8)
+        start, end = page.locator(".pick").nth(1).bounding_box(), cards.nth(3).bounding_box()
+        assert start
+        assert end
+        page.mouse.move(start["x"] + 8, start["y"] + 8)
         page.mouse.down()
-        page.mouse.move(places[1]["x"] + 8, places[1]["y"] + 8, steps=6)
+        page.mouse.move(end["x"] + end["width"] / 2, end["y"] + end["height"] / 2, steps=6)
         page.mouse.up()
         expect(selected).to_have_text("3 selected")
         bar, first = page.locator("#selection").bounding_box(), cards.nth(0).bounding_box()
