@@ -11,7 +11,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import learning, pages, problems
+from photosieve.server import learning, pages, problems, wall
 from photosieve.server import photos as api
 from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
@@ -60,6 +60,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
     app.include_router(api.router)
+    app.include_router(wall.router)
     app.include_router(learning.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

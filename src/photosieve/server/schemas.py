@@ -75,7 +75,10 @@ class SearchAnswer(BaseModel):
     looked_at: int = Field(description="Number of photos that were searched.", examples=[9])
     threshold: float = Field(description="Lowest probability of a match.")
     learned: bool = Field(
-        description="Whether the threshold is the learned cut, not one from the request."
+        description="Whether the threshold is the learned cut, and no one set another."
+    )
+    own_cut: bool = Field(
+        description="Whether the threshold is one that a person set for this label."
     )
     terms: list[TermReading]
     taken_out: int = Field(
@@ -102,6 +105,18 @@ class SimilarPhotos(BaseModel):
     photos: list[SimilarPhoto]
 
 
+class PhotoDetails(BaseModel):
+    """The file of a photo, and the user's columns of the index."""
+
+    width: int | None = Field(description="In pixels; null where it was not noted.")
+    height: int | None
+    bytes: int = Field(description="Size of the file.", examples=[482113])
+    changed: float = Field(description="When the file was changed, in seconds since 1970.")
+    columns: dict[str, str] = Field(
+        description="The user's columns that have a value, such as a price."
+    )
+
+
 class PhotoList(BaseModel):
     """Photos of the collection."""
 
@@ -113,8 +128,14 @@ class PhotoList(BaseModel):
 class Building(BaseModel):
     """A building."""
 
-    name: str
-    photos: int
+    name: str = Field(examples=["fountain-square-3"])
+    photos: int = Field(description="How many photos it has.", examples=[9])
+    cover: str = Field(description="Address of a small picture of its first photo.")
+    test: bool = Field(description="Whether it is kept for testing and left out of training.")
+    labeled: int = Field(description="How many of its photos have known labels.")
+    labels: dict[str, int] = Field(
+        description="Its most frequent labels, with the number of photos."
+    )
 
 
 class LabelList(BaseModel):
@@ -166,6 +187,18 @@ class ChangeLabels(BaseModel):
     photos: list[PhotoId] = Field(min_length=1, max_length=1000)
     add: list[Label] = Field(default=[], max_length=200)
     remove: list[Label] = Field(default=[], max_length=200)
+
+
+class LabelCut(BaseModel):
+    """The cut of a label."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"label": "sofa", "threshold": 0.3}]}
+    )
+    label: Label
+    threshold: float | None = Field(
+        ge=0, le=1, description="Lowest probability of a match; null for the learned cut."
+    )
 
 
 class Proposal(PhotoItem):

@@ -22,6 +22,7 @@ from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
 from photosieve.server.answers import KnownAnswers
+from photosieve.server.cuts import LabelCuts
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
 from photosieve.server.jobs import Jobs
@@ -49,13 +50,14 @@ class Service:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.jobs = Jobs(library)
+        self.cuts = LabelCuts(library.state / "cuts.json")
         self.health_threads = CapacityLimiter(2)
         self.streams = 0
         # More at once than there are cores would only make each slower.
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
         self._evaluating = threading.Lock()
-        self._reported: Evaluation | None = None
+        self._reported: tuple[Evaluation | None, tuple[str, ...]] = None, ()
         self._texts: tuple[object, Float32Array] | None = None
         """Vectors of the labels that the sieve does not know; see `_guessed`."""
 
@@ -200,13 +202,18 @@ class Service:
                 self._evaluated = key, evaluation
             return self._evaluated[1]
 
-    def report(self, evaluation: Evaluation) -> Path:
+    def report(self, evaluation: Evaluation, view: View) -> Path:
         """Return the page of an evaluation; it is written once, as it takes time and memory."""
         page = self.library.state / "report.html"
+        own = ", ".join(f"“{label}” {cut:.2f}" for label, cut in self.cuts.of(view).items())
+        notes = (
+            (f"Cuts set on the page: {own}. The figures are at the learned cut.",) if own else ()
+        )
         with self._evaluating:
-            if self._reported is not evaluation:
-                write_html(evaluation, page)
-                self._reported = evaluation
+            known, said = self._reported
+            if known is not evaluation or said != notes:
+                write_html(evaluation, page, home="/", notes=notes)
+                self._reported = evaluation, notes
         return page
 
 

@@ -2,7 +2,7 @@
 
 import { ask, byId, canChange, make } from "./api.js";
 import * as labels from "./labels.js";
-import { editor } from "./photos.js";
+import { editor } from "./editor.js";
 
 // Photos that were passed over in this session.
 const skipped = new Set();

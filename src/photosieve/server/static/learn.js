@@ -2,7 +2,7 @@
 
 import { ask, byId, failed, make, toast } from "./api.js";
 import { learned } from "./labels.js";
-import { search } from "./search.js";
+import { refresh } from "./route.js";
 
 const box = byId("lesson");
 const show = (value) => (value === null ? "–" : value.toFixed(3));
@@ -66,7 +66,7 @@ function finish(job) {
         learned();
       }
       toast(action === "keep" ? "Searches use the new sieve now." : "Dropped; the old sieve stays in use.");
-      search();
+      refresh();
     } catch (error) {
       failed(error);
       finish(job);
