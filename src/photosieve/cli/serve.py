@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from photosieve.cli.options import AllowDownloadOption, permit_downloads
-from photosieve.cli.output import print_skipped, progress_bars
+from photosieve.cli.output import print_skipped
 from photosieve.cli.search import AddressOption
+from photosieve.cli.waiting import progress_bar
 from photosieve.errors import UsageError
 
 
@@ -73,6 +74,7 @@ def serve(
     os.environ.pop("PHOTOSIEVE_TOKEN", None)  # no process that this one starts needs it
     if not os.environ.get("PHOTOSIEVE_ALLOW_DOWNLOAD"):
         os.environ["HF_HUB_OFFLINE"] = "1"
+    from photosieve.index.update import STAGES
     from photosieve.server.app import create_app
     from photosieve.server.connections import make_server
     from photosieve.server.guard import Rules
@@ -80,7 +82,7 @@ def serve(
 
     _prepare(sieve, address, folders or [])
     library = Library(sieve.resolve(), address)
-    with progress_bars():
+    with progress_bar(STAGES):
         view = library.view()
     if not len(view.snapshot):
         raise UsageError(f"there is no photo in {address}; name a folder of photos to index")
@@ -108,12 +110,13 @@ def serve(
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
     """Index folders; make an untrained sieve first if there is none."""
     from photosieve.index.index import Index
+    from photosieve.index.update import STAGES
     from photosieve.sieve.folder import MANIFEST, check_target
 
     if not folders:
         return
     check_target(sieve)
-    with progress_bars() as progress:
+    with progress_bar(STAGES) as progress:
         if not (sieve / MANIFEST).exists():
             from photosieve.data.folders import find_all
             from photosieve.sieve.untrained import untrained
