@@ -11,7 +11,7 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import learning, pages, problems, wall
+from photosieve.server import learning, pages, problems, trainings, wall
 from photosieve.server import photos as api
 from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
@@ -39,6 +39,8 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Requests that wait for a core must leave threads to files and to /health.
         current_default_thread_limiter().total_tokens = rules.max_at_once + SPARE_THREADS
+        if not rules.read_only:
+            service.jobs.resume()
         yield
         service.jobs.close()
 
@@ -62,6 +64,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     app.include_router(api.router)
     app.include_router(wall.router)
     app.include_router(learning.router)
+    app.include_router(trainings.router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)
