@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from photosieve.server.jobs import Job, Jobs
 from photosieve.server.library import Library
+from photosieve.server.trainer import WORKER
 from tests.unit.server.conftest import assert_problem
 
 
@@ -19,7 +20,7 @@ def jobs_of(library: Library, code: str) -> Jobs:
 
 
 def finished(jobs: Jobs) -> Job:
-    return until(jobs, jobs.start())
+    return until(jobs.start())
 
 
 def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) -> None:
@@ -41,7 +42,7 @@ def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) 
     assert client.get(f"/jobs/{job['id']}").json()["state"] == "dropped"
 
 
-def until(jobs: Jobs, job: Job) -> Job:
+def until(job: Job) -> Job:
     deadline = time.monotonic() + 60
     while job.state == "running" and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -118,11 +119,11 @@ for line in sys.stdin:
 """
     jobs = jobs_of(shared, code)
     jobs.warm()
-    first, second = (until(jobs, jobs.start()).result for _ in range(2))
+    first, second = (until(jobs.start()).result for _ in range(2))
     assert first == second
     assert first is not None
     jobs.cancel(jobs.start())
-    assert until(jobs, jobs.start()).result not in (None, first)  # a new one, after a cancelled one
+    assert until(jobs.start()).result not in (None, first)  # a new one, after a cancelled one
     jobs.close()
 
 
@@ -158,7 +159,7 @@ def test_the_worker_imports_nothing_from_the_current_folder(
     for name in ("json", "numpy", "photosieve", "torch", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
     monkeypatch.chdir(tmp_path)
-    job = finished(Jobs(shared))
+    job = finished(Jobs(shared, WORKER))
     assert job.state == "failed"
     assert 'no encoder "fake"' in str(job.error)  # of the tests
     assert not (tmp_path / "ran").exists()
