@@ -229,5 +229,9 @@ def test_a_login_page(browser: Browser, tmp_path: Path, sieve: Path) -> None:
         page.fill("#token", "a long secret")
         page.click("text=Log in")
         expect(page.locator("h1")).to_contain_text("What are you looking for?")
+        page.goto(f"{address}report")
+        page.click("text=Back to the photos")  # with the cookie of the session
+        expect(page.locator("h1")).to_contain_text("What are you looking for?")
+        page.get_by_label("More").click()
         page.click("text=Log out")
         assert page.url.endswith("/login")

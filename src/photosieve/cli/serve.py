@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +55,13 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="Believe X-Forwarded-For and -Proto of this proxy."),
     ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Path below which a proxy serves this, as /photos; it takes that off.",
+        ),
+    ] = "",
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse changes of labels, and training.")
     ] = False,
@@ -71,6 +79,9 @@ def serve(
         raise UsageError(
             f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, to keep them out"
         )
+    prefix = root_path.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
+        raise UsageError(f"--root-path {root_path!r} is no path such as /photos")
     os.environ.pop("PHOTOSIEVE_TOKEN", None)  # no process that this one starts needs it
     if not os.environ.get("PHOTOSIEVE_ALLOW_DOWNLOAD"):
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -104,7 +115,7 @@ def serve(
         f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C stops it)"
     )
     with suppress(KeyboardInterrupt):  # the usual end
-        make_server(app, trust_proxy or ()).run(sockets=[listening])
+        make_server(app, trust_proxy or (), prefix).run(sockets=[listening])
 
 
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:

@@ -147,12 +147,13 @@ class LabelBook:
                 total[spellings.setdefault(label_key(label), label)] += 1
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
-    def dataset(self, *, test: bool, groups: Mapping[Path, str]) -> Dataset | None:
+    def dataset(self, *, test: bool | None, groups: Mapping[Path, str]) -> Dataset | None:
         """Return the listed photos that are kept for testing, or the others; None without any.
 
         Parameters
         ----------
-        test : bool
+        test : bool or None
+            None: all.
         groups : mapping
             The group of each photo that counts; others are left out.
         """

@@ -11,7 +11,17 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import learning, pages, problems, trainings, wall
+from photosieve.server import (
+    downloads,
+    label_files,
+    learning,
+    pages,
+    problems,
+    trainings,
+    uploads,
+    vocabulary,
+    wall,
+)
 from photosieve.server import photos as api
 from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
@@ -43,6 +53,7 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
             service.jobs.resume()
         yield
         service.jobs.close()
+        service.arrivals.close()
 
     app = FastAPI(
         title="photosieve",
@@ -61,11 +72,18 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
-    app.include_router(api.router)
-    app.include_router(wall.router)
-    app.include_router(learning.router)
-    app.include_router(trainings.router)
-    app.include_router(pages.router)
+    for module in (
+        downloads,
+        api,
+        wall,
+        uploads,
+        learning,
+        trainings,
+        vocabulary,
+        label_files,
+        pages,
+    ):
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)
     app.add_middleware(Measure, figures=figures)

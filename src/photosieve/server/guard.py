@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from photosieve.server.addresses import address, own_path
 from photosieve.server.credentials import Credentials, Limiter, peer
 from photosieve.server.exchange import Capacity, Exchange
 from photosieve.server.problems import ApiError, problem_response
@@ -21,7 +22,7 @@ OPEN = ("/login", "/health", "/static/")
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
-COSTLY = {"/search/photo": "photo", "/train": "train"}
+COSTLY = {"/search/photo": "photo", "/train": "train", "/photos": "upload"}
 """Paths with a limit of their own, as they cost work."""
 
 LIMITS: Mapping[str, RateLimitItem] = {
@@ -29,12 +30,16 @@ LIMITS: Mapping[str, RateLimitItem] = {
     "cookie": RateLimitItemPerMinute(100),
     "photo": RateLimitItemPerMinute(60),
     "train": RateLimitItemPerMinute(10),
+    "upload": RateLimitItemPerMinute(600),
     "all": RateLimitItemPerSecond(1000, 5),
 }
 """For one client address: wrong tokens and cookies, requests to costly paths, and all requests."""
 
 MAX_JSON = 1_000_000
-"""Bytes of a request's body, except for uploads of photos."""
+"""Bytes of a request's body, except for files."""
+
+MAX_LABELS = 5_000_000
+"""Bytes of a file of labels."""
 
 MAX_FORM = 10_000
 """Bytes of the login form, and of what surrounds a photo in the form of an upload."""
@@ -133,7 +138,7 @@ class Guard:
                 exchange = Exchange(
                     scope,
                     self._capacity,
-                    max_bytes=self._max_bytes(scope["path"]),
+                    max_bytes=self._max_bytes(own_path(scope)),
                     max_seconds=self.rules.max_seconds,
                 )
                 await exchange.run(self.app, receive, with_headers)
@@ -144,7 +149,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         """Return the answer to a forbidden request; None for an allowed one."""
-        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        headers, path, method = Headers(scope=scope), own_path(scope), scope["method"]
         host = headers.get("host", "")
         if not self._is_own_name(host):
             return problem_response(421, "this server has another name; see --allow-host")
@@ -161,7 +166,7 @@ class Guard:
         public = path.startswith(OPEN)
         if not public and not self._credentials.allows(scope):
             if method == "GET" and "text/html" in headers.get("accept", ""):
-                return RedirectResponse("/login", 303)
+                return RedirectResponse(address(scope, "/login"), 303)
             return problem_response(
                 401, "a token is needed: send Authorization: Bearer TOKEN, or log in at /login"
             )
@@ -176,7 +181,9 @@ class Guard:
         return None
 
     def _max_bytes(self, path: str) -> int:
-        if path == "/search/photo":
+        if path == "/labels/import":
+            return MAX_LABELS + MAX_FORM
+        if path in ("/search/photo", "/photos"):
             return self.rules.max_upload + MAX_FORM
         return MAX_FORM if path == "/login" else MAX_JSON
 

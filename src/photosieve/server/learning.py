@@ -26,7 +26,7 @@ from photosieve.server.schemas import (
     Proposal,
     SetLabels,
 )
-from photosieve.server.service import Service, find_photo, get_service, photo_fields
+from photosieve.server.service import find_photo, get_service, photo_fields
 
 router = APIRouter(responses=ERRORS)
 
@@ -45,7 +45,7 @@ def labels(
         open=[label for label in counts if label_key(label) in opened],
         learned=dict(view.sieve.labels),
         listed=len(listed),
-        photos=[PhotoItem(**photo_fields(view, find_photo(view, one))) for one in id],
+        photos=[PhotoItem(**photo_fields(request, view, find_photo(view, one))) for one in id],
     )
 
 
@@ -68,7 +68,7 @@ def set_labels(request: Request, change: SetLabels) -> ChangedLabels:
     }
     label_claims.put(view.book, photos)
     get_service(request).jobs.warm()
-    return _changed(view, list(photos))
+    return _changed(request, view, list(photos))
 
 
 @router.patch("/labels", tags=["labels"], summary="Add and remove labels")
@@ -82,7 +82,7 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
     paths = [find_photo(view, one).path for one in dict.fromkeys(change.photos)]
     label_claims.edit(view.book, paths, change.add, change.remove)
     get_service(request).jobs.warm()
-    return _changed(view, paths)
+    return _changed(request, view, paths)
 
 
 @router.post("/labels/undo", tags=["labels"], summary="Undo the last change")
@@ -92,13 +92,15 @@ def undo(request: Request) -> ChangedLabels:
     step = view.book.undo()
     if step is None:
         raise ApiError(409, "there is nothing to undo")
-    return _changed(view, list(step.photos))
+    return _changed(request, view, list(step.photos))
 
 
-def _changed(view: View, paths: Sequence[Path]) -> ChangedLabels:
+def _changed(request: Request, view: View, paths: Sequence[Path]) -> ChangedLabels:
     photos = [view.find(view.id_of(path)) for path in paths]
     return ChangedLabels(
-        photos=[PhotoItem(**photo_fields(view, photo)) for photo in photos if photo is not None],
+        photos=[
+            PhotoItem(**photo_fields(request, view, photo)) for photo in photos if photo is not None
+        ],
         labels=view.book.counts(),
     )
 
@@ -125,7 +127,7 @@ def proposals(
     service = get_service(request)
     view = service.library.view()
     if label is not None:
-        return _likely(service, view, label, limit)
+        return _likely(request, view, label, limit)
     with service.searching():
         rows = service.unlabeled(view)
         photos = view.snapshot.photos.rows(rows)
@@ -139,19 +141,20 @@ def proposals(
         )
         guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)), word)
     return [
-        Proposal(**photo_fields(view, view.photo(int(rows[one]))), suggested=guess)
+        Proposal(**photo_fields(request, view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)
     ]
 
 
-def _likely(service: Service, view: View, label: str, limit: int) -> list[Proposal]:
+def _likely(request: Request, view: View, label: str, limit: int) -> list[Proposal]:
+    service = get_service(request)
     with service.searching():
         rows = service.unlabeled(view, label)
         margins = service.likely(view, label, view.snapshot.photos.rows(rows))
     best = np.argsort(-margins, kind="stable")[:limit].tolist()
     return [
         Proposal(
-            **photo_fields(view, view.photo(int(rows[one]))),
+            **photo_fields(request, view, view.photo(int(rows[one]))),
             suggested=[label] if margins[one] > 0 else [],
         )
         for one in best

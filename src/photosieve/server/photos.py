@@ -38,6 +38,36 @@ router = APIRouter(responses=ERRORS)
 
 Offset = Annotated[int, Query(ge=0, le=10**9, description="Number of photos to skip.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Most photos to return.")]
+Words = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=200,
+        description="A label, other words, or several terms: `sofa -window`, `TV|television`.",
+        examples=["sofa"],
+    ),
+]
+Where = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_LENGTH,
+        description="A condition on the columns of the index: `price < 300000`.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."),
+]
+Choice = Annotated[
+    Known,
+    Query(
+        description=(
+            "Photos whose labels say that they match are in the answer, and those whose labels "
+            "say that they do not are out of it: `apply`. `ignore`: the sieve alone decides. "
+            "`hide`: without photos whose labels say it. `only`: these alone."
+        )
+    ),
+]
 Groups = Annotated[
     list[Annotated[str, Query(max_length=500)]],
     Query(description="Buildings to search; all by default.", max_length=100),
@@ -48,7 +78,7 @@ Order = Literal["probability", "unsure", "building", "name", "date"]
 
 
 def _ranked(
-    view: View, hits: Sequence[Hit], known: KnownAnswers, *, kept: bool
+    request: Request, view: View, hits: Sequence[Hit], known: KnownAnswers, *, kept: bool
 ) -> list[RankedPhoto]:
     photos = []
     for hit in hits:
@@ -56,7 +86,7 @@ def _ranked(
         if photo is not None:
             photos.append(
                 RankedPhoto(
-                    **photo_fields(view, photo),
+                    **photo_fields(request, view, photo),
                     kept=kept,
                     known=known.of(hit.path),
                     probability=round(hit.probability, 6),
@@ -100,39 +130,11 @@ def lowest_match(result: SearchResult) -> float:
 @router.get("/search", tags=["search"], summary="Find the photos that match")
 def search(
     request: Request,
-    q: Annotated[
-        str,
-        Query(
-            min_length=1,
-            max_length=200,
-            description="A label, other words, or several terms: `sofa -window`, `TV|television`.",
-            examples=["sofa"],
-        ),
-    ],
+    q: Words,
     group: Groups = [],  # noqa: B006  # FastAPI copies it
-    where: Annotated[
-        str | None,
-        Query(
-            max_length=MAX_LENGTH,
-            description="A condition on the columns of the index: `price < 300000`.",
-        ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        Query(
-            ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."
-        ),
-    ] = None,
-    known: Annotated[
-        Known,
-        Query(
-            description=(
-                "Photos whose labels say that they match are in the answer, and those whose labels "
-                "say that they do not are out of it: `apply`. `ignore`: the sieve alone decides. "
-                "`hide`: without photos whose labels say it. `only`: these alone."
-            )
-        ),
-    ] = "apply",
+    where: Where = None,
+    threshold: Threshold = None,
+    known: Choice = "apply",
     sort: Annotated[
         Order,
         Query(
@@ -184,8 +186,8 @@ def search(
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(view, hits[offset : offset + limit], answers, kept=True),
-        nearest=_ranked(view, result.hidden[:nearest], answers, kept=False),
+        photos=_ranked(request, view, hits[offset : offset + limit], answers, kept=True),
+        nearest=_ranked(request, view, result.hidden[:nearest], answers, kept=False),
         next=next_page(request, offset, limit, len(result)),
     )
 
@@ -223,7 +225,7 @@ def search_photo(
         similar = service.similar(view, vector, limit + 1)
     return SimilarPhotos(
         photos=[
-            SimilarPhoto(**photo_fields(view, view.photo(row)), score=round(score, 6))
+            SimilarPhoto(**photo_fields(request, view, view.photo(row)), score=round(score, 6))
             for row, score in similar
             if row != own_row
         ][:limit]

@@ -249,6 +249,97 @@ class SieveVersion(BaseModel):
     used: bool = Field(description="Whether searches use it now.")
 
 
+class LabelFacts(BaseModel):
+    """A label, and how much is known of it."""
+
+    label: str = Field(examples=["sofa"])
+    yes: int = Field(description="Number of photos that have it.")
+    no: int = Field(description="Number of photos that are known not to have it.")
+    test: int = Field(description="Number of those that have it and are kept for testing.")
+    buildings: int = Field(description="Number of buildings with a training photo that has it.")
+    learned: int = Field(description="Training photos of the sieve that have it.")
+    wanted: int = Field(
+        description="Number of training photos with it that are still missing; 0 for enough.",
+        examples=[2],
+    )
+
+
+class RenameLabel(BaseModel):
+    """A new name of a label."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"label": "couch", "to": "sofa"}]}
+    )
+    label: Label
+    to: Label
+
+
+class MergeLabels(BaseModel):
+    """Labels that mean the same, and the name of the one that stands for all."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"labels": ["couch", "settee"], "to": "sofa"}]},
+    )
+    labels: list[Label] = Field(min_length=1, max_length=200)
+    to: Label
+
+
+class SplitLabel(BaseModel):
+    """A label, and the photos that get another label instead."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"label": "room", "into": "bedroom", "photos": ["6f1c0b9a4d2e8f37"]}]
+        },
+    )
+    label: Label
+    into: Label
+    photos: list[PhotoId] = Field(min_length=1, max_length=1000)
+
+
+class DeleteLabel(BaseModel):
+    """A label that no photo shall have any more."""
+
+    model_config = ConfigDict(extra="forbid")
+    label: Label
+
+
+class ChangedVocabulary(BaseModel):
+    """The number of photos that changed, and the counts of all labels."""
+
+    changed: int
+    labels: dict[str, int]
+
+
+class ImportedLabels(ChangedVocabulary):
+    """The part of a file of labels that was used."""
+
+    used: int = Field(description="Number of photos of the collection that the file names.")
+    replaced: int = Field(description="Number of them that had labels, which are gone now.")
+    unused: list[str] = Field(
+        description="A sentence for each entry that was not used; the first 20 of them.",
+    )
+    unused_count: int = Field(description="Number of entries that were not used.")
+
+
+class UploadedPhoto(BaseModel):
+    """A photo that was stored. A search finds it once it is indexed; see `/uploads`."""
+
+    id: PhotoId
+    name: str = Field(description="The name that it was stored under.")
+    group: str = Field(description="Its building.")
+    new: bool = Field(description="False if the building had the same photo under this name.")
+
+
+class Uploads(BaseModel):
+    """Uploaded photos on their way into the index."""
+
+    waiting: int = Field(description="Number of photos that are stored and not indexed yet.")
+    error: str | None = Field(description="The reason why they have to wait longer.")
+
+
 class Health(BaseModel):
     """State of the server."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +22,12 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
+from photosieve.server.addresses import address
 from photosieve.server.answers import KnownAnswers
+from photosieve.server.arrivals import Arrivals
 from photosieve.server.cuts import LabelCuts
 from photosieve.server.decoding import decoder
-from photosieve.server.guesses import guess
+from photosieve.server.guesses import guess, guess_by_words
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
 from photosieve.server.problems import ApiError
@@ -34,6 +37,12 @@ from photosieve.sieve.sieve import Sieve
 
 MAX_CANDIDATES = 20_000
 """Most photos without labels that are compared for proposals; of more, a random sample."""
+
+MOST_COMPARED = 2000
+"""Photos that tell what is usual for a word."""
+
+MOST_DENIALS = 8
+"""A label that so many photos are known to lack, and none to have, is rare: it is not guessed."""
 
 WAITING_SECONDS = 20
 """Longest wait for a core."""
@@ -50,9 +59,11 @@ class Service:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.jobs = Jobs(library)
+        self.arrivals = Arrivals(library)
         self.cuts = LabelCuts(library.state / "cuts.json")
         self.health_threads = CapacityLimiter(2)
         self.streams = 0
+        self.archives = 0
         # More at once than there are cores would only make each slower.
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
@@ -136,17 +147,28 @@ class Service:
     def suggested(self, view: View, photos: Embedded, words: Sequence[str] = ()) -> list[list[str]]:
         """Labels of photos: those that the sieve finds, and guesses of labels it does not know.
 
-        Of the words, those that the sieve finds are among them, too.
+        Of the words that no photo has yet, those that are likely are among them, too.
         """
         sieve = view.sieve
         kept = _probabilities(sieve, photos) >= max(sieve.cut.floor, sieve.cut.gate)
         new, margins = self._guessed(view, photos)
         known = {label_key(label) for label in (*sieve.labels, *new)}
-        others = [word for word in words if label_key(word) not in known]
-        found = [self._margins(view, word, photos) > 0 for word in others]
+        others = self._undenied(view, [word for word in words if label_key(word) not in known])
+        found = np.zeros((len(photos), 0), bool)
+        if others:
+            step = -(-len(view.snapshot) // MOST_COMPARED)
+            collection = np.asarray(view.snapshot.vectors[::step])
+            found = guess_by_words(sieve.scorer.embed(others), collection, photos.vectors)
         labels = [*sieve.labels, *new, *others]
-        every = np.column_stack([kept, margins > 0, *found])
+        every = np.hstack([kept, margins > 0, found])
         return [[label for label, yes in zip(labels, row, strict=True) if yes] for row in every]
+
+    @staticmethod
+    def _undenied(view: View, words: Sequence[str]) -> list[str]:
+        """Words without those that many photos are known to lack: they are rare."""
+        listed = view.book.listed(test=False).values()
+        denials = Counter(key for own in listed for key in map(label_key, own.no or ()))
+        return [word for word in words if denials[label_key(word)] < MOST_DENIALS]
 
     def likely(self, view: View, label: str, photos: Embedded) -> NDArray[np.float64]:
         """How likely photos have a label, (n,): above 0 where it is likely, higher for more so."""
@@ -231,7 +253,7 @@ def find_photo(view: View, photo_id: str) -> Photo:
     return photo
 
 
-def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
+def photo_fields(request: Request, view: View, photo: Photo) -> dict[str, Any]:
     """Return the fields of `photosieve.server.schemas.PhotoItem`."""
     listed = photo.path.parent in view.book
     verdicts = view.book.verdicts(photo.path)
@@ -242,8 +264,10 @@ def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
         "labels": None if verdicts is None else verdicts.yes,
         "no": None if verdicts is None else verdicts.no,
         "test": listed and view.book.is_test(photo.path),
-        "photo": f"/photos/{photo.id}",
-        "thumbnail": f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}",
+        "photo": address(request.scope, f"/photos/{photo.id}"),
+        "thumbnail": address(
+            request.scope, f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}"
+        ),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
+from photosieve.server.addresses import address
 from photosieve.server.jobs import Job
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import JobState, SieveVersion
@@ -26,7 +27,7 @@ router = APIRouter(responses=ERRORS)
 def train(request: Request, response: Response) -> JobState:
     """Start to train a new sieve on all labeled photos; see `/jobs/{id}`."""
     job = get_service(request).jobs.start()
-    response.headers["Location"] = f"/jobs/{job.id}"
+    response.headers["Location"] = address(request.scope, f"/jobs/{job.id}")
     return JobState(**job.to_dict())
 
 

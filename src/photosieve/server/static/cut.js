@@ -2,6 +2,7 @@
 
 import { ask, byId, failed, say, toast } from "./api.js";
 import { fill } from "./grid.js";
+import { histogram, nextCut } from "./next_cut.js";
 import { cutOf, keepCut } from "./recent.js";
 import { current, go, refresh } from "./route.js";
 
@@ -14,24 +15,6 @@ const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 // The cut to ask for: that of the address, or the one that this browser remembers; empty for the learned.
 export const cutFor = (route) => route.cut || cutOf(route.q);
-
-// How many photos are in each of `bins` parts of the range, as [kept, others].
-export function histogram(photos, bins = BINS) {
-  const counts = Array.from({ length: bins }, () => [0, 0]);
-  for (const photo of photos) counts[Math.min(bins - 1, Math.floor(photo.probability * bins))][photo.kept ? 0 : 1] += 1;
-  return counts;
-}
-
-// The next cut, in steps of .05, that lets more photos in (`by` 1) or fewer (-1): { cut, photos }, or null.
-export function nextCut(probabilities, cut, by) {
-  const kept = (at) => probabilities.filter((p) => p >= at).length;
-  const start = by > 0 ? Math.ceil(cut * 20 - 1e-6) - 1 : Math.floor(cut * 20 + 1e-6) + 1;
-  for (let step = start; step > 0 && step <= 20; step -= by) {
-    const photos = (kept(step / 20) - kept(cut)) * by;
-    if (photos > 0) return { cut: step / 20, photos };
-  }
-  return null;
-}
 
 const all = () => [...answer.photos, ...answer.nearest];
 
@@ -68,7 +51,7 @@ function curve(at, photos) {
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
     return element;
   };
-  const counts = histogram(photos);
+  const counts = histogram(photos, BINS);
   const most = Math.sqrt(Math.max(...counts.map(([kept, out]) => kept + out), 4));
   const height = (count) => (HEIGHT * 0.95 * Math.sqrt(count)) / most;
   const bar = (place, from, to, kind) => shape("rect", { x: place * (100 / BINS) + 0.2, y: HEIGHT - to, width: 100 / BINS - 0.4, height: to - from, class: kind });

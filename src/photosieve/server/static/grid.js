@@ -3,7 +3,7 @@
 import { byId, canChange, failed, make } from "./api.js";
 import { card, known, tickable } from "./cards.js";
 import { edit, onChange } from "./labels.js";
-import { isSelected, onSelection, toggle } from "./selection.js";
+import { isSelected, onSelection, showing, toggle } from "./selection.js";
 
 const cards = new Map(); // by id: { photo, element }
 const results = byId("results");
@@ -36,6 +36,7 @@ export function fill(list, { text = "", rule = null, next = null, after = false 
     results.append(element);
     last = photo;
   }
+  showing([...cards.keys()], tickable(query) ? query.trim() : "");
   approach();
 }
 
@@ -47,6 +48,7 @@ export function fillWith(elements, next = null, after = false) {
     results.replaceChildren();
   }
   more = next;
+  showing([], "");
   results.append(...elements);
   approach();
 }

@@ -3,7 +3,7 @@
 import { ask as request, byId, failed, make, sameLabel, say } from "./api.js";
 import { hideCut } from "./cut.js";
 import { showKeys } from "./keys.js";
-import { begin } from "./label.js";
+import { begin } from "./labeling.js";
 import { undo } from "./labels.js";
 import { learn } from "./learn.js";
 import "./lightbox.js";
@@ -12,6 +12,8 @@ import { queries } from "./recent.js";
 import { labelsShown, search } from "./search.js";
 import { clear } from "./selection.js";
 import { completions, suggest } from "./suggest.js";
+import "./upload.js";
+import "./vocabulary.js";
 import { browse, buildings, similar } from "./wall.js";
 
 const SORTS = { "": "best first", unsure: "least sure first", building: "building", name: "name", date: "newest first" };

@@ -63,7 +63,7 @@ export function suggest(input, list, find, take) {
 }
 
 const MOST = 8;
-const START = /(^|[\s|])[-+]?\s*([^\s|+-][^|+]*)$/;
+const LAST_TERM = /^(.*(?:\||(?:^|\s)[-+])\s*)?(.*)$/s; // behind the last sign or bar
 
 // Labels for the term of a query that is being typed, and queries of before that begin with all of it.
 // An entry is the whole query with the term completed.
@@ -72,10 +72,9 @@ export function completions(text, labels, recent) {
   const before = recent.filter((query) => query.toLowerCase().startsWith(typed) && query.toLowerCase() !== typed.trim())
     .slice(0, typed ? 3 : MOST).map((query) => ({ text: query, note: "searched before" }));
   if (!typed) return before;
-  const found = START.exec(text) || [];
-  const term = (found[2] || "").trim().toLowerCase();
+  const [, head = "", last] = LAST_TERM.exec(text);
+  const term = last.trim().toLowerCase();
   if (!term || labels.some(([label]) => label.toLowerCase() === term)) return [];
-  const head = text.slice(0, text.length - found[2].length);
   const rank = (label) => (label.toLowerCase().startsWith(term) ? 0 : 1);
   const fitting = labels.filter(([label]) => label.toLowerCase().includes(term)).sort(([a], [b]) => rank(a) - rank(b));
   const named = fitting.map(([label, count]) => ({ text: head + label, note: `label of ${count}` }));
