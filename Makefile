@@ -57,6 +57,7 @@ made: .venv/developed
 	$(BIN)/python docs/make_api.py
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_commands.py
+	$(BIN)/python docs/make_figures.py
 
 # The notebook in examples/ is made from the script beside it.
 notebook: .venv/developed

@@ -1,13 +1,16 @@
-"""What an index costs and how fast it answers, as ratios within one run. About fifteen minutes.
+"""What an index costs and how fast it answers, as ratios within one run.
 
-    python benchmarks/index.py [--photos 1000000]
+    python benchmarks/index.py [--photos 1000000] [--parts abcde]
 
 (a) Encoding photos from files, against plain models one photo at a time, against
 `sentence-transformers` if that is installed, and against the limits of the machine: decoding alone,
-and a bfloat16 matrix product of as many operations. (b) A second run over 100,000 unchanged files,
-against a bare walk through the folders. (c) Searches over 10 thousand, 100 thousand and a million
-vectors of 512 numbers, against FAISS and numpy on the same vectors. (d) Memory of indexing. (e) A
-search as a process of its own, against a Python that only imports torch.
+and a matrix product of as many operations, in float32 and in the precision that is fastest here.
+(b) A second run over 100,000 unchanged files, against a bare walk through the folders. (c) Searches
+over 10 thousand, 100 thousand and a million vectors of 512 numbers, against FAISS and numpy on the
+same vectors. (d) Memory of indexing. (e) A search as a process of its own, against a Python that
+only imports torch. Seconds are of the processor but for the parts (b) and (c), which one waits for.
+
+Each part takes up to five minutes: run them one by one.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from types import SimpleNamespace
@@ -27,6 +30,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
+from machine import Figure, products, timed, write
 from photosieve.data.folders import walk
 from photosieve.data.photos import decode
 from photosieve.decision.calibration import Background, Calibration, Nearness
@@ -67,86 +71,101 @@ def main() -> None:
         grow(Path(options.grow[0]), int(options.grow[1]))
         return
     if "a" in options.parts:
-        encoding()
+        write("index", encoding())
     if "b" in options.parts:
-        unchanged(100_000)
+        write("index", unchanged(100_000))
     if "c" in options.parts:
-        for count in (10_000, 100_000, options.photos):
-            searches(count)
+        columns = {count: searches(count) for count in (10_000, 100_000, options.photos)}
+        write("index", {"searches": by_row({f"{n:,}": column for n, column in columns.items()})})
     if "d" in options.parts:
-        memory()
+        write("index", memory())
     if "e" in options.parts:
-        cold()
+        write("index", cold())
+
+
+def by_row(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, float | str]]:
+    """Return a table of some columns, with a dash where a column lacks a row."""
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    return [
+        {"": name, **{title: column.get(name, "-") for title, column in columns.items()}}
+        for name in names
+    ]
 
 
 # (a)
 
 
-def encoding() -> None:
-    """Photos a second, for the built-in model and for one of the size of ViT-B/32."""
+def encoding() -> dict[str, Figure]:
+    """Photos a CPU second, for the built-in model and for one of the size of ViT-B/32."""
     from photosieve.encoders.efficientnet import build_image_tower
     from photosieve.encoders.starter import Starter
     from speed import torch_features
 
     photos = sorted((ROOT / "samples").rglob("*.jpg"))
     decoding = rate(photos, lambda: decode_all(photos))
-    print(f"## (a) Encoding {len(photos)} photos of 480 x 360 from files, photos/s\n")
-    print(f"decoding alone, 2 threads       {decoding:7.1f}")
+    operations = products()
+    print(f"## (a) Encoding {len(photos)} photos of 480 x 360 from files, photos/CPU s\n")
+    print(f"decoding alone                  {decoding:7.1f}")
     starter = Starter("starter-small")
     tower = build_image_tower(starter.networks)
-    compare(
-        starter.name,
-        starter,
-        photos,
-        decoding,
-        lambda path: torch_features(tower, starter.networks, path),
-    )
-
+    columns = {
+        "`starter-small`": compare(
+            starter.name,
+            starter,
+            photos,
+            operations,
+            lambda path: torch_features(tower, starter.networks, path),
+        )
+    }
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "clip"
         plain = clip(folder)
         encoder = load_encoder(str(folder))
-        compare("ViT-B/32 size", encoder, photos, decoding, plain)
-        sentence_transformers(folder, photos, encoder)
+        columns["ViT-B/32 size"] = compare("ViT-B/32 size", encoder, photos, operations, plain)
+        columns["ViT-B/32 size"] |= sentence_transformers(folder, photos, encoder)
+    for column in columns.values():
+        column["decoding alone"] = f"{decoding:,.0f}"
     print()
+    return {"encoding": by_row(columns)}
 
 
 def compare(
     name: str,
     encoder: Encoder,
     photos: list[Path],
-    decoding: float,
+    operations: dict[str, float],
     plain: Callable[[Path], object],
-) -> None:
-    """Print our rate, that of one at a time, and the limit."""
+) -> dict[str, str]:
+    """Print and return our rate, that of one at a time, and the limits."""
     embed_photos(encoder, photos[:4])
-    few = photos[:60]
+    few = photos[:20]
     ours, theirs = [], []
     for _ in range(3):  # in turn, as the machine's speed drifts
         ours.append(rate(photos, lambda: embed_photos(encoder, photos)))
         theirs.append(rate(few, lambda: [plain(path) for path in few]))
-    product = products_a_second(plain, photos[0])
-    limit = min(decoding, product)
-    ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
+    size = operations_of(plain, photos[0])
+    best = max(operations, key=lambda precision: operations[precision])
+    found = {
+        "photosieve": f"{median(ours):.1f}",
+        "torch, one at a time": f"{median(theirs):.1f}",
+        "ratio": f"{median(a / b for a, b in zip(ours, theirs, strict=True)):.1f}",
+        "limit: a float32 product of its size": f"{operations['float32'] / size:.0f}",
+        f"limit: the fastest product of its size, {best}": f"{operations[best] / size:.0f}",
+        "part of the float32 limit": f"{median(ours) * size / operations['float32']:.0%}",
+    }
     print(f"\n{name}")
-    print(f"  photosieve                    {median(ours):7.1f}")
-    print(f"  torch, one at a time          {median(theirs):7.1f}    ratio {ratio:.1f}")
-    print(f"  bfloat16 product of its size  {product:7.1f}")
-    print(f"  part of the lower limit       {median(ours) / limit:7.0%}")
+    for title, value in found.items():
+        print(f"  {title:48}{value:>8}")
+    return found
 
 
-def products_a_second(plain: Callable[[Path], object], path: Path) -> float:
-    """How many bfloat16 matrix products of as many operations as a photo takes."""
-    import torch
+def operations_of(plain: Callable[[Path], object], path: Path) -> float:
+    """How many operations a photo takes."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
         plain(path)
-    side = 2048
-    left, right = (torch.randn(side, side, dtype=torch.bfloat16) for _ in range(2))
-    torch.mm(left, right)
-    seconds = median(timed(lambda: torch.mm(left, right)) for _ in range(7))
-    return 2 * side**3 / seconds / float(counter.get_total_flops())
+    return float(counter.get_total_flops())
 
 
 def clip(folder: Path) -> Callable[[Path], object]:
@@ -169,13 +188,13 @@ def clip(folder: Path) -> Callable[[Path], object]:
     return plain
 
 
-def sentence_transformers(folder: Path, photos: list[Path], encoder: Encoder) -> None:
-    """Print the rate of the library, where it is installed."""
+def sentence_transformers(folder: Path, photos: list[Path], encoder: Encoder) -> dict[str, str]:
+    """Print and return the rate of the library, where it is installed."""
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
-        print("  sentence-transformers             is not installed")
-        return
+        print("  sentence-transformers is not installed")
+        return {}
     model: Any = SentenceTransformer(str(folder), device="cpu")
 
     def encode() -> None:
@@ -190,27 +209,19 @@ def sentence_transformers(folder: Path, photos: list[Path], encoder: Encoder) ->
         for _ in range(2)
     ]
     theirs, ratio = median(b for _, b in pairs), median(a / b for a, b in pairs)
-    print(f"  sentence-transformers         {theirs:7.1f}    ratio {ratio:.1f}")
+    print(f"  {'sentence-transformers':48}{theirs:8.1f}    ratio {ratio:.1f}")
+    return {"ratio to `sentence-transformers`": f"{ratio:.1f}"}
 
 
 def decode_all(photos: list[Path]) -> None:
-    """Decode photos on both cores."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(lambda path: decode(path, shortest_side=320), photos))
+    """Decode photos."""
+    for path in photos:
+        decode(path, shortest_side=320)
 
 
 def rate(photos: Sequence[object], call: Callable[[], object]) -> float:
-    """Photos a second."""
-    return len(photos) / timed(call)
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Seconds of a call."""
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+    """Photos a CPU second."""
+    return len(photos) / timed(call).cpu
 
 
 # (b)
@@ -236,7 +247,7 @@ def without_labels(vectors: Float32Array) -> Embedded:
     return Embedded(vectors, np.zeros((len(vectors), 0), np.float32))
 
 
-def unchanged(count: int) -> None:
+def unchanged(count: int) -> dict[str, Figure]:
     """Time a run that finds nothing new."""
     with tempfile.TemporaryDirectory() as scratch:
         folder, store = Path(scratch) / "photos", Store(f"{scratch}/index")
@@ -259,11 +270,13 @@ def unchanged(count: int) -> None:
                 for name in files:
                     os.stat(f"{parent}/{name}")  # noqa: PTH116
 
-        pairs = [(timed(again), timed(bare)) for _ in range(7)]
+        pairs = [(timed(again).wall, timed(bare).wall) for _ in range(5)]
+    ratio = median(a / b for a, b in pairs)
     print(f"## (b) A run over {count:,} unchanged files\n")
     print(f"photosieve                      {median(a for a, _ in pairs):7.2f} s")
     print(f"bare walk with the same calls   {median(b for _, b in pairs):7.2f} s")
-    print(f"ratio                           {median(a / b for a, b in pairs):7.1f}\n")
+    print(f"ratio                           {ratio:7.1f}\n")
+    return {"unchanged_ratio": f"{ratio:.1f}"}
 
 
 def fill(store: Store, root: Any) -> None:
@@ -295,8 +308,8 @@ def fill(store: Store, root: Any) -> None:
 # (c)
 
 
-def searches(count: int) -> None:
-    """Time searches over so many vectors."""
+def searches(count: int) -> dict[str, str]:
+    """Time searches over so many vectors; return p50 and p95 of each way, in milliseconds."""
     import faiss
 
     print(f"## (c) Search over {count:,} vectors of {WIDTH}, milliseconds\n")
@@ -332,21 +345,21 @@ def searches(count: int) -> None:
             best = photos.rows(found)
             return {hit.path for hit in answer(scorer, cut, "", (reading,), paths, best, rule=cut)}
 
-        show(
-            "numpy, everything, best 30",
-            lambda n: np.argpartition(plain @ queries[n], -30),
-        )
-        theirs = show("FAISS IndexFlatIP, best 30", lambda n: flat.search(queries[n][None], 30))
-        show("photosieve, 30 photos", lambda n: ask(n, slice(int(starts[n]), int(starts[n]) + 30)))
-        exact = show("photosieve, everything, exact", lambda n: ask(n, slice(None)))
-        print(f"ratio of p95 to FAISS, exact    {exact / theirs:7.2f}")
+        ways: dict[str, Callable[[int], object]] = {
+            "photosieve, 30 photos": (lambda n: ask(n, slice(int(starts[n]), int(starts[n]) + 30))),
+            "photosieve, everything, exact": lambda n: ask(n, slice(None)),
+            "FAISS `IndexFlatIP`, best 30": lambda n: flat.search(queries[n][None], 30),
+            "numpy, best 30": lambda n: np.argpartition(plain @ queries[n], -30),
+        }
+        found = {name: show(name, way) for name, way in ways.items()}
         if count >= ann.LEAST_PHOTOS:
-            seconds = timed(lambda: ann.make(Path(scratch), vectors, queries[:40]))
+            seconds = timed(lambda: ann.make(Path(scratch), vectors, queries[:40])).cpu
             neighbors = ann.Neighbors.open(Path(scratch), vectors)
             if neighbors is None:
                 print("no number of lists reaches the recall: everything is compared")
             else:
-                show("photosieve, everything, lists", lambda n: ask(n, slice(None), neighbors))
+                name = "photosieve, everything, lists"
+                found[name] = show(name, lambda n: ask(n, slice(None), neighbors))
                 part = [
                     len(ask(n, slice(None), neighbors) & exactly) / len(exactly)
                     for n in range(40, len(queries))
@@ -354,8 +367,9 @@ def searches(count: int) -> None:
                 ]
                 print(f"  found of the exact answer     {np.mean(part):7.1%}")
                 print(f"  lists looked into             {neighbors.lists.nprobe:7d}")
-                print(f"  making the lists              {seconds:7.0f} s")
+                print(f"  making the lists              {seconds:7.0f} CPU s")
     print()
+    return found
 
 
 def write_vectors(path: Path, count: int) -> Float32Array:
@@ -378,22 +392,22 @@ def write_vectors(path: Path, count: int) -> Float32Array:
     return unit(near.astype(np.float32) @ basis)
 
 
-def show(name: str, call: Callable[[int], object]) -> float:
-    """Time a call for each query; print the median and the 95th percentile, and return that."""
+def show(name: str, call: Callable[[int], object]) -> str:
+    """Time a call for each query; print and return the median and the 95th percentile, in ms."""
     call(0)
-    times = [timed(lambda number=number: call(number)) * 1000 for number in range(QUERIES)]  # type: ignore[misc]
+    times = [1000 * timed(partial(call, number)).wall for number in range(QUERIES)]
     p50, p95 = np.percentile(times, (50, 95))
     print(f"{name:31} p50 {p50:7.2f}  p95 {p95:7.2f}")
-    return float(p95)
+    return f"{p50:.1f} / {p95:.1f}"
 
 
 # (d)
 
 
-def memory() -> None:
+def memory() -> dict[str, Figure]:
     """Peak memory of indexing, of processes that do all but run a model."""
     print("## (d) Peak memory of indexing, model aside\n")
-    counts, peaks = (100_000, 300_000), []
+    counts, peaks = (50_000, 150_000), []
     for count in counts:
         with tempfile.TemporaryDirectory() as scratch:
             command = [sys.executable, __file__, "--grow", scratch, str(count)]
@@ -401,9 +415,9 @@ def memory() -> None:
             peaks.append(int(done.stdout))
             print(f"{count:9,} photos                {peaks[-1]:7d} MiB")
     slope = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
-    print(
-        f"a million, by that line         {peaks[1] + slope * (1_000_000 - counts[1]):7.0f} MiB\n"
-    )
+    million = peaks[1] + slope * (1_000_000 - counts[1])
+    print(f"a million, by that line         {million:7.0f} MiB\n")
+    return {"memory_50k": peaks[0], "memory_150k": peaks[1], "memory_million": int(million)}
 
 
 class Random:
@@ -449,26 +463,32 @@ def grow(scratch: Path, count: int) -> None:
 # (e)
 
 
-def cold() -> None:
+def cold() -> dict[str, Figure]:
     """Time `photosieve search` from start to end."""
     photosieve = [sys.executable, "-m", "photosieve"]
     with tempfile.TemporaryDirectory() as scratch:
         sieve, index = f"{scratch}/sieve", f"{scratch}/index"
-        quiet(*photosieve, "train", str(ROOT / "samples" / "train"), "--out", sieve)
+        train = str(ROOT / "samples" / "train")
+        quiet(*photosieve, "train", train, "--encoder", "starter-small", "--out", sieve)
         quiet(*photosieve, "index", str(ROOT / "samples"), "--sieve", sieve, "--index", index)
-        search = (*photosieve, "search", "sofa", "--index", index)
-        quiet(*search)
-        pairs = [
-            (
-                timed(lambda: quiet(*search)),
-                timed(lambda: quiet(sys.executable, "-c", "import torch")),
-            )
-            for _ in range(9)
-        ]
+        commands = {
+            "photosieve search, a label": (*photosieve, "search", "sofa", "--index", index),
+            "photosieve search, other words": (*photosieve, "search", "boat", "--index", index),
+            "python -c 'import torch'": (sys.executable, "-c", "import torch"),
+        }
+        rounds = [
+            {name: timed(partial(quiet, *command)) for name, command in commands.items()}
+            for _ in range(10)
+        ][1:]
     print("## (e) A search as a process of its own\n")
-    print(f"photosieve search               {median(a for a, _ in pairs):7.2f} s")
-    print(f"python -c 'import torch'        {median(b for _, b in pairs):7.2f} s")
-    print(f"ratio                           {median(a / b for a, b in pairs):7.2f}\n")
+    rows: list[dict[str, float | str]] = []
+    for name in commands:
+        cpu, wall = (median(getattr(r[name], kind) for r in rounds) for kind in ("cpu", "wall"))
+        rows.append({"": f"`{name}`", "CPU s": f"{cpu:.2f}", "s on the clock": f"{wall:.2f}"})
+        print(f"{name:31} {cpu:7.2f} CPU s {wall:7.2f} s on the clock")
+    label, _, torch = (median(r[name].cpu for r in rounds) for name in commands)
+    print(f"ratio                           {label / torch:7.2f}\n")
+    return {"cold": rows}
 
 
 def quiet(*command: str) -> None:

@@ -2,22 +2,20 @@
 
     python benchmarks/scale.py [--photos 100000000]
 
-Measured: decoding and encoding a photo of 12 megapixels on this machine's cores, and the bytes of a
-row and of a search vector. All else is multiplication; prices are assumptions, to be replaced.
+Measured: CPU seconds of decoding and encoding a photo of 12 megapixels, and the bytes of a row and
+of a search vector. All else is multiplication; prices are assumptions, to be replaced.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from machine import timed, write
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.encoders import load_encoder
@@ -40,15 +38,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--photos", type=int, default=100_000_000)
     photos = parser.parse_args().photos
-    cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as scratch:
         files = large_photos(Path(scratch) / "photos", 40)
         encoder = load_encoder("starter-small")
         embed_photos(encoder, files[:2])
-        encoding = len(files) / timed(lambda: embed_photos(encoder, files)) / cores
-        with ThreadPoolExecutor(cores) as pool:
-            half = len(files) / timed(lambda: list(pool.map(draft, files))) / cores
-            whole = len(files) / timed(lambda: list(pool.map(decode, files))) / cores
+        encoding = len(files) / timed(lambda: embed_photos(encoder, files)).cpu
+        half = len(files) / timed(lambda: list(map(draft, files))).cpu
+        whole = len(files) / timed(lambda: list(map(decode, files))).cpu
         sieve = Sieve.fit(Dataset.load(ROOT / "samples" / "train"), encoder)
         sieve.save(Path(scratch) / "sieve")
         index = Index(Path(scratch) / "index")
@@ -58,18 +54,25 @@ def main() -> None:
         searched = sum(file.stat().st_size for file in index.snapshot.folder.iterdir()) / count
 
     days = photos / encoding / SECONDS_A_DAY
-    print(f"one core, photos of 12 megapixels: {encoding:.1f} encoded/s with starter-small,")
-    print(f"{half:.1f} decoded/s at reduced size, {whole:.1f} decoded/s in full")
-    print(f"a row takes {row:,.0f} bytes, what a search reads of it {searched:,.0f}\n")
-    print(f"| {photos:,} photos | |\n|---|---:|")
-    print(f"| encoding, days of one core | {days:,.0f} |")
-    for machines in (1, 10, 100):
-        print(f"| encoding, {machines} x 64 cores, hours | {days * 24 / 64 / machines:,.1f} |")
-    print(f"| cores it takes to feed a card that encodes 2,000 photos/s | {2000 / whole:,.0f} |")
-    print(f"| money for the cores | ${days * 24 * CORE_HOUR:,.0f} |")
-    print(f"| the table, GB | {photos * row / 1e9:,.0f} |")
-    print(f"| keeping it, a month | ${photos * row / 1e9 * GIGABYTE_MONTH:,.0f} |")
-    print(f"| what searches read, GB | {photos * searched / 1e9:,.0f} |")
+    hours = " / ".join(f"{days * 24 / 64 / machines:,.1f}" for machines in (1, 10, 100))
+    rows = {
+        "encoded a second, one core, `starter-small`": f"{encoding:.1f}",
+        "decoded a second, one core, reduced / in full": f"{half:.1f} / {whole:.1f}",
+        "bytes of a row / of what a search reads of it": f"{row:,.0f} / {searched:,.0f}",
+        "encoding, days of one core": f"{days:,.0f}",
+        "encoding, 1 / 10 / 100 machines of 64 cores, hours": hours,
+        "cores to feed a card that encodes 2,000 photos/s": f"{2000 / whole:,.0f}",
+        "money for the cores": f"${days * 24 * CORE_HOUR:,.0f}",
+        "the table, GB": f"{photos * row / 1e9:,.0f}",
+        "keeping it, a month": f"${photos * row / 1e9 * GIGABYTE_MONTH:,.0f}",
+        "what searches read, GB": f"{photos * searched / 1e9:,.0f}",
+    }
+    print(f"{photos:,} photos")
+    for name, value in rows.items():
+        print(f"{name:52} {value}")
+    write(
+        "scale", {"arithmetic": [{"": name, f"{photos:,} photos": v} for name, v in rows.items()]}
+    )
 
 
 def large_photos(folder: Path, count: int) -> list[Path]:
@@ -89,13 +92,6 @@ def large_photos(folder: Path, count: int) -> list[Path]:
 def draft(path: Path) -> Image.Image:
     """Decode as the small starter wants it."""
     return decode(path, shortest_side=320)
-
-
-def timed(call: object) -> float:
-    """Seconds of a call."""
-    started = time.perf_counter()
-    call()  # type: ignore[operator]
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""How fast the server answers, and whether it stays as small as it is.
+"""How fast the server answers, and whether it stays as small as it is. About four minutes.
 
-Fifty users search an index of 100,000 photos over HTTP on this machine, each waiting a second or so
-between two searches as people do; the same again while a sieve is trained. Then 10,000 searches
-follow one another, with a look at the server's memory now and then.
+    python benchmarks/serve.py [--photos 100000] [--users 50] [--seconds 20] [--requests 2000]
 
-    python benchmarks/serve.py [--photos 100000] [--users 50] [--seconds 60] [--requests 10000]
+An index of 1,000 photos (the samples and copies), and then one of 100,000. Measured on each: the
+CPU time of the server for a search, and how long fifty users wait, each of whom rests for a second
+or so between two searches as people do. On the large one the same again while a sieve is trained;
+then many searches follow one another, with a look at the server's memory now and then.
 
-The photos are vectors: no files stand behind them. What a user waits for does not depend on them
-but for the pictures. Users, server and training share this machine's cores.
+Of the 100,000 photos, 99,000 are vectors: no files stand behind them. Users, server and training
+share this machine's cores.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +33,7 @@ import httpx2 as httpx
 import numpy as np
 import pyarrow as pa
 
+from machine import Figure, write
 from photosieve import Dataset, Index, Sieve
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
@@ -37,34 +41,67 @@ WORDS = ("sunset", "bicycle", "red door", "fence", "book", "stairs", "sofa -wind
 
 
 def main() -> None:
-    """Measure, and print."""
+    """Measure, print, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--photos", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=50)
-    parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--requests", type=int, default=2000)
     options = parser.parse_args()
+    rows: list[dict[str, float | str]] = []
+    figures: dict[str, Figure] = {"searches": rows}
     with tempfile.TemporaryDirectory() as scratch:
         sieve, index = Path(scratch) / "sieve", Path(scratch) / "index"
-        trained = Sieve.fit(Dataset.load(SAMPLES / "train"))
+        trained = Sieve.fit(Dataset.load(SAMPLES / "train"), "starter-small")
         trained.save(sieve)
-        fill(Index(index), sieve, options.photos)
         labels = tuple(trained.labels)
-        with serving(sieve, index) as (address, process):
-            asyncio.run(load(address, labels, 3, 5))  # the first answers load what is needed
-            alone = asyncio.run(load(address, labels, options.users, options.seconds))
-            report(f"{options.users} users, {options.photos:,} photos", alone)
-            job = httpx.post(f"{address}train").json()
-            busy = asyncio.run(load(address, labels, options.users, options.seconds, job["id"]))
-            report("the same while a sieve is trained", busy)
-            ratio = np.percentile(busy, 95) / np.percentile(alone, 95)
-            print(f"p95 while training against p95 alone: {ratio:.1f} x")
-            memory(address, process.pid, labels, options.requests)
+        Index(index).update(sieve, SAMPLES, copies(Path(scratch) / "photos", 1000))
+        for photos in (1000, options.photos):
+            if photos > 1000:
+                fill(Index(index), photos)
+            with serving(sieve, index) as (address, process):
+                asyncio.run(load(address, labels, 3, 5))  # the first answers load what is needed
+                cpu = {
+                    name: 1000 * cpu_of_a_search(address, process.pid, queries)
+                    for name, queries in (("a label", labels), ("other words", WORDS))
+                }
+                alone = asyncio.run(load(address, labels, options.users, options.seconds))
+                rows.append(row(photos, "", cpu, alone))
+                if photos > 1000:
+                    job = httpx.post(f"{address}train").json()
+                    busy = asyncio.run(
+                        load(address, labels, options.users, options.seconds, job["id"])
+                    )
+                    rows.append(row(photos, ", while a sieve is trained", {}, busy))
+                    figures["memory"] = memory(address, process.pid, labels, options.requests)
+    write("serve", figures)
 
 
-def fill(index: Index, sieve: Path, count: int) -> None:
-    """Index the samples, and beside them rows of photos like theirs that do not exist."""
-    index.update(sieve, SAMPLES)
+def row(
+    photos: int, when: str, cpu: dict[str, float], waits: list[float]
+) -> dict[str, float | str]:
+    """Print what was measured of an index, and return it as a row of the table."""
+    middle, late = (round(1000 * float(np.percentile(waits, part))) for part in (50, 95))
+    found: dict[str, float | str] = {"photos": f"{photos:,}{when}"}
+    for name in ("a label", "other words"):
+        found[f"CPU ms, {name}"] = round(cpu[name], 1) if cpu else ""
+    found |= {"searches": len(waits), "median, ms": middle, "p95, ms": late}
+    print(", ".join(f"{name}: {value}" for name, value in found.items()))
+    return found
+
+
+def copies(folder: Path, count: int) -> Path:
+    """Fill a folder with copies of the samples, in houses of 20, until all are so many."""
+    photos = sorted(SAMPLES.rglob("*.jpg"))
+    for number in range(count - len(photos)):
+        path = folder / f"house-{number // 20}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(photos[number % len(photos)], path)
+    return folder
+
+
+def fill(index: Index, count: int) -> None:
+    """Add rows of photos like those of the index that do not exist, up to so many in all."""
     store = index.store
     real = store.photos.search().limit(1000).to_arrow()
     features = store.matrix(real)
@@ -129,14 +166,26 @@ async def load(
     return waits
 
 
-def report(title: str, waits: list[float]) -> None:
-    """Print how long users waited."""
-    middle, late = (1000 * np.percentile(waits, part) for part in (50, 95))
-    print(f"{title}: {len(waits)} searches, no error, median {middle:.0f} ms, p95 {late:.0f} ms")
+def cpu_of_a_search(address: str, process: int, queries: Sequence[str], count: int = 300) -> float:
+    """CPU seconds of the server for a search, the mean over so many that follow one another."""
+    with httpx.Client(base_url=address, timeout=60) as client:
+        before = cpu_seconds(process)
+        for number in range(count):
+            answer = client.get(
+                "/search", params={"q": queries[number % len(queries)], "limit": 24}
+            )
+            answer.raise_for_status()
+    return (cpu_seconds(process) - before) / count
 
 
-def memory(address: str, process: int, labels: tuple[str, ...], requests: int) -> None:
-    """Print the server's memory after parts of many requests."""
+def cpu_seconds(process: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(address: str, process: int, labels: tuple[str, ...], requests: int) -> str:
+    """Print and return the server's memory after parts of many requests."""
     sizes = []
     with httpx.Client(base_url=address, timeout=60) as client:
         for number in range(requests):
@@ -146,6 +195,7 @@ def memory(address: str, process: int, labels: tuple[str, ...], requests: int) -
                 sizes.append(int(text.partition("RssAnon:")[2].split()[0]) / 1024)
     shown = ", ".join(f"{size:.0f}" for size in sizes)
     print(f"memory after each fifth of {requests:,} searches, MiB without mapped files: {shown}")
+    return shown
 
 
 if __name__ == "__main__":

@@ -10,6 +10,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in place of the one whose figures the documentation has."""
+    monkeypatch.setenv("BENCHMARK_RESULTS", str(tmp_path))
+    return tmp_path
+
+
 @pytest.mark.slow
 def test_quality() -> None:
     done = subprocess.run(
@@ -86,8 +93,7 @@ def test_scale() -> None:
         [sys.executable, "benchmarks/scale.py"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "| 100,000,000 photos | |" in done.stdout
-    assert "| the table, GB | " in done.stdout
+    assert "the table, GB  " in done.stdout
 
 
 @pytest.mark.slow

@@ -22,11 +22,11 @@ from photosieve.cli.output import (
     print_recipes,
     print_search,
     print_training,
-    progress_bars,
 )
 from photosieve.cli.search import SearchCommand, index, search
 from photosieve.cli.serve import serve
 from photosieve.cli.training import compare, evaluate, train, tune
+from photosieve.cli.waiting import progress_bar
 from photosieve.data import DEFAULT_MEGAPIXELS
 
 # Commands import torch, numpy and Pillow inside their functions, so that `--help` is fast.
@@ -71,9 +71,9 @@ def demo(
     Trains on 6 buildings, tests on 8 others, compares with zero-shot and with the notebooks'
     method, searches, and writes a report.
     """
-    from photosieve.cli.demo import run
+    from photosieve.cli.demo import run, stages
 
-    with progress_bars() as progress:
+    with progress_bar(stages(seeds)) as progress:
         demo = run(out, seeds=seeds, progress=progress)
     if as_json:
         print_json(demo.to_dict())

@@ -10,17 +10,18 @@ from photosieve.data.dataset import Dataset
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders import load_encoder
 from photosieve.errors import PhotosieveError
-from photosieve.progress import Progress, silent
+from photosieve.progress import Progress, Stages, silent
 from photosieve.report import check_report
 from photosieve.report.page import write_html
 from photosieve.report.table import write_excel
 from photosieve.sieve.answer import SearchResult
-from photosieve.sieve.compare import Comparison, compare_prepared
+from photosieve.sieve.compare import Comparison, compare_prepared, comparison_stages
 from photosieve.sieve.folder import check_target
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import prepare
 from photosieve.training.recipes import DEFAULT
 from photosieve.training.run import Run
+from photosieve.training.stages import fitting_stages
 
 BUILDING = "fountain-square-3"
 QUERIES = ("sofa", "kitchen", "swimming pool")
@@ -61,6 +62,13 @@ class Demo:
             "comparison": [row.to_dict() for row in self.comparison.rows],
             "searches": [result.to_dict() for result in self.results],
         }
+
+
+def stages(seeds: int) -> Stages:
+    """Return the stages of `run`."""
+    train, test = (Dataset.load(_samples() / name) for name in ("train", "test"))
+    *reading, comparing = comparison_stages(train, test, seeds=seeds)
+    return [*reading, *fitting_stages(Run(), train), comparing]
 
 
 def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:

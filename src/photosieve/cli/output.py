@@ -19,45 +19,10 @@ if TYPE_CHECKING:
     from photosieve.errors import Skipped
     from photosieve.index.columns import Matched
     from photosieve.index.update import Update
-    from photosieve.progress import Progress
     from photosieve.sieve.answer import SearchResult
     from photosieve.sieve.compare import Comparison
     from photosieve.sieve.sieve import Sieve
     from photosieve.training.recipe import Recipe
-
-
-@contextmanager
-def progress_bars() -> Iterator[Progress]:
-    """Show progress, rate and time left if stderr is a terminal."""
-    from rich import progress as bars
-    from rich.console import Console
-
-    class Rate(bars.ProgressColumn):
-        def render(self, task: bars.Task) -> str:
-            return f"{task.speed:.1f}/s" if task.speed else ""
-
-    console = Console(stderr=True)
-    columns = (
-        bars.TextColumn("{task.description}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        Rate(),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as shown:
-        tasks: dict[str, bars.TaskID] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            name = stage.partition(":")[0]
-            if name not in tasks:
-                tasks[name] = shown.add_task(stage, total=total)
-            shown.update(tasks[name], description=stage, completed=done, total=total)
-            if done >= total:
-                shown.remove_task(tasks.pop(name))
-
-        yield report
 
 
 @contextmanager

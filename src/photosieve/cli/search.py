@@ -24,9 +24,9 @@ from photosieve.cli.output import (
     print_skipped,
     print_status,
     print_update,
-    progress_bars,
     resumable,
 )
+from photosieve.cli.waiting import progress_bar
 from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.data.names import differs_in_case
 from photosieve.errors import UsageError
@@ -99,6 +99,7 @@ def index(
     """
     permit_downloads(allow_download)
     from photosieve.index.index import Index
+    from photosieve.index.update import STAGES
 
     photo_index = Index(address)
     if status or verify or compact:
@@ -111,7 +112,7 @@ def index(
         from photosieve.index.cluster import embed_on
 
         embed = embed_on(ray)
-    with progress_bars() as progress, resumable(True, "the same command"):
+    with progress_bar(STAGES) as progress, resumable(True, "the same command"):
         update = photo_index.update(
             sieve,
             *(folders or ()),
@@ -135,7 +136,9 @@ def _maintain(
     photo_index: Index, verify: bool, compact: bool, max_pixels: int, as_json: bool
 ) -> None:
     """Print the state of an index, verify it, or compact it."""
-    with progress_bars() as progress:
+    from photosieve.index.update import STAGES
+
+    with progress_bar([("verifying", 1.0), *STAGES[3:]]) as progress:
         problems = photo_index.verify(max_pixels, progress) if verify else []
         if compact:
             photo_index.compact(progress)
@@ -249,10 +252,11 @@ def search(
             raise UsageError("--in and --where are for a search with --index")
         if not folders or sieve is None:
             raise UsageError("say where to look: folders and --sieve, or --index")
+        from photosieve.encoders.embedding import STAGES
         from photosieve.sieve.sieve import Sieve
 
         loaded = Sieve.load(sieve)
-        with progress_bars() as progress:
+        with progress_bar(STAGES) as progress:
             result = loaded.search(
                 query, *folders, top=top, max_pixels=pixels(max_megapixels), progress=progress
             )

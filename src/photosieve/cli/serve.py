@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Annotated
 import typer
 
 from photosieve.cli.options import AllowDownloadOption, permit_downloads
-from photosieve.cli.output import print_skipped, progress_bars
+from photosieve.cli.output import print_skipped
 from photosieve.cli.search import AddressOption
+from photosieve.cli.waiting import progress_bar
 from photosieve.errors import UsageError
 
 
@@ -53,6 +55,13 @@ def serve(
         list[str] | None,
         typer.Option(metavar="ADDRESS", help="Believe X-Forwarded-For and -Proto of this proxy."),
     ] = None,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="Path below which a proxy serves this, as /photos; it takes that off.",
+        ),
+    ] = "",
     read_only: Annotated[
         bool, typer.Option("--read-only", help="Refuse changes of labels, and training.")
     ] = False,
@@ -70,9 +79,13 @@ def serve(
         raise UsageError(
             f"others could reach {host}: give --token, or set PHOTOSIEVE_TOKEN, to keep them out"
         )
+    prefix = root_path.rstrip("/")
+    if not re.fullmatch(r"(/[\w.~-]+)*", prefix, re.ASCII):
+        raise UsageError(f"--root-path {root_path!r} is no path such as /photos")
     os.environ.pop("PHOTOSIEVE_TOKEN", None)  # no process that this one starts needs it
     if not os.environ.get("PHOTOSIEVE_ALLOW_DOWNLOAD"):
         os.environ["HF_HUB_OFFLINE"] = "1"
+    from photosieve.index.update import STAGES
     from photosieve.server.app import create_app
     from photosieve.server.connections import make_server
     from photosieve.server.guard import Rules
@@ -80,7 +93,7 @@ def serve(
 
     _prepare(sieve, address, folders or [])
     library = Library(sieve.resolve(), address)
-    with progress_bars():
+    with progress_bar(STAGES):
         view = library.view()
     if not len(view.snapshot):
         raise UsageError(f"there is no photo in {address}; name a folder of photos to index")
@@ -102,18 +115,19 @@ def serve(
         f"http://{shown}:{listening.getsockname()[1]}/   (Ctrl-C stops it)"
     )
     with suppress(KeyboardInterrupt):  # the usual end
-        make_server(app, trust_proxy or ()).run(sockets=[listening])
+        make_server(app, trust_proxy or (), prefix).run(sockets=[listening])
 
 
 def _prepare(sieve: Path, address: str, folders: list[str]) -> None:
     """Index folders; make an untrained sieve first if there is none."""
     from photosieve.index.index import Index
+    from photosieve.index.update import STAGES
     from photosieve.sieve.folder import MANIFEST, check_target
 
     if not folders:
         return
     check_target(sieve)
-    with progress_bars() as progress:
+    with progress_bar(STAGES) as progress:
         if not (sieve / MANIFEST).exists():
             from photosieve.data.folders import find_all
             from photosieve.sieve.untrained import untrained

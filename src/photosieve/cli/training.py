@@ -41,10 +41,10 @@ from photosieve.cli.output import (
     print_notes,
     print_skipped,
     print_training,
-    progress_bars,
     resumable,
     training_dict,
 )
+from photosieve.cli.waiting import progress_bar
 from photosieve.data import DEFAULT_MEGAPIXELS
 from photosieve.progress import seconds_of_process
 from photosieve.training.recipes import DEFAULT
@@ -78,10 +78,13 @@ def train(
     """
     from photosieve.data.dataset import Dataset
     from photosieve.decision.objective import Objective
+    from photosieve.errors import counted
     from photosieve.sieve.folder import check_target
     from photosieve.sieve.sieve import Sieve
     from photosieve.training.checkpoints import Checkpoints
     from photosieve.training.recipes import get_recipe
+    from photosieve.training.run import Run
+    from photosieve.training.stages import training_stages
 
     chosen = get_recipe(recipe, read_settings(settings))
     Objective(objective)  # a wrong one is refused before the training
@@ -90,10 +93,12 @@ def train(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
     print_notes(dataset, but="rare label")
+    stages = training_stages(Run(chosen, seed, folds), dataset)
+    work = f"{counted(len(dataset), 'photo')}, {counted(len(dataset.vocabulary), 'label')}"
     checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
     with (
         checkpoints,
-        progress_bars() as progress,
+        progress_bar(stages, work) as progress,
         resumable(True, "the same command with --resume"),
     ):
         sieve = Sieve.fit(
@@ -149,6 +154,7 @@ def tune(
     """
     permit_downloads(allow_download)
     from photosieve.data.dataset import Dataset
+    from photosieve.encoders.embedding import STAGES
     from photosieve.sieve.sieve import Sieve
 
     loaded, cap = Sieve.load(sieve), pixels(max_megapixels)
@@ -156,7 +162,7 @@ def tune(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
     print_notes(dataset, but="rare label")
-    with progress_bars() as progress:
+    with progress_bar(STAGES) as progress:
         if guarantee is not None:
             tuned = loaded.with_guarantee(
                 dataset, guarantee, confidence, max_pixels=cap, progress=progress
@@ -191,6 +197,7 @@ def evaluate(
     """
     permit_downloads(allow_download)
     from photosieve.data.dataset import Dataset
+    from photosieve.encoders.embedding import STAGES
     from photosieve.report import check_report
     from photosieve.report.page import write_html
     from photosieve.report.table import write_csv, write_excel
@@ -200,7 +207,7 @@ def evaluate(
     loaded = Sieve.load(sieve)
     dataset = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
     print_notes(dataset)
-    with progress_bars() as progress:
+    with progress_bar(STAGES) as progress:
         evaluation = loaded.evaluate(dataset, max_pixels=pixels(max_megapixels), progress=progress)
         for write, path in (
             (write_html, html),
@@ -262,6 +269,7 @@ def compare(
     from photosieve.report.page import write_html
     from photosieve.report.table import write_leaderboard
     from photosieve.sieve.compare import compare as run_comparison
+    from photosieve.sieve.compare import comparison_stages
     from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
@@ -272,7 +280,7 @@ def compare(
     test_set = Dataset.load(*buildings, partial_labels=partial_labels, labels_from=labels_from)
     print_notes(train_set, "training: ")
     print_notes(test_set, "test: ")
-    with progress_bars() as progress:
+    with progress_bar(comparison_stages(train_set, test_set, names, seeds=seeds)) as progress:
         comparison = run_comparison(
             load_encoder(encoder),
             train_set,

@@ -80,7 +80,7 @@ class Evaluation:
     @cached_property
     def buildings(self) -> tuple[str, ...]:
         """Names of the buildings, in order of first appearance."""
-        return tuple(dict.fromkeys(self.groups))
+        return tuple(self._rows_of)
 
     @cached_property
     def counts(self) -> Counts:
@@ -254,8 +254,16 @@ class Evaluation:
         counts = [pairs[self._rows(building)].sum(0) for building in self.buildings]
         return np.array(counts, np.float64).reshape(len(counts), len(self.labels))
 
-    def _rows(self, building: str) -> NDArray[np.intp]:
-        return np.flatnonzero(np.array(self.groups) == building)
+    def _rows(self, building: str) -> list[int]:
+        return self._rows_of[building]
+
+    @cached_property
+    def _rows_of(self) -> dict[str, list[int]]:
+        """The photos of each building."""
+        rows: dict[str, list[int]] = {}
+        for row, group in enumerate(self.groups):
+            rows.setdefault(group, []).append(row)
+        return rows
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain numbers for JSON; undefined ones are None."""

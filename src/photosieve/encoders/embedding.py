@@ -16,12 +16,15 @@ from photosieve import storage
 from photosieve.data import photos
 from photosieve.encoders.protocol import ByPath, Encoder, Float32Array
 from photosieve.errors import EncoderError, PhotoError, Skipped, one_line
-from photosieve.progress import Progress, silent
+from photosieve.progress import Progress, Stages, silent
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from photosieve.encoders.kept import KeptFeatures
+
+STAGES: Stages = [("loading the model", 0.0), ("reading photos", 1.0)]
+"""Of work that embeds photos and little else."""
 
 MOST_MEMORY = 2 * 2**30
 """Features of more bytes than this are kept in a file in the cache folder."""

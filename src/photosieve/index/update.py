@@ -31,12 +31,21 @@ from photosieve.index.columns import Matched
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.sources import place
 from photosieve.index.store import Store
-from photosieve.progress import Progress, silent
+from photosieve.progress import Progress, Stages, silent
 
 COMMIT_SECONDS = 3.0
 COMMIT_BYTES = 2**25
 """A commit is due after so much time, or features of so many bytes. A run that is killed loses at
 most five seconds of work: what was embedded since, and the commit itself."""
+
+STAGES: Stages = [
+    ("looking for changes", 0.0),
+    ("preparing the search", 0.0),  # of the photos that are there already
+    ("indexing", 1.0),
+    ("preparing the search", 0.01),
+    ("sorting photos for the search", 0.01),
+]
+"""Of a run, with the shares of the starter; those after "indexing" are small with any model."""
 
 LARGE_FILE_BYTES = 2**25
 """Files of more bytes than this are read one at a time: several at once could fill the memory."""

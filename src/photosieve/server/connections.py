@@ -161,7 +161,7 @@ def most_connections() -> int:
     return max(10, min(MAX_CONNECTIONS, (files - OTHER_FILES) // FILES_PER_CONNECTION))
 
 
-def make_server(app: FastAPI, proxies: Sequence[str] = ()) -> uvicorn.Server:
+def make_server(app: FastAPI, proxies: Sequence[str] = (), root_path: str = "") -> uvicorn.Server:
     """Return a server that keeps the limits of this module.
 
     Parameters
@@ -169,6 +169,8 @@ def make_server(app: FastAPI, proxies: Sequence[str] = ()) -> uvicorn.Server:
     app : FastAPI
     proxies : sequence of str
         Addresses of proxies that are believed about the addresses of their clients.
+    root_path : str
+        Path that a proxy takes off before it passes a request on, such as `/photos`.
     """
     Connection.most = most_connections()
     return_freed_memory()
@@ -178,6 +180,7 @@ def make_server(app: FastAPI, proxies: Sequence[str] = ()) -> uvicorn.Server:
         ws="none",
         proxy_headers=bool(proxies),
         forwarded_allow_ips=list(proxies),
+        root_path=root_path,
         log_level="warning",
         server_header=False,
         timeout_keep_alive=int(SECONDS["request"]),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from photosieve.server.addresses import own_path
 from photosieve.server.problems import ApiError
 
 
@@ -52,7 +53,7 @@ class Exchange:
     ) -> None:
         self._scope, self._capacity, self._max_bytes = scope, capacity, max_bytes
         self._clock = asyncio.timeout(max_seconds)
-        self._needs_slot = scope["path"] != "/health"
+        self._needs_slot = own_path(scope) != "/health"
         self._has_slot = False
 
     async def run(self, app: ASGIApp, receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from photosieve.server.addresses import address, own_path
 from photosieve.server.credentials import Credentials, Limiter, peer
 from photosieve.server.exchange import Capacity, Exchange
 from photosieve.server.problems import ApiError, problem_response
@@ -133,7 +134,7 @@ class Guard:
                 exchange = Exchange(
                     scope,
                     self._capacity,
-                    max_bytes=self._max_bytes(scope["path"]),
+                    max_bytes=self._max_bytes(own_path(scope)),
                     max_seconds=self.rules.max_seconds,
                 )
                 await exchange.run(self.app, receive, with_headers)
@@ -144,7 +145,7 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> ASGIApp | None:
         """Return the answer to a forbidden request; None for an allowed one."""
-        headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
+        headers, path, method = Headers(scope=scope), own_path(scope), scope["method"]
         host = headers.get("host", "")
         if not self._is_own_name(host):
             return problem_response(421, "this server has another name; see --allow-host")
@@ -161,7 +162,7 @@ class Guard:
         public = path.startswith(OPEN)
         if not public and not self._credentials.allows(scope):
             if method == "GET" and "text/html" in headers.get("accept", ""):
-                return RedirectResponse("/login", 303)
+                return RedirectResponse(address(scope, "/login"), 303)
             return problem_response(
                 401, "a token is needed: send Authorization: Bearer TOKEN, or log in at /login"
             )

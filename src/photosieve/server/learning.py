@@ -14,6 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from photosieve.data.label_files import Verdicts
 from photosieve.data.names import label_key
+from photosieve.server.addresses import address
 from photosieve.server.jobs import Job
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
@@ -48,7 +49,7 @@ def labels(
         labels=view.book.counts(),
         learned=dict(view.sieve.labels),
         listed=len(view.book.listed()),
-        photos=[PhotoItem(**photo_fields(view, find_photo(view, one))) for one in id],
+        photos=[PhotoItem(**photo_fields(request, view, find_photo(view, one))) for one in id],
     )
 
 
@@ -67,7 +68,7 @@ def set_labels(request: Request, change: SetLabels) -> ChangedLabels:
         for photo_id, own in change.photos.items()
     }
     view.book.change(photos)
-    return _changed(view, list(photos))
+    return _changed(request, view, list(photos))
 
 
 @router.patch("/labels", tags=["labels"], summary="Add and remove labels")
@@ -96,7 +97,7 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
         return kept + [label for label in change.add if label_key(label.strip()) not in known]
 
     view.book.revise(guessed, revised)
-    return _changed(view, list(guessed))
+    return _changed(request, view, list(guessed))
 
 
 @router.post("/labels/undo", tags=["labels"], summary="Undo the last change")
@@ -106,13 +107,15 @@ def undo(request: Request) -> ChangedLabels:
     step = view.book.undo()
     if step is None:
         raise ApiError(409, "there is nothing to undo")
-    return _changed(view, list(step.photos))
+    return _changed(request, view, list(step.photos))
 
 
-def _changed(view: View, paths: Sequence[Path]) -> ChangedLabels:
+def _changed(request: Request, view: View, paths: Sequence[Path]) -> ChangedLabels:
     photos = [view.find(view.id_of(path)) for path in paths]
     return ChangedLabels(
-        photos=[PhotoItem(**photo_fields(view, photo)) for photo in photos if photo is not None],
+        photos=[
+            PhotoItem(**photo_fields(request, view, photo)) for photo in photos if photo is not None
+        ],
         labels=view.book.counts(),
     )
 
@@ -139,7 +142,7 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
         )
         guesses = service.suggested(view, photos.rows(np.array(chosen, np.intp)))
     return [
-        Proposal(**photo_fields(view, view.photo(int(rows[one]))), suggested=guess)
+        Proposal(**photo_fields(request, view, view.photo(int(rows[one]))), suggested=guess)
         for one, guess in zip(chosen, guesses, strict=True)
     ]
 
@@ -148,7 +151,7 @@ def proposals(request: Request, limit: Annotated[int, Query(ge=1, le=48)] = 12) 
 def train(request: Request, response: Response) -> JobState:
     """Start to train a new sieve on all labeled photos; see `/jobs/{id}`."""
     job = get_service(request).jobs.start()
-    response.headers["Location"] = f"/jobs/{job.id}"
+    response.headers["Location"] = address(request.scope, f"/jobs/{job.id}")
     return JobState(**job.to_dict())
 
 

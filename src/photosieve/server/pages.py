@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Resp
 from fastapi.templating import Jinja2Templates
 
 from photosieve.report.page import SCRIPT_HASH
+from photosieve.server.addresses import address
 from photosieve.server.credentials import Credentials, cookie_name, peer
 from photosieve.server.guard import Rules
 from photosieve.server.service import get_service
@@ -81,11 +82,12 @@ def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") ->
     credentials: Credentials = request.app.state.credentials
     if not credentials.accept(token.encode(), peer(request.scope)):
         return templates.TemplateResponse(request, "login.html.j2", {"wrong": True}, 401)
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse(address(request.scope, "/"), 303)
     answer.set_cookie(
         cookie_name(request.scope),
         credentials.log_in(),
         max_age=rules.session_seconds,
+        path=address(request.scope, "") or "/",
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",
@@ -97,6 +99,6 @@ def login(request: Request, token: Annotated[str, Form(max_length=500)] = "") ->
 def logout(request: Request) -> Response:
     """End the session."""
     request.app.state.credentials.log_out(request.scope)
-    answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(cookie_name(request.scope))
+    answer = RedirectResponse(address(request.scope, "/login"), 303)
+    answer.delete_cookie(cookie_name(request.scope), address(request.scope, "") or "/")
     return answer

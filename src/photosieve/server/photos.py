@@ -46,14 +46,14 @@ Groups = Annotated[
 Order = Literal["probability", "unsure", "building", "name", "date"]
 
 
-def _ranked(view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
+def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
     photos = []
     for hit in hits:
         photo = view.find(view.id_of(hit.path))
         if photo is not None:
             photos.append(
                 RankedPhoto(
-                    **photo_fields(view, photo),
+                    **photo_fields(request, view, photo),
                     kept=kept,
                     probability=round(hit.probability, 6),
                     score=round(hit.score, 6),
@@ -162,8 +162,8 @@ def search(
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(view, hits[offset : offset + limit], kept=True),
-        nearest=_ranked(view, result.hidden[:nearest], kept=False),
+        photos=_ranked(request, view, hits[offset : offset + limit], kept=True),
+        nearest=_ranked(request, view, result.hidden[:nearest], kept=False),
         next=next_page(request, offset, limit, len(result)),
     )
 
@@ -201,7 +201,7 @@ def search_photo(
         similar = service.similar(view, vector, limit + 1)
     return SimilarPhotos(
         photos=[
-            SimilarPhoto(**photo_fields(view, view.photo(row)), score=round(score, 6))
+            SimilarPhoto(**photo_fields(request, view, view.photo(row)), score=round(score, 6))
             for row, score in similar
             if row != own_row
         ][:limit]

@@ -20,6 +20,7 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
+from photosieve.server.addresses import address
 from photosieve.server.cuts import LabelCuts
 from photosieve.server.decoding import decoder
 from photosieve.server.guesses import guess
@@ -181,7 +182,7 @@ class Service:
         with self._evaluating:
             known, said = self._reported
             if known is not evaluation or said != notes:
-                write_html(evaluation, page, home="/", notes=notes)
+                write_html(evaluation, page, home=".", notes=notes)
                 self._reported = evaluation, notes
         return page
 
@@ -200,7 +201,7 @@ def find_photo(view: View, photo_id: str) -> Photo:
     return photo
 
 
-def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
+def photo_fields(request: Request, view: View, photo: Photo) -> dict[str, Any]:
     """Return the fields of `photosieve.server.schemas.PhotoItem`."""
     listed = photo.path.parent in view.book
     verdicts = view.book.verdicts(photo.path)
@@ -211,8 +212,10 @@ def photo_fields(view: View, photo: Photo) -> dict[str, Any]:
         "labels": None if verdicts is None else verdicts.yes,
         "no": None if verdicts is None else verdicts.no,
         "test": listed and view.book.is_test(photo.path),
-        "photo": f"/photos/{photo.id}",
-        "thumbnail": f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}",
+        "photo": address(request.scope, f"/photos/{photo.id}"),
+        "thumbnail": address(
+            request.scope, f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}"
+        ),
     }
 
 

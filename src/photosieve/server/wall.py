@@ -52,15 +52,15 @@ def groups(
     view = get_service(request).library.view()
     wanted = part.casefold().strip()
     named = [group for group in view.snapshot.groups if wanted in group.name.casefold()]
-    return [_building(view, group) for group in named[offset : offset + limit]]
+    return [_building(request, view, group) for group in named[offset : offset + limit]]
 
 
-def _building(view: View, group: PhotoGroup) -> Building:
+def _building(request: Request, view: View, group: PhotoGroup) -> Building:
     cover = view.photo(_first_present(view.snapshot, group))
     paths = [place(group.root, path) for path in view.snapshot.paths(group)]
     listed = [own for own in map(view.book.labels, paths) if own is not None]
     labels = Counter(label for own in listed for label in own)
-    fields = photo_fields(view, cover)
+    fields = photo_fields(request, view, cover)
     return Building(
         name=group.name,
         photos=group.stop - group.start,
@@ -108,7 +108,9 @@ def photos(
     page = page[~np.isin(page, gone(view.snapshot, page))]
     return PhotoList(
         total=len(rows),
-        photos=[PhotoItem(**photo_fields(view, view.photo(int(row)))) for row in page.tolist()],
+        photos=[
+            PhotoItem(**photo_fields(request, view, view.photo(int(row)))) for row in page.tolist()
+        ],
         next=next_page(request, offset, limit, len(rows)),
     )
 

@@ -7,23 +7,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.photos import DEFAULT_MAX_PIXELS
+from photosieve.data.photos import DEFAULT_MAX_PIXELS, MORE_VIEWS
 from photosieve.decision.cut import NOTEBOOK_CUT, Cut
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.leaderboard import ComparisonRow, best_first
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import EncoderError, Skipped
-from photosieve.progress import Progress, silent
+from photosieve.progress import Progress, Stages, silent
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, open_for, prepare
 from photosieve.training.prompting import prompted
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, RECIPES, get_recipe
 from photosieve.training.run import Run
+from photosieve.training.stages import fitting_stages
 
 DEFAULT_RECIPES = ("zero-shot", "notebook", DEFAULT)
 
 STAGE = "comparing recipes"
+
+
+def comparison_stages(
+    train: Dataset,
+    test: Dataset,
+    recipes: Sequence[str | Recipe] | None = DEFAULT_RECIPES,
+    *,
+    seeds: int = 5,
+) -> Stages:
+    """Return the stages of `compare`, with the same parameters."""
+    runs = [Run(recipe) for recipe in _recipes(RECIPES if recipes is None else recipes)]
+    views = MORE_VIEWS * any(run.recipe.more_views for run in runs)
+    fits = sum(share for run in runs for _, share in fitting_stages(run, train))
+    return [
+        ("loading the model", 0.0),
+        ("reading photos", len(train) * (1.0 + views)),
+        ("reading photos", len(test)),
+        (STAGE, seeds * fits),
+    ]
 
 
 @dataclass(frozen=True)
@@ -156,12 +176,13 @@ def compare_prepared(
     for number, recipe in enumerate(_recipes(recipes)):
         own = prompted(encoder, train, recipe)
         for seed in range(seeds):
+            progress(STAGE, number * seeds + seed, len(recipes) * seeds)
             run = Run(recipe, seed, progress=progress)
             sieve = Sieve.fit_prepared(*own, run, objective=objective, words=False)
             for name, note, cut in _rows_of(recipe):
                 notes[name] = note, recipe.caveat
                 evaluations.setdefault(name, []).append(sieve.evaluate_prepared(test, cut))
-            progress(STAGE, number * seeds + seed + 1, len(recipes) * seeds)
+    progress(STAGE, len(recipes) * seeds, len(recipes) * seeds)
     return Comparison(
         best_first(
             [ComparisonRow.over_seeds(name, *notes[name], e) for name, e in evaluations.items()]

@@ -89,8 +89,7 @@ class Evidence:
         hidden, history = None, History(run.recipe.epochs)
         if run.recipe.probe:
             history = replace(history, probe=ProbeSettings())
-        once = run.folds == 1
-        folds = data.dataset.folds(3 if once else run.folds, seed=run.seed)[: 1 if once else None]
+        folds = run.split(data.dataset)
         if folds:
             scores, history = out_of_fold(data, start, run, folds)
             if words:

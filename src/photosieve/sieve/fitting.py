@@ -44,6 +44,7 @@ def fitted(
         evidence, history = Evidence.collect(data, start, run, words=words)
         head, losses = fit_as(history, data, start, run)
         probe = probe_of(data, head, history)
+    run.progress("learning the cut", 0, 1)
     background, general = head.project_photos(data.photos), head.project_texts(data.words)
     return kind(
         encoder=encoder.with_head(head),

@@ -159,6 +159,7 @@ def prepare(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
             f"the first: {features.skipped[0]}"
         )
+    progress("reading words", 0, 1)
     return assemble(encoder, dataset, features, labels, words=words)
 
 

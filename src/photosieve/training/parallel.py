@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -39,13 +40,13 @@ def run_all(
         Told of each job that is done.
     side_by_side : bool
         Whether each job has a processor to itself. Otherwise they run one after another, each with
-        all processors and telling of its own progress.
+        all processors, and what a job tells counts as a part of the whole.
     """
     if not side_by_side:
         results = []
         for done, job in enumerate(jobs):
             progress(stage, done, len(jobs))
-            results.append(job(progress))
+            results.append(job(functools.partial(_within, progress, stage, done, len(jobs))))
         progress(stage, len(jobs), len(jobs))
         return results
     stop = threading.Event()
@@ -67,6 +68,13 @@ def run_all(
             pool.shutdown(cancel_futures=True)
             raise
     return results
+
+
+def _within(
+    progress: Progress, whole: str, before: int, jobs: int, stage: str, done: int, total: int
+) -> None:
+    """Tell the progress of one job as that of all."""
+    progress(f"{whole}: {stage}", before * total + done, jobs * total)
 
 
 @contextmanager

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from photosieve.data.dataset import Dataset
 from photosieve.encoders.protocol import Float32Array
 from photosieve.progress import Progress, silent
 from photosieve.training.probe import Probe, ProbeSettings
@@ -38,6 +42,11 @@ class Run:
     folds: int | None = None
     checkpoints: Checkpoints | None = None
     progress: Progress = silent
+
+    def split(self, dataset: Dataset) -> list[NDArray[np.intp]]:
+        """Return the rows that are held out together, fold by fold."""
+        once = self.folds == 1
+        return dataset.folds(3 if once else self.folds, seed=self.seed)[: 1 if once else None]
 
     def reporting(self, progress: Progress) -> Run:
         """Return the same run with another listener."""

@@ -1,6 +1,7 @@
 """Slow, idle and many clients, over real connections: the server answers everybody else."""
 
 import http.client
+import json
 import logging
 import resource
 import socket
@@ -30,10 +31,10 @@ SOON = 0.5
 
 
 @contextmanager
-def running(app: FastAPI, *proxies: str) -> Iterator[int]:
+def running(app: FastAPI, *proxies: str, root_path: str = "") -> Iterator[int]:
     """A server in a thread; gives its port."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = make_server(app, proxies)
+    server = make_server(app, proxies, root_path)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -67,6 +68,18 @@ def status(port: int, path: str = "/health", headers: dict[str, str] | None = No
     except OSError:
         return 0
     finally:
+        connection.close()
+
+
+def test_behind_a_proxy_that_takes_a_path_off(app: FastAPI) -> None:
+    with running(app, root_path="/photos") as port:
+        assert status(port) == 200
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/photos?limit=1")
+        photo = json.load(connection.getresponse())["photos"][0]["photo"]
+        assert photo.startswith("/photos/photos/")
+        connection.request("GET", photo.removeprefix("/photos"))
+        assert connection.getresponse().status == 200
         connection.close()
 
 

@@ -14,7 +14,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
     throw new Error("The server cannot be reached. Is it still running?");
   }
   if (answer.status === 401) {
-    location.assign("/login");
+    location.assign("login");
   }
   const data = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Error(data.detail || `The server answers ${answer.status}.`);
@@ -24,7 +24,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
 export function alike(id, signal) {
   const form = new FormData();
   form.set("id", id);
-  return fetch("/search/photo", { method: "POST", body: form, signal }).then((answer) => answer.json());
+  return fetch("search/photo", { method: "POST", body: form, signal }).then((answer) => answer.json());
 }
 
 // Make an element; children may be elements or texts. Text is never read as HTML.

@@ -21,7 +21,7 @@ async function next() {
   const place = byId("labeling");
   let found;
   try {
-    found = await ask(`/proposals?limit=${Math.min(skipped.size + 1, MOST_PROPOSALS)}`);
+    found = await ask(`proposals?limit=${Math.min(skipped.size + 1, MOST_PROPOSALS)}`);
   } catch (error) {
     place.replaceChildren(make("div", { class: "empty" }, make("h1", {}, "No photos could be proposed"), make("p", {}, error.message),
       make("button", { type: "button", onclick: next }, "Try again")));

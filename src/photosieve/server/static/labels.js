@@ -35,12 +35,12 @@ const list = (photos) => (photos.length === 1
   ? `${photos[0].name}: ${(photos[0].labels || ["unknown"]).join(", ") || "none of the labels"}`
   : `${photos.length} photos changed`);
 
-export const edit = (photos, add, remove) => change("/labels", "PATCH", { photos, add, remove }, list);
-export const set = (id, labels) => change("/labels", "PUT", { photos: { [id]: labels } }, list);
+export const edit = (photos, add, remove) => change("labels", "PATCH", { photos, add, remove }, list);
+export const set = (id, labels) => change("labels", "PUT", { photos: { [id]: labels } }, list);
 
 export async function undo() {
   try {
-    const changed = await ask("/labels/undo", { method: "POST" });
+    const changed = await ask("labels/undo", { method: "POST" });
     changes = Math.max(0, changes - changed.photos.length);
     notify(changed);
     toast("Undone.");

@@ -17,7 +17,7 @@ const close = (text = "Close") => make("button", { type: "button", onclick: () =
 
 export async function learn() {
   try {
-    watch(await ask("/train", { method: "POST" }));
+    watch(await ask("train", { method: "POST" }));
   } catch (error) {
     failed(error);
   }
@@ -28,8 +28,8 @@ function watch(job) {
   const stage = make("p", { role: "status" }, "Starting…");
   frame("Learning", stage, bar, make("p", { class: "soft" }, "You can search meanwhile; nothing changes until you keep the result."),
     make("div", { class: "buttons" },
-      make("button", { type: "button", onclick: () => ask(`/jobs/${job.id}`, { method: "DELETE" }).catch(failed) }, "Stop"), close("Hide")));
-  const events = new EventSource(`/jobs/${job.id}/events`);
+      make("button", { type: "button", onclick: () => ask(`jobs/${job.id}`, { method: "DELETE" }).catch(failed) }, "Stop"), close("Hide")));
+  const events = new EventSource(`jobs/${job.id}/events`);
   const update = (state) => {
     stage.textContent = `${state.stage[0].toUpperCase()}${state.stage.slice(1)}: ${state.done} of ${state.total}`;
     bar.value = state.done / Math.max(state.total, 1);
@@ -42,7 +42,7 @@ function watch(job) {
     if (events.readyState !== EventSource.CLOSED) return;  // it connects again by itself
     for (let state = job; state.state === "running"; update(state)) {
       await new Promise((done) => { setTimeout(done, 1000); });
-      state = await ask(`/jobs/${job.id}`).catch(() => state);
+      state = await ask(`jobs/${job.id}`).catch(() => state);
     }
   };
 }
@@ -58,7 +58,7 @@ function finish(job) {
     for (const button of box.querySelectorAll("button")) button.disabled = true;
     event.target.textContent = action === "keep" ? "Getting ready…" : "Dropping…";
     try {
-      await ask(`/jobs/${job.id}/${action}`, { method: "POST" });
+      await ask(`jobs/${job.id}/${action}`, { method: "POST" });
       box.close();
       if (action === "keep") {
         document.body.dataset.trained = "yes";

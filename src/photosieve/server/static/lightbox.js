@@ -41,7 +41,7 @@ function verdict(photo) {
 
 function about(photo) {
   const facts = make("dl", { class: "facts" });
-  ask(`/photos/${photo.id}/details`).then((noted) => {
+  ask(`photos/${photo.id}/details`).then((noted) => {
     const size = noted.bytes < 1e6 ? `${Math.ceil(noted.bytes / 1000)} kB` : `${(noted.bytes / 1e6).toFixed(1)} MB`;
     const rows = [["Size", `${noted.width ? `${noted.width} × ${noted.height} pixels, ` : ""}${size}`],
       ["Changed", new Date(noted.changed * 1000).toLocaleDateString()], ...Object.entries(noted.columns)];

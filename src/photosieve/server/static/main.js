@@ -94,7 +94,7 @@ suggest(byId("query"), byId("query-list"), (text) => completions(text, labelsSho
 // Any unique part of a building's name is enough; a part that several have opens the list of them.
 const CHOICES = 20;
 const inBuilding = (name) => go({ in: name, like: "", view: "" });
-const matching = (part) => request(`/groups?${new URLSearchParams({ part, limit: CHOICES })}`).catch((error) => { failed(error); return []; });
+const matching = (part) => request(`groups?${new URLSearchParams({ part, limit: CHOICES })}`).catch((error) => { failed(error); return []; });
 const choices = async (part) => (await matching(part.trim())).map(({ name, photos }) => ({ text: name, note: String(photos) }));
 const chooseBuilding = suggest(byId("group"), byId("group-list"), choices, inBuilding);
 byId("group").addEventListener("change", async () => {
