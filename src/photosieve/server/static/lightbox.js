@@ -5,7 +5,7 @@ import { known, picture, tickable } from "./cards.js";
 import { editor } from "./editor.js";
 import { answer, focusPhoto, onOpen, photoOf, photos, queryShown } from "./grid.js";
 import { onChange, set } from "./labels.js";
-import { go } from "./route.js";
+import { go, onRoute } from "./route.js";
 import { zoom } from "./zoom.js";
 
 const box = byId("box");
@@ -80,6 +80,7 @@ function step(by) {
 }
 
 onOpen(show);
+onRoute(() => box.close()); // as by Back
 
 // A verdict changes what is said beside the photo; the editor draws itself.
 onChange((changed) => {
