@@ -148,7 +148,8 @@ def test_a_phone_shows_photos_not_controls(browser: Browser, address: str) -> No
         page.locator(".open").nth(8).tap()
         title = page.locator("#box h2").inner_text()
         swipe = """(stage) => {
-            const at = (x) => ({ pointerId: 1, pointerType: "touch", bubbles: true, clientX: x, clientY: 200 });
+            const touch = { pointerId: 1, pointerType: "touch", bubbles: true, clientY: 200 };
+            const at = (x) => ({ ...touch, clientX: x });
             stage.setPointerCapture = () => {};
             for (const [name, x] of [["down", 300], ["move", 200], ["up", 120]])
               stage.querySelector("img").dispatchEvent(new PointerEvent(`pointer${name}`, at(x)));
