@@ -7,6 +7,7 @@ import { begin } from "./labeling.js";
 import { undo } from "./labels.js";
 import { learn } from "./learn.js";
 import "./lightbox.js";
+import "./versions.js";
 import { current, go, onRoute, refresh, write } from "./route.js";
 import { queries } from "./recent.js";
 import { labelsShown, search } from "./search.js";
