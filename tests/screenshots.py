@@ -1,7 +1,7 @@
 """Pictures of every state of the page: `python -m tests.screenshots ADDRESS FOLDER [STATE ...]`.
 
 ADDRESS is that of a running `photosieve serve`; nothing in it is changed. Each state is taken in
-four widths, in light and in dark, all of them on one sheet: FOLDER/STATE.jpg.
+four widths, in light and in dark, all of them on one sheet: FOLDER/STATE.png.
 """
 
 import shutil
@@ -69,7 +69,7 @@ def main(address: str, folder: Path, *only: str) -> None:
                     page.screenshot(path=file)
                     shots.append(Image.open(file).convert("RGB"))
                     page.close()
-            sheet(shots, folder / f"{state}.jpg")
+            sheet(shots, folder / f"{state}.png")
         browser.close()
 
 
@@ -84,7 +84,7 @@ def sheet(shots: list[Image.Image], file: Path) -> None:
         for shot in part:
             joined.paste(shot, (left, row * (SHEET_HEIGHT + 8)))
             left += shot.width + 8
-    joined.save(file, quality=90)
+    joined.save(file)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def serving(*arguments: object) -> Iterator[str]:
             process.send_signal(signal.SIGINT)
             said = process.stderr.read()
             assert process.wait(20) == 0, said
-        assert said == ""
+        assert said == "", said
 
 
 @contextmanager

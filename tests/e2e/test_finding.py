@@ -142,7 +142,7 @@ def test_a_phone_shows_photos_not_controls(browser: Browser, address: str) -> No
         assert page.evaluate(columns) == 2
         page.evaluate("scrollTo(0, 600)")
         free = """() => document.querySelector('#cut').getBoundingClientRect().top
-            - document.querySelector('.top').getBoundingClientRect().bottom"""
+            - document.querySelector('.first').getBoundingClientRect().bottom"""
         page.wait_for_function(f"({free})() >= 844 - 120")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.locator(".open").nth(8).tap()

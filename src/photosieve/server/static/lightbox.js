@@ -9,6 +9,7 @@ import { go, onRoute } from "./route.js";
 import { zoom } from "./zoom.js";
 
 const box = byId("box");
+box.tabIndex = -1;
 let shown = null; // the id of the photo
 let zooming = null;
 
@@ -69,8 +70,11 @@ function show(id) {
   shown = id;
   const photo = photoOf(id);
   box.setAttribute("aria-label", `Photo ${photo.name}`);
+  const held = [".before", ".after"].find((name) => document.activeElement?.matches(name));
   box.replaceChildren(make("div", { class: "two" }, frame(photo), side(photo)));
   if (!box.open) box.showModal();
+  const next = held && box.querySelector(held);
+  (next && !next.hidden ? next : box).focus(); // the keys are those of the box
 }
 
 function step(by) {

@@ -153,9 +153,4 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// On a phone only the first line of the header stays.
-new ResizeObserver(([{ target }]) => {
-  document.documentElement.style.setProperty("--rest", `${target.offsetHeight - 56}px`);
-}).observe(document.querySelector(".top"));
-
 refresh();

@@ -26,8 +26,8 @@ export async function buildings(signal) {
     const next = found.length < PAGE ? null : () => page(offset + PAGE);
     fillWith(found.map(tile), next, offset > 0);
   }
-  say("");
   await page(0);
+  say("");
 }
 
 // The photos of a building, or of all; with a label, or without any.
