@@ -86,7 +86,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(tmp_path_factory: pytest.TempPathFactory, sieve: Path) -> Iterator[str]:
     """All sample listings, with the sieve trained on some of them. Tests may change labels."""
     folder = tmp_path_factory.mktemp("served")

@@ -17,6 +17,7 @@ from photosieve.server import (
     learning,
     pages,
     problems,
+    trainings,
     uploads,
     vocabulary,
     wall,
@@ -48,6 +49,8 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Requests that wait for a core must leave threads to files and to /health.
         current_default_thread_limiter().total_tokens = rules.max_at_once + SPARE_THREADS
+        if not rules.read_only:
+            service.jobs.resume()
         yield
         service.jobs.close()
         service.arrivals.close()
@@ -69,7 +72,17 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
-    for module in (downloads, api, wall, uploads, learning, vocabulary, label_files, pages):
+    for module in (
+        downloads,
+        api,
+        wall,
+        uploads,
+        learning,
+        trainings,
+        vocabulary,
+        label_files,
+        pages,
+    ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)

@@ -1,22 +1,17 @@
-"""Endpoints that change labels and train."""
+"""Endpoints that change labels, and propose photos to label."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import Response, StreamingResponse
 
 from photosieve.data import label_claims
 from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import label_key
-from photosieve.server.addresses import address
-from photosieve.server.jobs import Job
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.proposals import propose
@@ -24,7 +19,6 @@ from photosieve.server.schemas import (
     ChangedLabels,
     ChangeLabels,
     ExactLabels,
-    JobState,
     Label,
     LabelList,
     PhotoId,
@@ -33,9 +27,6 @@ from photosieve.server.schemas import (
     SetLabels,
 )
 from photosieve.server.service import find_photo, get_service, photo_fields
-
-MAX_STREAMS = 100
-"""Streams of events at the same time; others ask for the state now and then."""
 
 router = APIRouter(responses=ERRORS)
 
@@ -76,6 +67,7 @@ def set_labels(request: Request, change: SetLabels) -> ChangedLabels:
         for photo_id, own in change.photos.items()
     }
     label_claims.put(view.book, photos)
+    get_service(request).jobs.warm()
     return _changed(request, view, list(photos))
 
 
@@ -89,6 +81,7 @@ def change_labels(request: Request, change: ChangeLabels) -> ChangedLabels:
     view = get_service(request).library.view()
     paths = [find_photo(view, one).path for one in dict.fromkeys(change.photos)]
     label_claims.edit(view.book, paths, change.add, change.remove)
+    get_service(request).jobs.warm()
     return _changed(request, view, paths)
 
 
@@ -166,99 +159,3 @@ def _likely(request: Request, view: View, label: str, limit: int) -> list[Propos
         )
         for one in best
     ]
-
-
-@router.post("/train", tags=["learning"], status_code=202, summary="Train on the labels")
-def train(request: Request, response: Response) -> JobState:
-    """Start to train a new sieve on all labeled photos; see `/jobs/{id}`."""
-    job = get_service(request).jobs.start()
-    response.headers["Location"] = address(request.scope, f"/jobs/{job.id}")
-    return JobState(**job.to_dict())
-
-
-def _job(request: Request, job_id: str) -> Job:
-    job = get_service(request).jobs.get(job_id)
-    if job is None:
-        raise ApiError(404, "there is no such job")
-    return job
-
-
-@router.get("/jobs/{job_id}", tags=["learning"], summary="Get a training")
-def get_job(request: Request, job_id: str) -> JobState:
-    """Return the state of a training, with figures when it is done."""
-    return JobState(**_job(request, job_id).to_dict())
-
-
-@router.get(
-    "/jobs/{job_id}/events",
-    tags=["learning"],
-    summary="Watch a training",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}},
-)
-async def events(request: Request, job_id: str) -> StreamingResponse:
-    """Send the state of a training whenever it changes, as server-sent events."""
-    job, service = _job(request, job_id), get_service(request)
-    if service.streams >= MAX_STREAMS:
-        raise ApiError(429, "too many watch this training; ask for /jobs/{id} instead", retry=5)
-
-    async def states() -> AsyncIterator[str]:
-        service.streams += 1
-        try:
-            last, quiet = "", 0.0
-            while not await request.is_disconnected():
-                state = json.dumps(job.to_dict())
-                if state != last:
-                    yield f"data: {state}\n\n"
-                    last, quiet = state, 0.0
-                elif quiet > 15:
-                    yield ": keep-alive\n\n"
-                    quiet = 0.0
-                if job.state != "running":
-                    return
-                await asyncio.sleep(0.2)
-                quiet += 0.2
-        finally:
-            service.streams -= 1
-
-    return StreamingResponse(states(), media_type="text/event-stream")
-
-
-@router.post("/jobs/{job_id}/keep", tags=["learning"], summary="Use the new sieve")
-def keep(request: Request, job_id: str) -> JobState:
-    """Replace the sieve in use with the new one."""
-    job = _job(request, job_id)
-    get_service(request).jobs.keep(job)
-    return JobState(**job.to_dict())
-
-
-@router.post("/jobs/{job_id}/drop", tags=["learning"], summary="Drop the new sieve")
-def drop(request: Request, job_id: str) -> JobState:
-    """Delete the new sieve; the sieve in use stays."""
-    job = _job(request, job_id)
-    get_service(request).jobs.drop(job)
-    return JobState(**job.to_dict())
-
-
-@router.delete("/jobs/{job_id}", tags=["learning"], summary="Stop a training")
-def cancel(request: Request, job_id: str) -> JobState:
-    """Stop a running training; the sieve in use stays."""
-    job = _job(request, job_id)
-    get_service(request).jobs.cancel(job)
-    return JobState(**job.to_dict())
-
-
-@router.get("/evaluation", tags=["learning"], summary="Evaluate the sieve")
-def evaluate(request: Request) -> dict[str, Any]:
-    """Return the figures on the photos kept for testing, and on held-out buildings.
-
-    Without photos for testing, `test` is null.
-    """
-    service = get_service(request)
-    view = service.library.view()
-    evaluation = service.evaluation(view)
-    tuning = view.sieve.tuning.to_dict()
-    return {
-        "held_out": {"objective": tuning["objective"], "figures": tuning["figures"]},
-        "test": None if evaluation is None else {**evaluation.to_dict(), "skipped": []},
-    }

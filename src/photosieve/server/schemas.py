@@ -214,21 +214,39 @@ class ChangedLabels(BaseModel):
     labels: dict[str, int]
 
 
+State = Literal["running", "done", "failed", "cancelled", "interrupted", "kept", "dropped"]
+"""Of a training."""
+
+
 class JobState(BaseModel):
     """A training."""
 
     id: str = Field(examples=["b5d1a6c2e3f40817"])
-    state: Literal["running", "done", "failed", "cancelled", "kept", "dropped"] = Field(
-        description="`done` waits until the new sieve is kept or dropped."
+    state: State = Field(
+        description="`done` waits until the new sieve is kept or dropped. `interrupted`: the "
+        "server ended while it was learning."
     )
     stage: str = Field(examples=["training"])
-    done: int
-    total: int
+    percent: int = Field(description="Of the time of the whole training.", examples=[40])
+    seconds_left: float | None = Field(description="Until its end; null while that is not known.")
+    starts: int = Field(description="Times that it was started.")
     started: float = Field(description="Seconds since 1970.")
     error: str | None
     result: dict[str, Any] | None = Field(
         description="The new labels, with figures before and after on the same unseen photos."
     )
+
+
+class SieveVersion(BaseModel):
+    """A sieve that was in use."""
+
+    id: str
+    made: float = Field(description="Seconds since 1970.")
+    labels: dict[str, int] = Field(description="Training photos of each label.")
+    figures: dict[str, Any] = Field(
+        description="Figures of the time when it was kept; empty for the first sieve."
+    )
+    used: bool = Field(description="Whether searches use it now.")
 
 
 class LabelFacts(BaseModel):

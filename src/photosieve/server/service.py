@@ -234,7 +234,7 @@ class Service:
         with self._evaluating:
             known, said = self._reported
             if known is not evaluation or said != notes:
-                write_html(evaluation, page, home="/", notes=notes)
+                write_html(evaluation, page, home=".", notes=notes)
                 self._reported = evaluation, notes
         return page
 

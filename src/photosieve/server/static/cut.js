@@ -85,7 +85,7 @@ function move(cut) {
 async function setForLabel(threshold) {
   const name = label();
   try {
-    await ask("/labels/cut", { method: "PUT", body: { label: name, threshold } });
+    await ask("labels/cut", { method: "PUT", body: { label: name, threshold } });
     toast(threshold === null ? `“${name}” has the learned cut again.` : `The cut of “${name}” is ${threshold.toFixed(2)} from now on.`,
       threshold === null ? null : "Undo", () => setForLabel(null));
     move("");

@@ -5,10 +5,11 @@ import { known, picture, tickable } from "./cards.js";
 import { editor } from "./editor.js";
 import { answer, focusPhoto, onOpen, photoOf, photos, queryShown } from "./grid.js";
 import { onChange, set } from "./labels.js";
-import { go } from "./route.js";
+import { go, onRoute } from "./route.js";
 import { zoom } from "./zoom.js";
 
 const box = byId("box");
+box.tabIndex = -1;
 let shown = null; // the id of the photo
 let zooming = null;
 
@@ -41,7 +42,7 @@ function verdict(photo) {
 
 function about(photo) {
   const facts = make("dl", { class: "facts" });
-  ask(`/photos/${photo.id}/details`).then((noted) => {
+  ask(`photos/${photo.id}/details`).then((noted) => {
     const size = noted.bytes < 1e6 ? `${Math.ceil(noted.bytes / 1000)} kB` : `${(noted.bytes / 1e6).toFixed(1)} MB`;
     const rows = [["Size", `${noted.width ? `${noted.width} × ${noted.height} pixels, ` : ""}${size}`],
       ["Changed", new Date(noted.changed * 1000).toLocaleDateString()], ...Object.entries(noted.columns)];
@@ -69,8 +70,11 @@ function show(id) {
   shown = id;
   const photo = photoOf(id);
   box.setAttribute("aria-label", `Photo ${photo.name}`);
+  const held = [".before", ".after"].find((name) => document.activeElement?.matches(name));
   box.replaceChildren(make("div", { class: "two" }, frame(photo), side(photo)));
   if (!box.open) box.showModal();
+  const next = held && box.querySelector(held);
+  (next && !next.hidden ? next : box).focus(); // the keys are those of the box
 }
 
 function step(by) {
@@ -80,6 +84,7 @@ function step(by) {
 }
 
 onOpen(show);
+onRoute(() => box.close()); // as by Back
 
 // A verdict changes what is said beside the photo; the editor draws itself.
 onChange((changed) => {

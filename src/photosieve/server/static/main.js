@@ -7,7 +7,8 @@ import { begin } from "./labeling.js";
 import { undo } from "./labels.js";
 import { learn } from "./learn.js";
 import "./lightbox.js";
-import { current, go, onRoute, refresh } from "./route.js";
+import "./versions.js";
+import { current, go, onRoute, refresh, write } from "./route.js";
 import { queries } from "./recent.js";
 import { labelsShown, search } from "./search.js";
 import { completions, suggest } from "./suggest.js";
@@ -30,6 +31,7 @@ function tools(route) {
 }
 
 onRoute((route, before) => {
+  if (before) left.set(write(before), scrollY);
   const labeling = route.view === "label";
   byId("labeling").hidden = !labeling;
   byId("searching").hidden = labeling;
@@ -38,17 +40,32 @@ onRoute((route, before) => {
   if (document.activeElement !== byId("query")) byId("query").value = route.q;
   if (document.activeElement !== byId("group")) byId("group").value = route.in;
   for (const chip of byId("labels").children) chip.setAttribute("aria-pressed", String(sameLabel(chip.dataset.label, route.q)));
-  if (before && before.review !== route.review) tools(route);
   running?.abort();
   if (labeling) {
     hideCut();
     return begin();
   }
   tools(route);
-  show(route);
+  show(route, before);
 });
 
-async function show(route) {
+// A new view begins at its top, and Back returns to where it was left.
+history.scrollRestoration = "manual";
+const left = new Map();
+let back = false;
+addEventListener("popstate", () => {
+  back = true;
+  byId("query").value = current().q;
+  byId("group").value = current().in;
+}, { capture: true });
+
+function scroll(route, before) {
+  const same = before && ["q", "in", "like", "sort", "view"].every((part) => route[part] === before[part]);
+  if (back || !same) scrollTo(0, back ? left.get(write(route)) || 0 : 0);
+  back = false;
+}
+
+async function show(route, before) {
   running = new AbortController();
   const { signal } = running;
   const all = !(route.q || route.in || route.like || route.label || route.labeled || route.sort);
@@ -61,6 +78,7 @@ async function show(route) {
     else if (route.like) await similar(route.like, signal);
     else if (all) await buildings(signal);
     else await browse(route, signal);
+    scroll(route, before);
   } catch (error) {
     if (error.name === "AbortError") return;
     hideCut();
@@ -95,7 +113,7 @@ suggest(byId("query"), byId("query-list"), (text) => completions(text, labelsSho
 // Any unique part of a building's name is enough; a part that several have opens the list of them.
 const CHOICES = 20;
 const inBuilding = (name) => go({ in: name, like: "", view: "" });
-const matching = (part) => request(`/groups?${new URLSearchParams({ part, limit: CHOICES })}`).catch((error) => { failed(error); return []; });
+const matching = (part) => request(`groups?${new URLSearchParams({ part, limit: CHOICES })}`).catch((error) => { failed(error); return []; });
 const choices = async (part) => (await matching(part.trim())).map(({ name, photos }) => ({ text: name, note: String(photos) }));
 const chooseBuilding = suggest(byId("group"), byId("group-list"), choices, inBuilding);
 byId("group").addEventListener("change", async () => {
@@ -131,10 +149,5 @@ document.addEventListener("keydown", (event) => {
   } else return;
   event.preventDefault();
 });
-
-// On a phone only the first line of the header stays.
-new ResizeObserver(([{ target }]) => {
-  document.documentElement.style.setProperty("--rest", `${target.offsetHeight - 56}px`);
-}).observe(document.querySelector(".top"));
 
 refresh();

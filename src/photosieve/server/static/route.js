@@ -24,7 +24,7 @@ export function read(search) {
 
 export function write(route) {
   const given = Object.entries(route).filter(([, value]) => value);
-  return given.length ? `/?${new URLSearchParams(given)}` : "/";
+  return given.length ? `?${new URLSearchParams(given)}` : ".";
 }
 
 const listeners = [];

@@ -17,7 +17,7 @@ export async function search(route, signal) {
   if (route.sort) parameters.set("sort", route.sort);
   const cut = cutFor(route);
   if (cut) parameters.set("threshold", cut);
-  const answer = await ask(`/search?${parameters}`, { signal });
+  const answer = await ask(`search?${parameters}`, { signal });
   remember(route.q);
   draw(answer, route, signal);
 }

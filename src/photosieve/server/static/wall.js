@@ -22,12 +22,12 @@ function tile(building) {
 
 export async function buildings(signal) {
   async function page(offset) {
-    const found = await ask(`/groups?${new URLSearchParams({ offset, limit: PAGE })}`, { signal });
+    const found = await ask(`groups?${new URLSearchParams({ offset, limit: PAGE })}`, { signal });
     const next = found.length < PAGE ? null : () => page(offset + PAGE);
     fillWith(found.map(tile), next, offset > 0);
   }
-  say("");
   await page(0);
+  say("");
 }
 
 // The photos of a building, or of all; with a label, or without any.
@@ -42,7 +42,7 @@ export async function browse(route, signal) {
     fill(found.photos, { next: found.next && (() => page(found.next, true)), after });
     if (!after) say(`${number(found.total, "photo", "photos")}${route.in ? ` in ${route.in}` : ""}${route.label ? ` labeled ${route.label}` : ""}.`);
   }
-  await page(`/photos?${first}`, false);
+  await page(`photos?${first}`, false);
 }
 
 export async function similar(id, signal) {
