@@ -1,13 +1,11 @@
 """The page in a real browser, over the real command and the real model."""
 
 import json
-import re
 import shutil
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
-from photosieve.data.dataset import Dataset
 from tests.e2e.browsing import no_violation, page_of, serving
 from tests.e2e.conftest import SAMPLES
 
@@ -171,52 +169,6 @@ def test_label_ten_photos_learn_keep_and_search_again(browser: Browser, address:
         assert page.locator(".card:not(.out) .tag", has_text="kitchen").count() >= 5
     with page_of(browser, f"{address}report") as page:
         expect(page.locator("h1")).to_contain_text("Does it find the right photos")
-
-
-def test_a_folder_without_labels(browser: Browser, tmp_path: Path) -> None:
-    truth = {}
-    for labels in sorted((SAMPLES / "train").glob("*/train_labels.json")):
-        house = tmp_path / "photos" / labels.parent.name
-        house.mkdir(parents=True)
-        for photo in sorted(labels.parent.glob("*.jpg"))[:5]:
-            shutil.copy(photo, house)
-        for name, own in json.loads(labels.read_text()).items():
-            truth[f"{labels.parent.name} · {name}"] = own
-    sieve = tmp_path / "sieve"
-    with (
-        serving(tmp_path / "photos", "--sieve", sieve, "--index", tmp_path / "index") as address,
-        page_of(browser, address) as page,
-    ):
-        expect(page.locator("h1")).to_contain_text("These 30 photos have no labels yet")
-        page.click("#begin")
-        for number in range(24):
-            expect(page.locator("#labeling .soft").first).to_contain_text(
-                f"{number} labeled" if number else ".jpg"
-            )
-            if number == 1:
-                no_violation(page)
-            about = page.locator("#labeling .soft").first.inner_text()
-            name = about.partition(".jpg")[0] + ".jpg"
-            for chip in page.locator('#labeling .chip[aria-pressed="true"]').all_inner_texts():
-                if chip not in truth[name]:  # a wrong guess
-                    page.locator("#labeling .chip", has_text=re.compile(f"^{chip}$")).click()
-            page.fill("#labeling form input", ", ".join(truth[name]))
-            page.press("#labeling form input", "Enter")  # takes the words in
-            page.press("#labeling form input", "Enter")  # saves
-        expect(page.locator("#labeling .soft").first).to_contain_text("24 labeled")
-        page.click("#learn")
-        page.wait_for_selector("text=Keep the new one", timeout=LEARNING)
-        row = page.locator("#lesson tr", has_text="F1, mean over labels").locator("td")
-        before, after = (float(row.nth(column).inner_text()) for column in (0, 1))
-        assert after > before
-        page.click("text=Keep the new one")
-        expect(page.locator("#toast")).to_contain_text("new sieve", timeout=LEARNING)
-        page.click("#show-search")
-        page.fill("#query", "kitchen")
-        expect(page.locator("#status")).to_contain_text("match")
-    found = Dataset.load(tmp_path / "photos")  # a labels file in the product's own format
-    assert len(found) == 24
-    assert found.counts()["kitchen"] >= 3
 
 
 def test_a_login_page(browser: Browser, tmp_path: Path, sieve: Path) -> None:
