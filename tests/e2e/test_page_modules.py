@@ -150,3 +150,31 @@ def test_a_query_that_was_read_in_another_way_than_meant(page: Page) -> None:
     assert "sofa -window" in minus
     (language,) = said("Küche")
     assert "English" in language
+
+
+def test_words_with_commas_each_once(page: Page) -> None:
+    assert call(page, "vocabularies", "split", " Sofa,, sofa ;sea  view\n<b>", ["bed"]) == [
+        "Sofa", "sea view", "<b>",
+    ]  # fmt: skip
+    assert call(page, "vocabularies", "split", "T\u2011Shirt", ["t-shirt"]) == []
+    assert len(call(page, "vocabularies", "split", "a" * 500)[0]) == 100
+
+
+def test_ticks_say_yes_and_no_for_the_labels_shown_alone(page: Page) -> None:
+    program = """async () => {
+        const { ticks } = await import("/static/ticks.js");
+        const labels = Array.from({ length: 70 }, (_, n) => `label ${n}`);
+        const facts = [{ label: "label 0", yes: 3, test: 1, wanted: 3 }, { label: "label 1", yes: 9, test: 0, wanted: 0 }];
+        const added = [];
+        const list = ticks({ name: "a.jpg" }, labels, ["LABEL 1", "label 69"], facts, (words) => added.push(...words));
+        list.press(0);
+        list.press(1);
+        list.take("Label 2, new");
+        const { yes, no } = list.answer();
+        const text = list.element.firstChild.textContent;
+        return { yes, no: no.length, hidden: list.hidden, added, text };
+    }"""
+    assert page.evaluate(program) == {
+        "yes": ["label 0", "label 2", "new"], "no": 58, "hidden": 10, "added": ["new"],
+        "text": "1label 02/5",
+    }  # fmt: skip
