@@ -23,8 +23,9 @@ from photosieve.decision import metrics
 from photosieve.encoders import load_encoder
 from photosieve.encoders.head import unit
 from photosieve.encoders.protocol import Float32Array
-from photosieve.server.guesses import guess
+from photosieve.server.guesses import guess, guess_by_words
 from photosieve.server.proposals import propose
+from photosieve.server.service import MOST_DENIALS
 from photosieve.sieve.untrained import untrained
 from photosieve.training.features import prepare
 from photosieve.training.probe import Probe, ProbeSettings, Problem
@@ -174,13 +175,20 @@ def guesses(photos: Photos, seeds: int) -> dict[str, list[float]]:
             probe = np.zeros((len(new), targets.shape[1]), bool)
             known = np.ones((number, len(seen)), bool)
             texts = photos.texts[seen]
-            probe[:, seen] = guess(vectors[labeled], targets[:, seen], known, texts, vectors[new])
+            probe[:, seen] = (
+                guess(vectors[labeled], targets[:, seen], known, texts, vectors[new]) > 0
+            )
+            both = probe.copy()
+            if number < MOST_DENIALS:
+                fresh = np.setdiff1d(np.arange(len(photos.texts)), seen)
+                both[:, fresh] = guess_by_words(photos.texts[fresh], vectors[left], vectors[new])
             places = unit(vectors[order] - vectors[left].mean(0))
             nearest = (places[number : number + STEP] @ places[:number].T).argmax(1)
             for name, guessed in {
                 "the words of the labels": photos.words[new] & targets.any(0),
                 "the labels of the most similar photo": targets[nearest],
                 "a probe on the photos labeled so far (`guess`)": probe,
+                "the same, and words while no photo has a label (Label mode)": both,
             }.items():
                 truth = photos.targets[new]
                 right, total = (guessed & truth).sum(), guessed.sum() + truth.sum()

@@ -2,15 +2,19 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.e2e.browsing import serving
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -69,3 +73,26 @@ def sieve(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert done.status == 0, done.err
             assert done.json["sieve"] == str(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium; `make test` installs it where it is missing."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    assert found, "there is no Chromium: install it, as in: apt-get install chromium"
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory, sieve: Path) -> Iterator[str]:
+    """All sample listings, with the sieve trained on some of them. Tests may change labels."""
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(SAMPLES, folder / "photos")
+    shutil.copytree(sieve, folder / "sieve")
+    with serving(
+        folder / "photos", "--sieve", folder / "sieve", "--index", folder / "index"
+    ) as address:
+        yield address

@@ -63,7 +63,7 @@ def test_the_wheel_does_the_whole_job_by_itself(checkout: Path, tmp_path: Path) 
         "photosieve/py.typed",
         "photosieve/encoders/imagenet.txt",
         "photosieve/report/templates/report.html.j2",
-        "photosieve/server/static/page.css",
+        "photosieve/server/static/css/base.css",
         "photosieve/server/templates/page.html.j2",
         "photosieve/samples/CREDITS.md",
         "photosieve/samples/train/harbour-view/train_labels.json",

@@ -1,100 +1,16 @@
 """The page in a real browser, over the real command and the real model."""
 
 import json
-import re
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from photosieve.data.dataset import Dataset
+from tests.e2e.browsing import no_violation, page_of, serving
 from tests.e2e.conftest import SAMPLES
 
 LEARNING = 120_000
 """Milliseconds for a training, on a machine that does other things too."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; `make test` installs it where it is missing."""
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "there is no Chromium: install it, as in: apt-get install chromium"
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def serving(*arguments: object) -> Iterator[str]:
-    """The server as a user starts it, on any port; gives its address."""
-    command = [sys.executable, "-W", "error", "-m", "photosieve", "serve", "--port", "0"]
-    with subprocess.Popen(
-        [*command, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+/", line)
-        if found is None:
-            process.kill()
-            raise AssertionError(line + process.stderr.read())
-        try:
-            yield found[0]
-        finally:
-            process.send_signal(signal.SIGINT)
-            said = process.stderr.read()
-            assert process.wait(20) == 0, said
-        assert said == ""
-
-
-@contextmanager
-def page_of(browser: Browser, address: str, **options: Any) -> Iterator[Page]:
-    """A page that fails the test when its scripts do."""
-    options.setdefault("viewport", {"width": 1440, "height": 900})
-    context = browser.new_context(**options)
-    page = context.new_page()
-    troubles: list[str] = []
-    page.on("pageerror", lambda error: troubles.append(str(error)))
-    refused = "status of 400"  # the browser's own words for what the page explains to its reader
-    page.on(
-        "console",
-        lambda m: troubles.append(m.text) if m.type == "error" and refused not in m.text else None,
-    )
-    own = re.match(r"http://[^/]+/", address)
-    assert own
-    page.on("request", lambda r: None if r.url.startswith(own[0]) else troubles.append(r.url))
-    page.goto(address)
-    yield page
-    context.close()
-    assert troubles == []
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, sieve: Path) -> Iterator[str]:
-    """All sample listings, with the sieve trained on some of them. Tests may change labels."""
-    folder = tmp_path_factory.mktemp("served")
-    shutil.copytree(SAMPLES, folder / "photos")
-    shutil.copytree(sieve, folder / "sieve")
-    with serving(
-        folder / "photos", "--sieve", folder / "sieve", "--index", folder / "index"
-    ) as address:
-        yield address
-
-
-def no_violation(page: Page) -> None:
-    """Check the page as it is now for what keeps people out."""
-    found = Axe().run(page)
-    serious = [v for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
-    assert serious == [], json.dumps(serious, indent=1)[:3000]
 
 
 def test_a_query_that_was_meant_is_one_press_away(browser: Browser, address: str) -> None:
@@ -255,52 +171,6 @@ def test_label_ten_photos_learn_keep_and_search_again(browser: Browser, address:
         expect(page.locator("h1")).to_contain_text("Does it find the right photos")
 
 
-def test_a_folder_without_labels(browser: Browser, tmp_path: Path) -> None:
-    truth = {}
-    for labels in sorted((SAMPLES / "train").glob("*/train_labels.json")):
-        house = tmp_path / "photos" / labels.parent.name
-        house.mkdir(parents=True)
-        for photo in sorted(labels.parent.glob("*.jpg"))[:5]:
-            shutil.copy(photo, house)
-        for name, own in json.loads(labels.read_text()).items():
-            truth[f"{labels.parent.name} · {name}"] = own
-    sieve = tmp_path / "sieve"
-    with (
-        serving(tmp_path / "photos", "--sieve", sieve, "--index", tmp_path / "index") as address,
-        page_of(browser, address) as page,
-    ):
-        expect(page.locator("h1")).to_contain_text("These 30 photos have no labels yet")
-        page.click("#begin")
-        for number in range(24):
-            expect(page.locator("#labeling .soft").first).to_contain_text(
-                f"{number} labeled" if number else ".jpg"
-            )
-            if number == 1:
-                no_violation(page)
-            about = page.locator("#labeling .soft").first.inner_text()
-            name = about.partition(".jpg")[0] + ".jpg"
-            for chip in page.locator('#labeling .chip[aria-pressed="true"]').all_inner_texts():
-                if chip not in truth[name]:  # a wrong guess
-                    page.locator("#labeling .chip", has_text=re.compile(f"^{chip}$")).click()
-            page.fill("#labeling form input", ", ".join(truth[name]))
-            page.press("#labeling form input", "Enter")  # takes the words in
-            page.press("#labeling form input", "Enter")  # saves
-        expect(page.locator("#labeling .soft").first).to_contain_text("24 labeled")
-        page.click("#learn")
-        page.wait_for_selector("text=Keep the new one", timeout=LEARNING)
-        row = page.locator("#lesson tr", has_text="F1, mean over labels").locator("td")
-        before, after = (float(row.nth(column).inner_text()) for column in (0, 1))
-        assert after > before
-        page.click("text=Keep the new one")
-        expect(page.locator("#toast")).to_contain_text("new sieve", timeout=LEARNING)
-        page.click("#show-search")
-        page.fill("#query", "kitchen")
-        expect(page.locator("#status")).to_contain_text("match")
-    found = Dataset.load(tmp_path / "photos")  # a labels file in the product's own format
-    assert len(found) == 24
-    assert found.counts()["kitchen"] >= 3
-
-
 def test_a_login_page(browser: Browser, tmp_path: Path, sieve: Path) -> None:
     photos = tmp_path / "photos"
     shutil.copytree(SAMPLES / "test" / "willow-cottage", photos)
@@ -311,5 +181,9 @@ def test_a_login_page(browser: Browser, tmp_path: Path, sieve: Path) -> None:
         page.fill("#token", "a long secret")
         page.click("text=Log in")
         expect(page.locator("h1")).to_contain_text("What are you looking for?")
+        page.goto(f"{address}report")
+        page.click("text=Back to the photos")  # with the cookie of the session
+        expect(page.locator("h1")).to_contain_text("What are you looking for?")
+        page.get_by_label("More").click()
         page.click("text=Log out")
         assert page.url.endswith("/login")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.findings import Finding
+from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import label_key
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, content_hash, decode
 from photosieve.data.scan import ListedPhoto, Scan, scan
@@ -219,11 +220,12 @@ def _verdicts(listed: Sequence[ListedPhoto], partial_labels: bool) -> dict[str, 
     """Count yes, no and unknown for each label; empty if every pair is known."""
     spellings = _spellings(listed)
     counts = {label: {"yes": 0, "no": 0, "unknown": 0} for label in spellings.values()}
+    opened = opened_labels(Verdicts(entry.labels, entry.noes) for entry in listed)
     for entry in listed:
         noes = set(map(label_key, entry.noes or ()))
         complete = entry.noes is None and not (partial_labels and entry.labels)
         for key, label in spellings.items():
-            absent = "no" if complete or key in noes else "unknown"
+            absent = "no" if (complete and key not in opened) or key in noes else "unknown"
             counts[label]["yes" if label in entry.labels else absent] += 1
     return counts if any(count["unknown"] for count in counts.values()) else {}
 

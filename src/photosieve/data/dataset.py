@@ -1,6 +1,7 @@
 """A Dataset: photos with their labels and buildings, as arrays and as folds."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.findings import Finding
-from photosieve.data.names import label_key
-from photosieve.data.notes import Note, notes_of
+from photosieve.data.label_files import Verdicts, opened_labels
+from photosieve.data.names import as_first_written, label_key
+from photosieve.data.notes import Note, missing_note, notes_of, rare_note
 from photosieve.data.scan import TEST_LABELS, scan
 from photosieve.errors import LabelsError, UsageError, counted
 
@@ -38,6 +40,8 @@ class Dataset:
         Per photo the labels that its entry says no to; None for a plain list. `()` where all are.
     partial_labels : bool
         Whether a plain list says nothing about other labels, if it is not empty.
+    opened : frozenset of str
+        Keys of labels that plain lists say nothing about; see `label_files.opened_labels`.
     notes : tuple of Note
         A sentence for each kind of photo, entry or label that is not used or too rare.
     """
@@ -50,6 +54,7 @@ class Dataset:
     problems: tuple[Finding, ...] = field(default=(), repr=False)
     noes: tuple[tuple[str, ...] | None, ...] = field(default=(), repr=False)
     partial_labels: bool = False
+    opened: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = field(default=(), repr=False)
 
     @classmethod
@@ -108,6 +113,7 @@ class Dataset:
             more = f" (`photosieve check` shows {len(fatal) - 1} more.)" if len(fatal) > 1 else ""
             raise LabelsError(fatal[0] + more)
         listed, problems, entries = scanned.listed, scanned.problems, scanned.entries
+        opened = opened_labels(Verdicts(entry.labels, entry.noes) for entry in listed)
         for_test = [entry for entry in listed if entry.file.name == TEST_LABELS]
         if training and 0 < len(for_test) < len(listed):
             listed = tuple(entry for entry in listed if entry.file.name != TEST_LABELS)
@@ -127,7 +133,39 @@ class Dataset:
             problems=problems,
             noes=tuple(entry.noes for entry in listed),
             partial_labels=partial_labels,
+            opened=opened,
             notes=notes_of(problems, sum(entries.values()), labels, groups),
+        )
+
+    @classmethod
+    def of_verdicts(
+        cls, listed: Mapping[Path, Verdicts], groups: Mapping[Path, str], opened: frozenset[str]
+    ) -> "Dataset":
+        """Make a dataset of photos whose labels are known already.
+
+        Parameters
+        ----------
+        listed : mapping of Path to Verdicts
+        groups : mapping of Path to str
+            The group of each photo that counts, at least one of `listed`; others are left out.
+        opened : frozenset of str
+            See the parameter of that name.
+        """
+        chosen = {photo: own for photo, own in listed.items() if photo in groups}
+        missing = [photo for photo in listed if photo not in groups]
+        labels, _ = as_first_written([own.yes for own in chosen.values()])
+        own_groups = tuple(groups[photo] for photo in chosen)
+        notes = rare_note(labels, own_groups)
+        if missing:
+            notes.insert(0, missing_note(len(missing), len(listed), missing[0].name))
+        return cls(
+            root=Path(os.path.commonpath([photo.parent for photo in chosen])),
+            photos=tuple(chosen),
+            labels=tuple(labels),
+            groups=own_groups,
+            noes=tuple(own.no for own in chosen.values()),
+            opened=opened,
+            notes=tuple(notes),
         )
 
     def __len__(self) -> int:
@@ -143,6 +181,15 @@ class Dataset:
         for label in (label for labels in self.labels for label in labels):
             shown.setdefault(label_key(label), label)
         return tuple(shown.values())
+
+    @property
+    def only_exact(self) -> frozenset[str]:
+        """Keys of the labels of the vocabulary that no plain list names."""
+        if not self.noes:
+            return frozenset()
+        lists = (own for own, no in zip(self.labels, self.noes, strict=True) if no is None)
+        listed = {label_key(label) for own in lists for label in own}
+        return frozenset(map(label_key, self.vocabulary)) - listed
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -169,8 +216,10 @@ class Dataset:
             As for `matrix`.
         """
         noes = self.noes or (None,) * len(self)
-        every = self.matrix(vocabulary) | self._cells(noes, vocabulary)
-        return every & ~self.silent(vocabulary)
+        every = self._cells(noes, vocabulary)
+        lists = np.array([own is None for own in noes], np.bool_)
+        every &= ~(lists[:, None] & self._opened(vocabulary))
+        return self.matrix(vocabulary) | (every & ~self.silent(vocabulary))
 
     def silent(self, vocabulary: Sequence[str] | None = None) -> NDArray[np.bool_]:
         """Return which unknown pairs a partial list leaves out, (photos, labels).
@@ -188,7 +237,13 @@ class Dataset:
             self.partial_labels and own is None and len(labels) > 0
             for own, labels in zip(noes, self.labels, strict=True)
         ]
-        return ~self.matrix(vocabulary) & np.array(partial, np.bool_)[:, None]
+        lists = np.array(partial, np.bool_)[:, None]
+        return ~self.matrix(vocabulary) & lists & ~self._opened(vocabulary)
+
+    def _opened(self, vocabulary: Sequence[str] | None) -> NDArray[np.bool_]:
+        """Return which labels plain lists say nothing about, (labels,)."""
+        words = self.vocabulary if vocabulary is None else vocabulary
+        return np.array([label_key(word) in self.opened for word in words], np.bool_)
 
     def _cells(
         self, lists: Iterable[Iterable[str] | None], vocabulary: Sequence[str] | None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from photosieve.data.dataset import Dataset
-from photosieve.data.label_files import LabelEntry, Verdicts
+from photosieve.data.label_files import LabelEntry, Verdicts, opened_labels
 from photosieve.data.label_forms import FILE_FORMS, FOLDER_FORMS
 from photosieve.data.label_forms.forms import FolderForm, Labeled
 from photosieve.data.label_forms.own import CSV, JSON
@@ -82,6 +82,9 @@ def export_labels(dataset: Dataset, to: str, out: str | Path | None = None) -> E
     for label in (label for no in noes for label in no or ()):
         spellings.setdefault(label_key(label), label)
     labels = list(spellings.values())
+    exact = _exact(items, labels, dataset.opened)
+    if to != "json":  # other forms have lists that say no to all other labels
+        items = exact
     form = _BY_NAME.get(to)
     if form is None:
         raise UsageError(f'"{to}" is no form of labels; choose from {", ".join(FORMS)}')
@@ -100,7 +103,24 @@ def export_labels(dataset: Dataset, to: str, out: str | Path | None = None) -> E
             written = form.read(place, base)
     except OSError as error:
         raise LabelsError(f"the labels cannot be written as {to} ({one_line(error)}).") from error
-    return Export(place, len(items), len(labels), tuple(_lost(to, items, names, written, labels)))
+    return Export(place, len(items), len(labels), tuple(_lost(to, exact, names, written, labels)))
+
+
+def _exact(
+    items: Sequence[Labeled], labels: Sequence[str], opened: frozenset[str]
+) -> list[Labeled]:
+    """Write out the labels that plain lists say no to, where they do not say no to all."""
+    if not opened:
+        return list(items)
+    keys = {label_key(label): label for label in labels if label_key(label) not in opened}
+    exact = []
+    for item in items:
+        yes, no = item.verdicts
+        if no is None:
+            own = set(map(label_key, yes))
+            no = tuple(label for key, label in keys.items() if key not in own)
+        exact.append(item._replace(verdicts=Verdicts(yes, no)))
+    return exact
 
 
 def _new_folder(to: str, out: str | Path | None) -> Path:
@@ -128,6 +148,7 @@ def _lost(
 ) -> list[str]:
     """Compare what is known of each photo and label before and after."""
     found = {entry.name: entry.verdicts() for entry in written}
+    opened = opened_labels(found.values())
     keys = [label_key(label) for label in labels]
     changes: Counter[tuple[str, str]] = Counter()
     left_out = 0
@@ -136,7 +157,8 @@ def _lost(
         if after is None:
             left_out += 1
         else:
-            changes.update(zip(_states(item.verdicts, keys), _states(after, keys), strict=True))
+            before = _states(item.verdicts, keys)
+            changes.update(zip(before, _states(after, keys, opened), strict=True))
     lost = [f"{left_out} photos without labels are not in it, and so unknown."] if left_out else []
     for (old, new), count in sorted(changes.items()):
         if old != new:
@@ -146,8 +168,10 @@ def _lost(
     return lost
 
 
-def _states(verdicts: Verdicts, keys: Iterable[str]) -> list[str]:
+def _states(
+    verdicts: Verdicts, keys: Sequence[str], opened: frozenset[str] = frozenset()
+) -> list[str]:
     yes = set(map(label_key, verdicts.yes))
-    no = None if verdicts.no is None else set(map(label_key, verdicts.no))
-    absent = ["no" if no is None or key in no else "unknown" for key in keys]
+    no = set(keys) - opened if verdicts.no is None else set(map(label_key, verdicts.no))
+    absent = ["no" if key in no else "unknown" for key in keys]
     return ["yes" if key in yes else state for key, state in zip(keys, absent, strict=True)]

@@ -10,7 +10,6 @@ is in its place. So two processes, and two indexes of the same photos, lose noth
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -19,15 +18,16 @@ from pathlib import Path
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.label_edits import change_entries, locked
-from photosieve.data.label_files import LabelEntry, Verdicts
+from photosieve.data.label_files import LabelEntry, Verdicts, opened_labels
 from photosieve.data.label_forms import read, recognize
 from photosieve.data.label_history import Change, LabelHistory
 from photosieve.data.names import FileNames, label_key
-from photosieve.data.notes import missing_note, rare_note
 from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
 
-Labels = tuple[str, ...]
+_Changes = Mapping[Path, tuple[Verdicts | None, Verdicts | None]]
+"""What is known of photos, before and after."""
+
 Stamp = tuple[int, int, int]
 """Time, size and number of a file, one of which differs after each change."""
 
@@ -111,7 +111,7 @@ class LabelBook:
         """Whether a photo is kept for testing, by the name of its labels file."""
         return self.file_of(photo).name == TEST_LABELS
 
-    def labels(self, photo: Path) -> Labels | None:
+    def labels(self, photo: Path) -> tuple[str, ...] | None:
         """Return the labels that a photo has; None if it is not listed; see `verdicts`."""
         verdicts = self.verdicts(photo)
         return None if verdicts is None else verdicts.yes
@@ -147,39 +147,20 @@ class LabelBook:
                 total[spellings.setdefault(label_key(label), label)] += 1
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
-    def dataset(self, *, test: bool, groups: Mapping[Path, str]) -> Dataset | None:
+    def dataset(self, *, test: bool | None, groups: Mapping[Path, str]) -> Dataset | None:
         """Return the listed photos that are kept for testing, or the others; None without any.
 
         Parameters
         ----------
-        test : bool
+        test : bool or None
+            None: all.
         groups : mapping
             The group of each photo that counts; others are left out.
         """
         every = self.listed(test=test)
-        listed = {photo: own for photo, own in every.items() if photo in groups}
-        missing = [photo for photo in every if photo not in groups]
-        if not listed:
+        if not any(photo in groups for photo in every):
             return None
-        spellings: dict[str, str] = {}
-        for label in (label for own in listed.values() for label in own.yes):
-            spellings.setdefault(label_key(label), label)
-        labels = tuple(
-            tuple(dict.fromkeys(spellings[label_key(label)] for label in own.yes))
-            for own in listed.values()
-        )
-        own_groups = tuple(groups[photo] for photo in listed)
-        notes = rare_note(labels, own_groups)
-        if missing:
-            notes.insert(0, missing_note(len(missing), len(every), missing[0].name))
-        return Dataset(
-            root=Path(os.path.commonpath([photo.parent for photo in listed])),
-            photos=tuple(listed),
-            labels=labels,
-            groups=own_groups,
-            noes=tuple(own.no for own in listed.values()),
-            notes=tuple(notes),
-        )
+        return Dataset.of_verdicts(every, groups, opened_labels(self.listed().values()))
 
     def _listed(self, file: Path) -> dict[str, Verdicts]:
         """Return the verdicts in a file by name; it is read again when it has changed."""
@@ -310,9 +291,7 @@ class LabelBook:
     def _files_of(self, photos: Iterable[Path]) -> list[Path]:
         return sorted({self.file_of(photo) for photo in photos})
 
-    def _carry_out(
-        self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]], undoes: int | None
-    ) -> Change:
+    def _carry_out(self, photos: _Changes, undoes: int | None) -> Change:
         change = self._history.begin(photos, undoes)
         try:
             self._write({photo: after for photo, (_, after) in photos.items()})
@@ -323,7 +302,7 @@ class LabelBook:
         self._history.finish(change)
         return change
 
-    def _take_back(self, photos: Mapping[Path, tuple[Verdicts | None, Verdicts | None]]) -> None:
+    def _take_back(self, photos: _Changes) -> None:
         """Give photos that were changed their former labels, as far as that is possible."""
         for photo, (before, after) in photos.items():
             with suppress(LabelsError):
@@ -382,8 +361,4 @@ def _normalized(photo: Path, labels: Sequence[str] | Verdicts) -> Verdicts:
     """Return labels as they are stored, without repeats; ValueError if one cannot be used."""
     exact = labels if isinstance(labels, Verdicts) else Verdicts(tuple(labels))
     yes, no = LabelEntry.of(photo.name, exact).verdicts()
-    return Verdicts(_once(yes), None if no is None else _once(no))
-
-
-def _once(labels: Labels) -> Labels:
-    return tuple(dict.fromkeys(labels))
+    return Verdicts(tuple(dict.fromkeys(yes)), None if no is None else tuple(dict.fromkeys(no)))

@@ -295,7 +295,10 @@ def _edited_csv(file: Path, text: str, new: NewEntries) -> str:
 def _row(file: Path, name: str, verdicts: Verdicts) -> str:
     """Return a row of a CSV file, without the end of its line."""
     if verdicts.no is not None:
-        raise LabelsError(f"{file} cannot say yes and no, only list labels: use a JSON file.")
+        raise LabelsError(
+            f"{file} can only list labels, and cannot say yes and no. Convert it first: "
+            f"photosieve labels export {file.parent} --to json"
+        )
     for label in verdicts.yes:
         if re.search("[,;]", label):
             raise LabelsError(f"{file} cannot hold {label!r}, which has a comma: use a JSON file.")

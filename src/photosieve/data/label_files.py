@@ -1,8 +1,9 @@
 """One labels file, read without trusting it; `photosieve.data.label_edits` changes it.
 
 The name of a photo is the key of an entry. A plain list says yes to its labels and no to all
-others. An object ``{"yes": [...], "no": [...]}`` is exact: the labels that it does not name are
-unknown.
+other labels that plain lists name. An object ``{"yes": [...], "no": [...]}`` is exact: the labels
+that it does not name are unknown. A label that only exact entries name is unknown on photos with a
+plain list; see `opened_labels`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
 
@@ -34,7 +35,8 @@ class Verdicts(NamedTuple):
     ----------
     yes : tuple of str
     no : tuple of str or None
-        None: all other labels. Otherwise the labels in neither are unknown.
+        None: all other labels but those of `opened_labels`. Otherwise the labels in neither are
+        unknown.
     """
 
     yes: tuple[str, ...]
@@ -52,6 +54,21 @@ class Verdicts(NamedTuple):
         keys = {label_key(label) for label in yes}
         rest = dict.fromkeys(x for x in (*self.no, *self.yes) if label_key(x) not in keys)
         return Verdicts(tuple(yes), tuple(rest))
+
+
+def opened_labels(every: Iterable[Verdicts]) -> frozenset[str]:
+    """Return the keys of the labels that plain lists say nothing about.
+
+    These are the labels that only exact entries name: nobody looked for them on the photos of the
+    plain lists. So a label can be added later, and is unknown on all photos that were listed
+    before. Where no list names any label, an empty list keeps its meaning: none at all.
+    """
+    every = tuple(every)
+    listed = {label_key(label) for own in every if own.no is None for label in own.yes}
+    if not listed:
+        return frozenset()
+    exact = (own for own in every if own.no is not None)
+    return frozenset(label_key(x) for own in exact for x in own.yes + (own.no or ())) - listed
 
 
 class LabelEntry(NamedTuple):

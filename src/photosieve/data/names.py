@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 _TYPOGRAPHIC = str.maketrans(
@@ -68,6 +69,7 @@ def plain(text: str) -> str:
     return visible(unicodedata.normalize("NFKC", visible(text).translate(_TYPOGRAPHIC)))
 
 
+@lru_cache(2**12)  # a search compares the labels of all labeled photos
 def label_key(label: str) -> str:
     """Return the form that all spellings of a label share: upper and lower case are the same."""
     return nfc(plain(_VARIATIONS.sub("", label)).casefold())

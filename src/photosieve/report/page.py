@@ -9,9 +9,11 @@ search has no script.
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,11 @@ LEAST_SHOWN = 12
 """Least number of photos of each list in the page, so that the reader can move the cut."""
 CLOSEST_SHOWN = 12
 
+_TEMPLATES = files("photosieve.report") / "templates"
+SCRIPT = "\n".join((_TEMPLATES / name).read_text("utf-8") for name in ("cut.js", "explore.js"))
+SCRIPT_HASH = "sha256-" + base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+"""Of the one script that the page of an evaluation may run, for its security policy."""
+
 VERDICTS = {
     (True, True): "found",
     (True, False): "wrong",
@@ -58,6 +65,8 @@ def write_html(
     queries: Sequence[str] | None = None,
     comparison: Sequence[ComparisonRow] = (),
     shown: str | None = None,
+    home: str | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Write the page of an evaluation.
 
@@ -71,6 +80,10 @@ def write_html(
         A leaderboard to show.
     shown : str, optional
         Name of the row that the page describes.
+    home : str, optional
+        Address of a page to go back to.
+    notes : sequence of str
+        Sentences to show at the top.
 
     Raises
     ------
@@ -100,6 +113,10 @@ def write_html(
         decisions=decisions(evaluation),
         verdicts=VERDICT_TEXTS,
         pictures={index: _thumbnail(evaluation.photos[index]) for index in sorted(used)},
+        home=home,
+        notes=notes,
+        script=SCRIPT,  # of this package: not from outside
+        script_hash=SCRIPT_HASH,
     )
 
 

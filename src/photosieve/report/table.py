@@ -45,7 +45,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             counts = evaluation.counts[i, j]
             trained = evaluation.trained.get(label, 0)
             cells = [trained, int(counts.support), *_cells(counts)]
-            writer.writerow([_plain_text(building), _plain_text(label), *cells])
+            writer.writerow([plain_text(building), plain_text(label), *cells])
     with report_file(path) as file:
         file.write(printable(text.getvalue()).encode("utf-8"))
 
@@ -255,6 +255,6 @@ def _interval(interval: Interval) -> list[Cell]:
     return [value, *("n/a" if end is None else end for end in ends)]
 
 
-def _plain_text(text: str) -> str:
+def plain_text(text: str) -> str:
     """Quote text that a spreadsheet would read as a formula (OWASP)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -11,7 +11,17 @@ from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from photosieve.server import learning, pages, problems
+from photosieve.server import (
+    downloads,
+    label_files,
+    learning,
+    pages,
+    problems,
+    trainings,
+    uploads,
+    vocabulary,
+    wall,
+)
 from photosieve.server import photos as api
 from photosieve.server.credentials import Credentials, Limiter
 from photosieve.server.guard import Guard, Rules
@@ -39,8 +49,11 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         # Requests that wait for a core must leave threads to files and to /health.
         current_default_thread_limiter().total_tokens = rules.max_at_once + SPARE_THREADS
+        if not rules.read_only:
+            service.jobs.resume()
         yield
         service.jobs.close()
+        service.arrivals.close()
 
     app = FastAPI(
         title="photosieve",
@@ -59,9 +72,18 @@ def create_app(library: Library, rules: Rules | None = None) -> FastAPI:
     credentials = Credentials(rules.token, rules.session_seconds, limiter)
     app.state.service, app.state.rules, app.state.figures = service, rules, figures
     app.state.credentials = credentials
-    app.include_router(api.router)
-    app.include_router(learning.router)
-    app.include_router(pages.router)
+    for module in (
+        downloads,
+        api,
+        wall,
+        uploads,
+        learning,
+        trainings,
+        vocabulary,
+        label_files,
+        pages,
+    ):
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app, library.folders)
     app.add_middleware(Measure, figures=figures)

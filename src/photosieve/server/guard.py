@@ -22,7 +22,7 @@ OPEN = ("/login", "/health", "/static/")
 
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
-COSTLY = {"/search/photo": "photo", "/train": "train"}
+COSTLY = {"/search/photo": "photo", "/train": "train", "/photos": "upload"}
 """Paths with a limit of their own, as they cost work."""
 
 LIMITS: Mapping[str, RateLimitItem] = {
@@ -30,12 +30,16 @@ LIMITS: Mapping[str, RateLimitItem] = {
     "cookie": RateLimitItemPerMinute(100),
     "photo": RateLimitItemPerMinute(60),
     "train": RateLimitItemPerMinute(10),
+    "upload": RateLimitItemPerMinute(600),
     "all": RateLimitItemPerSecond(1000, 5),
 }
 """For one client address: wrong tokens and cookies, requests to costly paths, and all requests."""
 
 MAX_JSON = 1_000_000
-"""Bytes of a request's body, except for uploads of photos."""
+"""Bytes of a request's body, except for files."""
+
+MAX_LABELS = 5_000_000
+"""Bytes of a file of labels."""
 
 MAX_FORM = 10_000
 """Bytes of the login form, and of what surrounds a photo in the form of an upload."""
@@ -177,7 +181,9 @@ class Guard:
         return None
 
     def _max_bytes(self, path: str) -> int:
-        if path == "/search/photo":
+        if path == "/labels/import":
+            return MAX_LABELS + MAX_FORM
+        if path in ("/search/photo", "/photos"):
             return self.rules.max_upload + MAX_FORM
         return MAX_FORM if path == "/login" else MAX_JSON
 

@@ -103,6 +103,23 @@ class View:
         order = np.argsort(ids, kind="stable")
         return ids[order], order
 
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """All rows, (n,): by building and name."""
+        return np.arange(len(self.snapshot))
+
+    @cached_property
+    def by_name(self) -> NDArray[np.intp]:
+        """All rows in the order of the names of the files, (n,)."""
+        paths = (path for group in self.snapshot.groups for path in self.snapshot.paths(group))
+        names = [path.rpartition("/")[2].casefold() for path in paths]
+        return np.array(sorted(range(len(names)), key=names.__getitem__), np.intp)
+
+    @cached_property
+    def by_date(self) -> NDArray[np.intp]:
+        """All rows, (n,), the photos that were changed last first."""
+        return np.argsort(-np.asarray(self.snapshot.mtimes), kind="stable")
+
     def row_of(self, photo_id: str) -> int | None:
         """Return the row of an id; None if no photo has it."""
         try:

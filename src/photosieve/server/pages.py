@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
+from photosieve.report.page import SCRIPT_HASH
 from photosieve.server.addresses import address
 from photosieve.server.credentials import Credentials, cookie_name, peer
 from photosieve.server.guard import Rules
@@ -24,8 +25,10 @@ templates = Jinja2Templates(
 router = APIRouter(include_in_schema=False)
 
 REPORT_POLICY = (
-    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "sandbox allow-scripts; frame-ancestors 'none'"
+    f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    # Without the origin, the cookie of the session would be missing on the way back.
+    "sandbox allow-scripts allow-same-origin allow-modals"
 )
 """Policy of the report, a page with everything inside it."""
 
@@ -40,7 +43,8 @@ def home(request: Request) -> Response:
         "page.html.j2",
         {
             "photos": len(view.snapshot),
-            "groups": [group.name for group in view.snapshot.groups],
+            "groups": len(view.snapshot.groups),
+            "listed": len(view.book.listed()),
             "trained": bool(view.sieve.labels),
             "labels": view.book.counts(),
             "read_only": rules.read_only,
@@ -59,7 +63,7 @@ def report(request: Request) -> Response:
         return templates.TemplateResponse(
             request, "untested.html.j2", {"tuning": view.sieve.tuning, "trained": view.sieve.labels}
         )
-    page = service.report(evaluation)
+    page = service.report(evaluation, view)
     return FileResponse(
         page, media_type="text/html", headers={"Content-Security-Policy": REPORT_POLICY}
     )

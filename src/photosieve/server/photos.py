@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlencode
 
 import numpy as np
@@ -12,19 +12,15 @@ from fastapi import APIRouter, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, Response
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from photosieve.data.names import label_key
 from photosieve.decision.cut import Cut
 from photosieve.index.condition import MAX_LENGTH
-from photosieve.index.presence import gone
-from photosieve.index.scope import rows_in_scope
+from photosieve.server.answers import Known, KnownAnswers, with_known
 from photosieve.server.library import View
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import (
-    Building,
     Health,
+    LabelCut,
     PhotoId,
-    PhotoItem,
-    PhotoList,
     RankedPhoto,
     SearchAnswer,
     SimilarPhoto,
@@ -42,17 +38,53 @@ router = APIRouter(responses=ERRORS)
 
 Offset = Annotated[int, Query(ge=0, le=10**9, description="Number of photos to skip.")]
 Limit = Annotated[int, Query(ge=1, le=500, description="Most photos to return.")]
+Words = Annotated[
+    str,
+    Query(
+        min_length=1,
+        max_length=200,
+        description="A label, other words, or several terms: `sofa -window`, `TV|television`.",
+        examples=["sofa"],
+    ),
+]
+Where = Annotated[
+    str | None,
+    Query(
+        max_length=MAX_LENGTH,
+        description="A condition on the columns of the index: `price < 300000`.",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    Query(ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."),
+]
+Choice = Annotated[
+    Known,
+    Query(
+        description=(
+            "Photos whose labels say that they match are in the answer, and those whose labels "
+            "say that they do not are out of it: `apply`. `ignore`: the sieve alone decides. "
+            "`hide`: without photos whose labels say it. `only`: these alone."
+        )
+    ),
+]
 Groups = Annotated[
     list[Annotated[str, Query(max_length=500)]],
     Query(description="Buildings to search; all by default.", max_length=100),
 ]
 
 
-def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) -> list[RankedPhoto]:
+Order = Literal["probability", "unsure", "building", "name", "date"]
+
+
+def _ranked(
+    request: Request, view: View, hits: Sequence[Hit], known: KnownAnswers, *, kept: bool
+) -> list[RankedPhoto]:
     return [
         RankedPhoto(
             **photo_fields(request, view, view.photo(hit.row, hit.path)),
             kept=kept,
+            known=known.of(hit.path),
             probability=round(hit.probability, 6),
             score=round(hit.score, 6),
             reason=hit.reason,
@@ -62,7 +94,22 @@ def _ranked(request: Request, view: View, hits: Sequence[Hit], *, kept: bool) ->
     ]
 
 
-def _next(request: Request, offset: int, limit: int, total: int) -> str | None:
+def _sorted(view: View, hits: Sequence[Hit], sort: Order, cut: float) -> Sequence[Hit]:
+    """Return matches, which come best first, in another order."""
+    if sort == "probability":
+        return hits
+    if sort == "unsure":
+        return sorted(hits, key=lambda hit: abs(hit.probability - cut))
+    if sort == "name":
+        return sorted(hits, key=lambda hit: hit.path.name.casefold())
+    rows = [hit.row for hit in hits]  # these are in the order of buildings and names
+    if sort == "date":
+        rows = (-view.snapshot.mtimes[np.array(rows, np.intp)]).tolist()
+    return [hit for _, hit in sorted(zip(rows, hits, strict=True), key=lambda pair: pair[0])]
+
+
+def next_page(request: Request, offset: int, limit: int, total: int) -> str | None:
+    """Return the address of the rest of a list; None if nothing is left."""
     if offset + limit >= total:
         return None
     kept = [(k, v) for k, v in request.query_params.multi_items() if k not in ("offset", "limit")]
@@ -81,29 +128,18 @@ def lowest_match(result: SearchResult) -> float:
 )
 def search(
     request: Request,
-    q: Annotated[
-        str,
-        Query(
-            min_length=1,
-            max_length=200,
-            description="A label, other words, or several terms: `sofa -window`, `TV|television`.",
-            examples=["sofa"],
-        ),
-    ],
+    q: Words,
     group: Groups = [],  # noqa: B006  # FastAPI copies it
-    where: Annotated[
-        str | None,
+    where: Where = None,
+    threshold: Threshold = None,
+    known: Choice = "apply",
+    sort: Annotated[
+        Order,
         Query(
-            max_length=MAX_LENGTH,
-            description="A condition on the columns of the index: `price < 300000`.",
+            description="Matches by probability, least sure first (closest to the cut), "
+            "by building and name, by name alone, or the newest first."
         ),
-    ] = None,
-    threshold: Annotated[
-        float | None,
-        Query(
-            ge=0, le=1, description="Keep photos of at least this probability, not the learned cut."
-        ),
-    ] = None,
+    ] = "probability",
     offset: Offset = 0,
     limit: Limit = 100,
     nearest: Annotated[
@@ -113,34 +149,58 @@ def search(
     """Return all photos that match and no others, best first; possibly none."""
     service = get_service(request)
     view = service.library.view()
+    own = service.cuts.find(view, q) if threshold is None else None
+    at = own if threshold is None else threshold
     with service.searching():
         result = view.index.search(
             q,
             within=group,
             where=where,
-            cut=None if threshold is None else Cut.threshold(threshold),
+            cut=None if at is None else Cut.threshold(at),
             hidden=max(nearest, 1),
             snapshot=view.snapshot,
         )
+        answers = KnownAnswers(view, [reading.term for reading in result.readings])
+        lowest = lowest_match(result)
+        result = with_known(view, result, answers, known, where)
+    hits = _sorted(view, result.hits, sort, lowest)
     found = SearchAnswer(
         query=q,
         matches=len(result),
         looked_at=result.looked_at,
-        threshold=lowest_match(result),
-        learned=threshold is None,
+        threshold=lowest,
+        learned=at is None,
+        own_cut=own is not None,
         terms=[
-            TermReading(**{key: reading[key] for key in ("term", "label", "nearest", "affinity")})
-            for reading in (r.to_dict() for r in result.readings)
+            TermReading(
+                term=str(reading.term),
+                label=reading.label,
+                nearest=reading.nearest,
+                affinity=reading.affinity,
+                labeled=answers.labeled(reading.term),
+            )
+            for reading in result.readings
         ],
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(request, view, result.hits[offset : offset + limit], kept=True),
-        nearest=_ranked(request, view, result.hidden[:nearest], kept=False),
-        next=_next(request, offset, limit, len(result)),
+        photos=_ranked(request, view, hits[offset : offset + limit], answers, kept=True),
+        nearest=_ranked(request, view, result.hidden[:nearest], answers, kept=False),
+        next=next_page(request, offset, limit, len(result)),
     )
     # As it is: the framework would check each field of each photo once more.
     return Response(found.model_dump_json(), media_type="application/json")
+
+
+@router.put("/labels/cut", tags=["labels"], summary="Set the cut of a label")
+def set_cut(request: Request, change: LabelCut) -> LabelCut:
+    """Keep photos of at least this probability when the query is this label; null: as learned.
+
+    It holds on this server, for the sieve in use.
+    """
+    service = get_service(request)
+    service.cuts.change(service.library.view(), change.label, change.threshold)
+    return change
 
 
 @router.post("/search/photo", tags=["search"], summary="Find similar photos")
@@ -169,51 +229,6 @@ def search_photo(
             for row, score in similar
             if row != own_row
         ][:limit]
-    )
-
-
-@router.get("/groups", tags=["photos"], summary="List the buildings")
-def groups(request: Request) -> list[Building]:
-    """Return every building that has photos."""
-    groups = get_service(request).library.view().snapshot.groups
-    return [Building(name=group.name, photos=group.stop - group.start) for group in groups]
-
-
-@router.get("/photos", tags=["photos"], summary="List photos")
-def photos(
-    request: Request,
-    group: Groups = [],  # noqa: B006
-    labeled: Annotated[
-        bool | None,
-        Query(description="Only photos whose labels are known, or unknown."),
-    ] = None,
-    label: Annotated[
-        str | None, Query(max_length=100, description="Only photos with a label.")
-    ] = None,
-    offset: Offset = 0,
-    limit: Limit = 100,
-) -> PhotoList:
-    """Return photos in the order of buildings and names; those that are gone are left out."""
-    service = get_service(request)
-    view = service.library.view()
-    rows: Sequence[int] | range = range(len(view.snapshot))
-    if group:
-        scope = rows_in_scope(view.snapshot, view.index.store, group, None)
-        rows = np.arange(len(view.snapshot))[scope].tolist()
-    if labeled is not None or label is not None:
-        listed = view.book.listed()
-        key = None if label is None else label_key(label)
-        paths = [p for p, own in listed.items() if key is None or key in map(label_key, own.yes)]
-        chosen = set(view.rows_of(path for path in paths if view.has(path)))
-        rows = [row for row in rows if (row in chosen) == (labeled is not False)]
-    page = np.array(rows[offset : offset + limit], np.intp)
-    page = page[~np.isin(page, gone(view.snapshot, page))]
-    return PhotoList(
-        total=len(rows),
-        photos=[
-            PhotoItem(**photo_fields(request, view, view.photo(int(row)))) for row in page.tolist()
-        ],
-        next=_next(request, offset, limit, len(rows)),
     )
 
 

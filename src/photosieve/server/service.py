@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,22 +16,33 @@ from fastapi import Request
 from numpy.typing import NDArray
 
 from photosieve.data.names import label_key
+from photosieve.decision.calibration import log_odds
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders.protocol import Float32Array
 from photosieve.errors import PhotoError
 from photosieve.index.presence import gone
 from photosieve.report.page import write_html
 from photosieve.server.addresses import address
+from photosieve.server.answers import KnownAnswers
+from photosieve.server.arrivals import Arrivals
+from photosieve.server.cuts import LabelCuts
 from photosieve.server.decoding import decoder
-from photosieve.server.guesses import guess
+from photosieve.server.guesses import guess, guess_by_words
 from photosieve.server.jobs import Jobs
 from photosieve.server.library import Library, Photo, View
 from photosieve.server.problems import ApiError
 from photosieve.sieve.embedded import Embedded
+from photosieve.sieve.query import Term
 from photosieve.sieve.sieve import Sieve
 
 MAX_CANDIDATES = 20_000
 """Most photos without labels that are compared for proposals; of more, a random sample."""
+
+MOST_COMPARED = 2000
+"""Photos that tell what is usual for a word."""
+
+MOST_DENIALS = 8
+"""A label that so many photos are known to lack, and none to have, is rare: it is not guessed."""
 
 WAITING_SECONDS = 20
 """Longest wait for a core."""
@@ -47,13 +59,16 @@ class Service:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.jobs = Jobs(library)
+        self.arrivals = Arrivals(library)
+        self.cuts = LabelCuts(library.state / "cuts.json")
         self.health_threads = CapacityLimiter(2)
         self.streams = 0
+        self.archives = 0
         # More at once than there are cores would only make each slower.
         self._cores = threading.BoundedSemaphore(os.cpu_count() or 1)
         self._evaluated: tuple[object, Evaluation | None] | None = None
         self._evaluating = threading.Lock()
-        self._reported: Evaluation | None = None
+        self._reported: tuple[Evaluation | None, tuple[str, ...]] = None, ()
         self._texts: tuple[object, Float32Array] | None = None
         """Vectors of the labels that the sieve does not know; see `_guessed`."""
 
@@ -109,39 +124,78 @@ class Service:
         order = best[np.argsort(-scores[best], kind="stable")]
         return [(int(row), float(scores[row])) for row in order]
 
-    def unlabeled(self, view: View) -> NDArray[np.intp]:
-        """Rows of photos without labels that may get labels, at most `MAX_CANDIDATES` of them."""
+    def unlabeled(self, view: View, label: str | None = None) -> NDArray[np.intp]:
+        """Rows of photos without labels that may get labels, at most `MAX_CANDIDATES` of them.
+
+        With a label, rows of photos of which it is not known whether they have it.
+        """
         unlabeled = np.ones(len(view.snapshot), bool)
         for group in view.snapshot.groups:
             first = view.photo(group.start).path
             if first.parent not in view.book or view.book.is_test(first):
                 unlabeled[group.start : group.stop] = False
-        unlabeled[view.rows_of(path for path in view.book.listed() if view.has(path))] = False
+        said: Iterable[Path] = view.book.listed()
+        if label is not None:
+            known = KnownAnswers(view, [Term((label,))])
+            said = (photo for photo in said if known.of(photo) is not None)
+        unlabeled[view.rows_of(path for path in said if view.has(path))] = False
         rows = np.flatnonzero(unlabeled)
         if len(rows) > MAX_CANDIDATES:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
         return np.setdiff1d(rows, gone(view.snapshot, rows))
 
-    def suggested(self, view: View, photos: Embedded) -> list[list[str]]:
-        """Labels of photos: those that the sieve finds, and guesses of labels it does not know."""
+    def suggested(self, view: View, photos: Embedded, words: Sequence[str] = ()) -> list[list[str]]:
+        """Labels of photos: those that the sieve finds, and guesses of labels it does not know.
+
+        Of the words that no photo has yet, those that are likely are among them, too.
+        """
         sieve = view.sieve
         kept = _probabilities(sieve, photos) >= max(sieve.cut.floor, sieve.cut.gate)
-        new, guessed = self._guessed(view, photos)
-        labels = [*sieve.labels, *new]
-        return [
-            [label for label, yes in zip(labels, row, strict=True) if yes]
-            for row in np.hstack([kept, guessed])
-        ]
+        new, margins = self._guessed(view, photos)
+        known = {label_key(label) for label in (*sieve.labels, *new)}
+        others = self._undenied(view, [word for word in words if label_key(word) not in known])
+        found = np.zeros((len(photos), 0), bool)
+        if others:
+            step = -(-len(view.snapshot) // MOST_COMPARED)
+            collection = np.asarray(view.snapshot.vectors[::step])
+            found = guess_by_words(sieve.scorer.embed(others), collection, photos.vectors)
+        labels = [*sieve.labels, *new, *others]
+        every = np.hstack([kept, margins > 0, found])
+        return [[label for label, yes in zip(labels, row, strict=True) if yes] for row in every]
 
-    def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-        """Labels given since the sieve was trained, and whether each photo has them."""
+    @staticmethod
+    def _undenied(view: View, words: Sequence[str]) -> list[str]:
+        """Words without those that many photos are known to lack: they are rare."""
+        listed = view.book.listed(test=False).values()
+        denials = Counter(key for own in listed for key in map(label_key, own.no or ()))
+        return [word for word in words if denials[label_key(word)] < MOST_DENIALS]
+
+    def likely(self, view: View, label: str, photos: Embedded) -> NDArray[np.float64]:
+        """How likely photos have a label, (n,): above 0 where it is likely, higher for more so."""
+        new, margins = self._guessed(view, photos)
+        keys = [label_key(one) for one in new]
+        if label_key(label) in keys:
+            return np.asarray(margins[:, keys.index(label_key(label))], np.float64)
+        return self._margins(view, label, photos)
+
+    @staticmethod
+    def _margins(view: View, word: str, photos: Embedded) -> NDArray[np.float64]:
+        """How far the log odds of a label or another word are above its cut, (n,)."""
+        scorer = view.sieve.scorer
+        reading = scorer.read_word(word)
+        cut = scorer.cut((reading,), view.sieve.cut)
+        limit = log_odds(np.array(max(cut.gate, cut.floor)))
+        return np.asarray(log_odds(scorer.probability(reading, photos)) - limit)
+
+    def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], Float32Array]:
+        """Labels given since the sieve was trained, and the log odds that each photo has them."""
         listed = [path for path in view.book.listed(test=False) if view.has(path)]
         dataset = view.book.dataset(test=False, groups=dict.fromkeys(listed, ""))
         known = {label_key(label) for label in view.sieve.labels}
         words = () if dataset is None else dataset.vocabulary
         new = tuple(label for label in words if label_key(label) not in known)
         if dataset is None or not new:
-            return (), np.zeros((len(photos), 0), bool)
+            return (), np.zeros((len(photos), 0), np.float32)
         rows = np.array(view.rows_of(dataset.photos), np.intp)
         labeled = np.asarray(view.snapshot.vectors[rows])
         key = (view.sieve.fingerprint, new)
@@ -170,13 +224,18 @@ class Service:
                 self._evaluated = key, evaluation
             return self._evaluated[1]
 
-    def report(self, evaluation: Evaluation) -> Path:
+    def report(self, evaluation: Evaluation, view: View) -> Path:
         """Return the page of an evaluation; it is written once, as it takes time and memory."""
         page = self.library.state / "report.html"
+        own = ", ".join(f"“{label}” {cut:.2f}" for label, cut in self.cuts.of(view).items())
+        notes = (
+            (f"Cuts set on the page: {own}. The figures are at the learned cut.",) if own else ()
+        )
         with self._evaluating:
-            if self._reported is not evaluation:
-                write_html(evaluation, page)
-                self._reported = evaluation
+            known, said = self._reported
+            if known is not evaluation or said != notes:
+                write_html(evaluation, page, home=".", notes=notes)
+                self._reported = evaluation, notes
         return page
 
 

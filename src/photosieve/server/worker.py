@@ -1,7 +1,8 @@
 """Training in a process of its own, so that searches continue and a crash changes nothing.
 
-Reads a task as one line of JSON on stdin. Writes messages as lines of JSON on stdout: ``progress``,
-then ``result`` or ``error``.
+Reads tasks as lines of JSON on stdin. Answers each with messages as lines of JSON on stdout:
+``progress``, then ``result`` or ``error``. A task with ``warm`` has no answer: it loads what a
+training needs. The model stays loaded from one task to the next.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import os
 import sys
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from photosieve.encoders import load_encoder
 from photosieve.encoders.downloads import local_only
 from photosieve.encoders.embedding import PhotoFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.encoders.words import word_features
 from photosieve.errors import (
     PhotoError,
     PhotosieveError,
@@ -35,7 +39,7 @@ from photosieve.errors import (
 )
 from photosieve.index.sources import open_root
 from photosieve.index.store import is_remote
-from photosieve.progress import Progress
+from photosieve.progress import Progress, Status, Tracker
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
@@ -45,9 +49,15 @@ from photosieve.training.prompting import prompted
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
 from photosieve.training.run import Run
+from photosieve.training.stages import CUT, training_stages
+
+COMPARING = "comparing with the sieve in use"
+
+MOST_MEMORY = 2**31
+"""A process that had so much does not stay for the next training, in bytes."""
 
 
-def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
+def learn(library: Library, out: Path, watch: Callable[[Status], None]) -> dict[str, Any]:
     """Train a sieve on all labeled photos except those kept for testing, and save it.
 
     Parameters
@@ -55,7 +65,8 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
     library : Library
     out : Path
         Folder of the new sieve.
-    progress : Progress
+    watch : callable
+        Told how far the training is.
 
     Returns
     -------
@@ -74,6 +85,13 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
         raise TrainingError("no photo has a label yet; give some photos labels, and learn then")
     before = view.sieve
     recipe = before.recipe if before.labels else get_recipe(DEFAULT)
+    tracker = Tracker([*training_stages(Run(recipe), dataset), (COMPARING, CUT / 2)])
+
+    def progress(stage: str, done: int, total: int) -> None:
+        tracker(stage, done, total)
+        watch(tracker.status())
+
+    progress("loading the model", 0, 1)
     data, start = _prepared(library, view, dataset, recipe, progress)
     start, data = prompted(start, data, recipe)
     run = Run(recipe, before.seed, progress=progress)
@@ -84,7 +102,8 @@ def learn(library: Library, out: Path, progress: Progress) -> dict[str, Any]:
     if not recipe.trains_blocks:  # trained blocks have other features than the index
         test = None if test_set is None else library.prepared(view, test_set, data.labels)
         if test is not None or len(data.photos) > 1:
-            figures = review(before, after, data, test).to_dict()
+            progress(COMPARING, 0, 1)
+            figures = review(before, after, data, test).to_dict(view.id_of)
     lost = [label for label in before.labels if label not in after.labels]
     return {
         "labels": dict(after.labels),
@@ -118,8 +137,7 @@ def _prepared(
     library: Library, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
-    with local_only():
-        start = open_for(load_encoder(view.sieve.encoder.name), recipe)
+    start = open_for(_encoder(view.sieve.encoder.name), recipe)
     if recipe.trains_blocks:
         return prepare(start, dataset, progress=progress), start
     if recipe.more_views:
@@ -186,24 +204,54 @@ def _views_file(cache: Path, sha256: str) -> Path:
     return cache / sha256[:2] / f"{sha256}.npz"
 
 
+def warm(library: Library) -> None:
+    """Load what a training needs: its modules, the model and the general words."""
+    from photosieve.training import fit, folds, hidden  # noqa: F401  # they bring torch
+
+    view = library.view()
+    word_features(_encoder(view.sieve.encoder.name))
+    library.features(view, ())
+
+
+@cache
+def _encoder(name: str) -> Encoder:
+    with local_only():
+        return load_encoder(name)
+
+
 def main() -> None:
-    """Run the task on stdin."""
+    """Run the tasks on stdin."""
     os.nice(10)
-    task = json.loads(sys.stdin.readline())
     stdout, sys.stdout = sys.stdout, sys.stderr  # libraries may print; only messages go to stdout
 
     def send(**message: Any) -> None:
         stdout.write(json.dumps(message, ensure_ascii=False) + "\n")
         stdout.flush()
 
-    def progress(stage: str, done: int, total: int) -> None:
-        send(progress={"stage": stage.partition(":")[0], "done": done, "total": total})
-
-    try:
+    for line in sys.stdin:
+        task = json.loads(line)
         library = Library(Path(task["sieve"]), task["index"])
-        send(result=learn(library, Path(task["out"]), progress))
-    except PhotosieveError as error:
-        send(error=str(error))
+        try:
+            if "warm" in task:
+                with suppress(PhotosieveError):  # the training will say it
+                    warm(library)
+            else:
+                out = Path(task["out"])
+                send(result=learn(library, out, lambda status: send(progress=asdict(status))))
+        except PhotosieveError as error:
+            send(error=str(error))
+        if _memory() > MOST_MEMORY:
+            return
+
+
+def _memory() -> int:
+    """Return the most memory in bytes that this process had; 0 where the system does not say it."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

@@ -64,5 +64,6 @@ def fitted(
         seconds=time.monotonic() - started,
         history=replace(history, losses=tuple(losses)),
         skipped=data.skipped,
+        opened=data.dataset.only_exact,
         notes=data.notes,
     )

@@ -67,6 +67,9 @@ class Record:
         Of the cut.
     skipped : tuple of Skipped
         Training photos that could not be read.
+    opened : frozenset of str
+        Keys of labels that no plain list of the training photos names: lists of other photos that
+        never name them either say nothing about them.
     notes : tuple of Note
         Training photos, entries and labels that were not used or are too rare.
     """
@@ -88,6 +91,7 @@ class Record:
     texts: Float32Array | None = field(default=None, repr=False)
     guarantee: Guarantee | None = None
     skipped: tuple[Skipped, ...] = field(default=(), repr=False)
+    opened: frozenset[str] = frozenset()
     notes: tuple[Note, ...] = field(default=(), repr=False)
 
     @functools.cached_property

@@ -89,6 +89,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             "guarantee": record.guarantee.to_dict() if record.guarantee else None,
             "average_background": asdict(record.average),
             "nearness": asdict(record.nearness),
+            "opened": sorted(record.opened),
             "notes": [asdict(replace(note, example="")) for note in record.notes],  # no paths
             "versions": versions,
         }
@@ -162,6 +163,7 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             seconds=float(manifest["seconds"]),
             history=History.from_dict(manifest["training"]),
             guarantee=Guarantee.from_dict(guarantee) if guarantee else None,
+            opened=frozenset(map(str, manifest.get("opened", ()))),
             notes=tuple(map(Note.from_dict, manifest.get("notes", ()))),  # 0.1 has none
         )
         fingerprint = manifest["fingerprint"]

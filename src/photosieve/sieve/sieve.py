@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.folders import find_all
+from photosieve.data.names import label_key
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.decision.cut import Cut
-from photosieve.decision.evaluation import Evaluation, evaluate
+from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.guarantee import guarantee
 from photosieve.decision.tuning import with_cut
 from photosieve.encoders import load_encoder
@@ -25,6 +26,7 @@ from photosieve.progress import Progress, silent
 from photosieve.sieve import fitting, saved
 from photosieve.sieve.answer import SearchResult, answer
 from photosieve.sieve.evidence import Evidence
+from photosieve.sieve.judging import judged
 from photosieve.sieve.record import Record
 from photosieve.sieve.scorer import Scorer
 from photosieve.training.features import Prepared, open_for, prepare, start_head
@@ -256,6 +258,8 @@ class Sieve(Record):
 
     def _unseen(self, dataset: Dataset, cap: int, progress: Progress) -> Prepared:
         labels = tuple(self.labels)
+        unsaid = self.opened - {label_key(label) for label in dataset.vocabulary}
+        dataset = replace(dataset, opened=dataset.opened | unsaid)
         return prepare(
             self.encoder, dataset, labels=labels, words=False, max_pixels=cap, progress=progress
         )
@@ -270,21 +274,7 @@ class Sieve(Record):
         cut : Cut, optional
             A rule for plain scores, instead of calibration and cut.
         """
-        columns = [list(self.labels).index(label) for label in data.labels]
-        scores = self.scorer.embed_photos(data.photos).labels[:, columns]
-        calibrated = self.tuning.calibration.labels(scores, data.labels)
-        return evaluate(
-            scores,
-            data.targets,
-            probabilities=calibrated if cut is None else None,
-            cut=cut or self.cut,
-            photos=data.dataset.photos,
-            groups=data.dataset.groups,
-            labels=data.labels,
-            trained=self.labels,
-            known=data.known,
-            skipped=data.skipped,
-        )
+        return judged(self.scorer, self.cut, data, cut=cut)
 
     def search(
         self,

@@ -238,7 +238,9 @@ def test_what_else_an_exact_entry_holds_stays_byte_for_byte(
 def test_a_csv_file_has_no_place_for_yes_and_no(tmp_path: Path) -> None:
     building(tmp_path, "photo,labels\na.jpg,sofa\n", "a.jpg", file="labels.csv")
     book = LabelBook(tmp_path / "history", {tmp_path: tmp_path})
-    with pytest.raises(LabelsError, match="use a JSON file"):
+    with pytest.raises(
+        LabelsError, match=r"Convert it first: photosieve labels export .* --to json"
+    ):
         book.change({tmp_path / "a.jpg": Verdicts(("sofa",), ("bed",))})
     assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("sofa",))
     book.change({tmp_path / "a.jpg": ["bed"]})

@@ -1,5 +1,6 @@
 """Served collections: one for each test that changes it, and one for all tests that only read."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from photosieve.data.dataset import Dataset
 from photosieve.index.index import Index
-from photosieve.server import worker
+from photosieve.server import trainer, worker
 from photosieve.server.app import create_app
 from photosieve.server.guard import Rules
 from photosieve.server.library import Library
@@ -26,6 +27,10 @@ def _by_name() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved, "load_encoder", fake_by_name)
         patch.setattr(worker, "load_encoder", fake_by_name)
+        # A process of its own does not know the encoder of the tests: this one takes any task.
+        patch.setattr(
+            trainer, "WORKER", (sys.executable, "-S", "-c", "import sys; sys.stdin.read()")
+        )
         yield
 
 

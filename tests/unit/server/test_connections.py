@@ -20,8 +20,8 @@ from photosieve.server.app import create_app
 from photosieve.server.connections import Connection, OncePerMinute, make_server, most_connections
 from photosieve.server.guard import Rules
 from photosieve.server.jobs import Job
-from photosieve.server.learning import MAX_STREAMS
 from photosieve.server.library import Library
+from photosieve.server.trainings import MAX_STREAMS
 from tests.unit.server.conftest import TOKEN
 
 pytestmark = pytest.mark.server

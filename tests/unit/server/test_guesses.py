@@ -15,14 +15,14 @@ def test_photos_like_labeled_ones_get_their_labels(each: int) -> None:
     vectors = unit(kinds[rows] + rng.normal(0, 0.05, (len(rows), 8)).astype(np.float32))
     targets = rows[:, None] == np.arange(2)  # the third kind has no label
     texts = unit(rng.normal(size=(2, 8)).astype(np.float32))
-    found = guess(vectors, targets, np.ones_like(targets), texts, kinds)
+    found = guess(vectors, targets, np.ones_like(targets), texts, kinds) > 0
     assert found.tolist() == [[True, False], [False, True], [False, False]]
 
 
 def test_the_first_labeled_photo_leaves_the_words_of_the_labels() -> None:
     photos = np.eye(3, dtype=np.float32)
     yes = np.ones((1, 2), bool)
-    found = guess(photos[:1], yes, yes, photos[1:], photos[1:])
+    found = guess(photos[:1], yes, yes, photos[1:], photos[1:]) > 0
     assert found.tolist() == [[True, False], [False, True]]
 
 
@@ -30,7 +30,7 @@ def test_unknown_pairs_teach_nothing() -> None:
     photos = np.eye(3, dtype=np.float32)
     targets = np.array([[True], [False], [False]])
     texts = photos[:1] * 0
-    every = guess(photos, targets, np.ones_like(targets), texts, photos)
-    some = guess(photos, targets, np.array([[True], [True], [False]]), texts, photos)
+    every = guess(photos, targets, np.ones_like(targets), texts, photos) > 0
+    some = guess(photos, targets, np.array([[True], [True], [False]]), texts, photos) > 0
     assert every[:, 0].tolist() == [True, False, False]
     assert some[:2, 0].tolist() == [True, False]

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from photosieve.server.jobs import Job, Jobs
 from photosieve.server.library import Library
+from photosieve.server.trainer import WORKER
 from tests.unit.server.conftest import assert_problem
 
 
@@ -19,11 +20,7 @@ def jobs_of(library: Library, code: str) -> Jobs:
 
 
 def finished(jobs: Jobs) -> Job:
-    job = jobs.start()
-    deadline = time.monotonic() + 60
-    while job.state == "running" and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return job
+    return until(jobs.start())
 
 
 def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) -> None:
@@ -35,6 +32,7 @@ def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) 
     job = started.json()
     assert client.get(started.headers["location"]).json()["state"] == "running"
     assert_problem(client.post(f"/jobs/{job['id']}/keep"), 409, "nothing to keep")
+    assert [one["id"] for one in client.get("/jobs").json()] == [job["id"]]
     assert client.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
     assert "cancelled" in client.get(f"/jobs/{job['id']}/events").text
     assert_problem(client.get("/jobs/none"), 404)
@@ -42,6 +40,91 @@ def test_two_trainings_do_not_run_at_once(client: TestClient, library: Library) 
     jobs.newest.state = "done"
     client.post("/train")  # without a word about the last one
     assert client.get(f"/jobs/{job['id']}").json()["state"] == "dropped"
+
+
+def until(job: Job) -> Job:
+    deadline = time.monotonic() + 60
+    while job.state == "running" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return job
+
+
+# Fails the first time, as a server that is killed takes its training along.
+ONCE = """
+import json, os, sys
+task = json.loads(input())
+seen = task["index"] + ".seen"
+if not os.path.exists(seen):
+    open(seen, "w").close()
+    import time; time.sleep(600)
+os.makedirs(task["out"])
+print('{"result": {"photos": 3}}')
+"""
+
+
+def test_a_job_survives_the_server(library: Library) -> None:
+    jobs = jobs_of(library, ONCE)
+    job = jobs.start()
+    seen = Path(f"{library.address}.seen")
+    while not seen.exists():
+        time.sleep(0.02)
+    jobs.close()
+    again = jobs_of(library, ONCE)
+    found = again.get(job.id)
+    assert found is not None
+    assert found.state == "interrupted"
+    assert "try again" in str(found.error)
+    again.resume()
+    assert until(again, found).state == "done"
+    assert (found.starts, found.result) == (2, {"photos": 3})
+    again.close()
+    third = jobs_of(library, ONCE)  # the result waits
+    assert [one.to_dict() for one in third.list()] == [found.to_dict()]
+    waiting = third.get(job.id)
+    assert waiting is not None
+    third.drop(waiting)
+    assert [one.state for one in jobs_of(library, ONCE).list()] == ["dropped"]
+
+
+def test_a_job_that_ends_each_server_is_not_started_for_ever(library: Library) -> None:
+    for starts in (1, 2, 2):
+        jobs = jobs_of(library, "import time; time.sleep(600)")
+        (jobs.resume if jobs.newest else jobs.start)()
+        assert jobs.newest is not None
+        assert jobs.newest.starts == starts
+        jobs.close()
+    assert jobs.newest is not None
+    assert jobs.newest.state == "interrupted"
+
+
+def test_damaged_jobs_are_left_out(library: Library) -> None:
+    folder = library.state / "jobs"
+    folder.mkdir(parents=True)
+    for name, text in {
+        "a": "{",
+        "b": '{"id": "c"}',
+        "d": '{"id": "d", "state": "x"}',
+        "e": "[]",
+    }.items():
+        (folder / f"{name}.json").write_text(text)
+    assert Jobs(library).list() == []
+
+
+def test_the_process_stays_for_the_next_training(shared: Library) -> None:
+    code = """
+import json, os, sys
+for line in sys.stdin:
+    if "warm" not in json.loads(line):
+        print(json.dumps({"result": {"process": os.getpid()}}), flush=True)
+"""
+    jobs = jobs_of(shared, code)
+    jobs.warm()
+    first, second = (until(jobs.start()).result for _ in range(2))
+    assert first == second
+    assert first is not None
+    jobs.cancel(jobs.start())
+    assert until(jobs.start()).result not in (None, first)  # a new one, after a cancelled one
+    jobs.close()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +159,7 @@ def test_the_worker_imports_nothing_from_the_current_folder(
     for name in ("json", "numpy", "photosieve", "torch", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text("open('ran', 'w')")
     monkeypatch.chdir(tmp_path)
-    job = finished(Jobs(shared))
+    job = finished(Jobs(shared, WORKER))
     assert job.state == "failed"
     assert 'no encoder "fake"' in str(job.error)  # of the tests
     assert not (tmp_path / "ran").exists()

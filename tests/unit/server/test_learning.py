@@ -7,20 +7,29 @@ from pathlib import Path
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from photosieve.data.dataset import Dataset
 from photosieve.index.index import Index
 from photosieve.server.library import Library
 from tests.unit.server.conftest import assert_problem, ids
 
 
 def test_labels_are_written_where_they_belong_and_taken_back(
-    client: TestClient, tmp_path: Path
+    client: TestClient, library: Library, tmp_path: Path
 ) -> None:
     one, two = (ids(client, "house-3")[name] for name in ("red.png", "gray.png"))
     changed = client.put("/labels", json={"photos": {one: ["red", "new word"], two: []}}).json()
     assert changed["labels"]["new word"] == 1
     assert [photo["labels"] for photo in changed["photos"]] == [["red", "new word"], []]
     file = tmp_path / "secret-place" / "house-3" / "labels.json"
-    assert json.loads(file.read_text()) == {"red.png": ["red", "new word"], "gray.png": []}
+    no = ["blue", "garden"]  # lists would say no to the new word on all photos listed before
+    assert json.loads(file.read_text()) == {
+        "red.png": {"yes": ["red", "new word"], "no": no},
+        "gray.png": {"yes": [], "no": ["red", *no, "new word"]},
+    }
+    learned = library.view().book.dataset(test=False, groups=library.view().groups_of_photos)
+    assert learned is not None
+    assert learned.known(["new word"]).sum() == 2
+    assert Dataset.load(tmp_path / "secret-place", training=True).known(["new word"]).sum() == 2
     assert len(client.get("/photos?label=new word").json()["photos"]) == 1
     assert client.get("/photos?labeled=false").json()["total"] == 4
     undone = client.post("/labels/undo").json()
@@ -55,14 +64,28 @@ def test_exact_labels_are_written_returned_and_stay_exact(
     assert_problem(client.put("/labels", json={"photos": {one: {"maybe": ["red"]}}}), 422)
 
 
-def test_a_tick_on_a_photo_without_labels_starts_from_what_the_sieve_finds(
-    client: TestClient,
+def test_a_click_says_nothing_about_other_labels_and_other_photos(
+    client: TestClient, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "secret-place"
+    before = (folder / "house-1" / "train_labels.json").read_text()
     both = ids(client, "house-3")["both.png"]
     listed = ids(client, "house-1")["gray.png"]
-    change = {"photos": [both, listed], "add": ["sofa"], "remove": ["Blue"]}
+    change = {"photos": [both, listed], "add": ["sofa"], "remove": ["Blue", "TV"]}
     changed = client.patch("/labels", json=change).json()
-    assert [photo["labels"] for photo in changed["photos"]] == [["red", "sofa"], ["sofa"]]
+    found = [(set(photo["labels"]), set(photo["no"])) for photo in changed["photos"]]
+    assert found[0] == ({"sofa"}, {"Blue", "TV"})  # nobody said anything else of this photo
+    assert found[1] == ({"sofa"}, {"red", "Blue", "garden", "TV"})  # as its list said before
+    data = Dataset.load(folder)
+    assert data.known(["sofa", "TV"]).sum(0).tolist() == [2, 2]  # unknown on all other photos
+    assert data.known(["red"]).sum() == len(data) - 1
+    assert client.get("/labels").json()["open"] == ["sofa"]
+    client.patch("/labels", json={"photos": [listed], "add": ["red"]})
+    client.post("/labels/undo")
+    client.post("/labels/undo")
+    assert (folder / "house-1" / "train_labels.json").read_text() == before
+    client.patch("/labels", json={"photos": [listed], "add": ["red"], "remove": ["blue"]})
+    assert client.get(f"/labels?id={listed}").json()["photos"][0]["no"] is None  # still a list
 
 
 def test_proposals_have_no_labels_yet_and_are_not_for_testing(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.index.index import Index
+from photosieve.progress import Status
 from photosieve.server import worker
 from photosieve.server.jobs import Job, Jobs
 from photosieve.server.library import Library
@@ -23,9 +24,10 @@ def test_learning_before_and_after(client: TestClient, library: Library, tmp_pat
         color = name.partition(".")[0].partition("-")[0]
         client.put("/labels", json={"photos": {one: [] if color == "gray" else [f"my {color}"]}})
     before = library.view().sieve
-    told: list[str] = []
-    result = worker.learn(library, tmp_path / "new", lambda stage, *_: told.append(stage))
-    assert told
+    told: list[Status] = []
+    result = worker.learn(library, tmp_path / "new", told.append)
+    assert [status.percent for status in told] == sorted(status.percent for status in told)
+    assert {"training", "learning the cut", worker.COMPARING} <= {s.stage for s in told}
     assert set(result["new_labels"]) == {"my red", "my green", "my blue", "my both"}
     assert result["lost_labels"] == []
     assert result["photos"] == 12  # none of those for testing

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from photosieve.data.dataset import Dataset
+from photosieve.decision.cut import Cut
 from photosieve.encoders.protocol import Encoder
 from photosieve.sieve import review as review_module
 from photosieve.sieve.review import Review, review
@@ -61,8 +62,10 @@ def test_kept_photos_judge_as_evaluate_does(
     found = review(fewer, sieve, prepared, test)
     assert found.tested
     direct = sieve.evaluate_prepared(test)
-    np.testing.assert_array_equal(found.after.kept, direct.kept)
-    np.testing.assert_allclose(found.after.probabilities, direct.probabilities, atol=1e-6)
+    both = [list(direct.labels).index(label) for label in found.after.labels]
+    assert set(found.after.labels) == set(fewer.labels)
+    np.testing.assert_array_equal(found.after.kept, direct.kept[:, both])
+    np.testing.assert_array_equal(found.after.probabilities, direct.probabilities[:, both])
     assert found.before.photos == found.after.photos == test.dataset.photos
 
 
@@ -86,25 +89,46 @@ def test_an_older_sieve_is_held_out_where_it_learned_and_asked_plainly_elsewhere
     old = np.isin(groups, sorted(set(groups))[:2])
     plain = prepared.scores(fewer.encoder.head)
     columns = {label: column for column, label in enumerate(fewer.labels)}
-    for column, label in enumerate(prepared.labels):
-        np.testing.assert_allclose(
-            found.before.scores[~old, column], plain[~old, column], atol=1e-5
-        )
-        if label in columns:
-            held_out = fewer.evidence.scores[:, columns[label]]
-            np.testing.assert_allclose(found.before.scores[old, column], held_out, atol=1e-5)
+    for column, label in enumerate(found.before.labels):
+        own = plain[~old, prepared.labels.index(label)]
+        np.testing.assert_allclose(found.before.scores[~old, column], own, atol=1e-5)
+        held_out = fewer.evidence.scores[:, columns[label]]
+        np.testing.assert_allclose(found.before.scores[old, column], held_out, atol=1e-5)
 
 
-def test_learning_a_new_label_shows(fewer: Sieve, sieve: Sieve, test: Prepared) -> None:
+def test_a_new_label_is_no_part_of_the_comparison(
+    fewer: Sieve, sieve: Sieve, test: Prepared
+) -> None:
     figures = review(fewer, sieve, test, test).to_dict()
-    by_label = {row["label"]: row for row in figures["labels"]}
-    assert by_label["garden"]["after"] > by_label["garden"]["before"]
+    assert {row["label"] for row in figures["labels"]} == {"blue", "red"}
+    (new,) = figures["new"]
+    assert new["label"] == "garden"
+    assert new["after"] > 0.5
+    unknown = replace(test, known=test.known & (np.array(test.labels) != "garden"))
+    untested = review(fewer, sieve, test, unknown).to_dict()
+    assert untested["figures"] == figures["figures"]  # it did not count before, either
+    assert untested["new"] == [{"label": "garden", "after": None, "photos": 0}]
     change = figures["figures"]["macro_f1"]
     assert change["difference"] == pytest.approx(change["after"] - change["before"])
-    low, high = change["interval"]
-    assert 0 < low <= change["difference"] <= high
     assert figures["buildings"] == 2
     assert figures["photos"] == len(test.dataset.photos)
+
+
+def test_the_verdict_and_its_photos(sieve: Sieve, test: Prepared) -> None:
+    same = review(sieve, sieve, test, test)
+    assert same.verdict == "no clear difference"
+    assert all(row["right"] == row["wrong"] == [] for row in same.to_dict()["labels"])
+    never = replace(sieve, tuning=replace(sieve.tuning, cut=Cut.threshold(2.0)))  # finds nothing
+    for one, other, word, named in (
+        (never, sieve, "better", "right"),
+        (sieve, never, "worse", "wrong"),
+    ):
+        found = review(one, other, test, test)
+        assert found.verdict == word
+        for row in found.to_dict(lambda path: path.name)["labels"]:
+            count = {"right": row["changed"][0], "wrong": row["changed"][1]}
+            assert count[named] == len(row[named]) == row["photos"]
+            assert row["verdict"] in (word, None)  # a few photos may be chance
 
 
 def test_from_no_labels_to_some(sieve: Sieve, prepared: Prepared, test: Prepared) -> None:

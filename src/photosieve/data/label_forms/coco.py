@@ -39,7 +39,7 @@ def _read_coco(file: Path, folder: Path) -> list[LabelEntry]:
         yes: defaultdict[Any, dict[str, None]] = defaultdict(dict)
         for annotation in data["annotations"]:
             yes[annotation["image_id"]][names[annotation["category_id"]]] = None
-        photos, entries = PhotoNames(folder), []
+        photos, entries = PhotoNames.below(folder), []
         for image in data["images"]:
             name = photos.find(str(image["file_name"]))
             own = tuple(yes.pop(image["id"], {}))

@@ -22,7 +22,7 @@ _TASK = {"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_t
 
 
 def _read_label_studio(file: Path, folder: Path) -> list[LabelEntry]:
-    photos, entries = PhotoNames(folder), []
+    photos, entries = PhotoNames.below(folder), []
     try:
         for task in load_json(file):
             whole = "annotations" in task or "data" in task

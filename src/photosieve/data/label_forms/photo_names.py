@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from photosieve.data.folders import PhotoFile, walk
@@ -14,18 +16,29 @@ _UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 
 
 class PhotoNames:
-    """The photos below a folder, found by the ends of their paths."""
+    """Photos that are found by the ends of their paths.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    paths : iterable of str
+        Below one folder, with "/" between the parts.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
         self._by_end: dict[str, str] = {}
         """The path with each end; "" where several paths have it."""
-        paths = [item.path for item in walk(folder) if isinstance(item, PhotoFile)]
+        paths = list(paths)
         for path in paths:
             end = path
             while end:
                 self._by_end[end] = "" if end in self._by_end else path
                 end = end.partition("/")[2]
         self._by_end |= {path: path for path in paths}  # a whole path is its own
+
+    @classmethod
+    def below(cls, folder: Path) -> Self:
+        """Return the photos below a folder."""
+        return cls(item.path for item in walk(folder) if isinstance(item, PhotoFile))
 
     def find(self, reference: str) -> str:
         """Return the path of the photo that a path or an address names.

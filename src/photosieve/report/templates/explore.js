@@ -106,4 +106,27 @@
   });
   panel.hidden = false;
   draw();
+
+  // One building alone: the lists of the others are hidden.
+  const only = document.getElementById("only");
+  only.addEventListener("change", () => {
+    for (const list of document.querySelectorAll(".photos[data-building]")) {
+      list.parentElement.hidden = only.value !== "" && list.dataset.building !== only.value;
+    }
+    for (const rest of document.querySelectorAll(".query details")) {
+      rest.open = only.value !== "";
+      rest.classList.toggle("all", only.value !== "");
+    }
+  });
+  document.getElementById("choice").hidden = data.buildings.every((one) => one === data.buildings[0]);
+
+  // On paper nothing can be opened.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const details of closed) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of closed) details.open = false;
+  });
 })();

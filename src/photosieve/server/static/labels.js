@@ -18,12 +18,12 @@ function notify(changed) {
   for (const listener of listeners) listener(changed.photos);
 }
 
-async function change(path, method, body, describe) {
+async function change(path, method, body, describe, { quiet = false } = {}) {
   try {
     const changed = await ask(path, { method, body });
     changes += changed.photos.length;
     notify(changed);
-    toast(describe(changed.photos), "Undo", undo);
+    if (!quiet) toast(describe(changed.photos), "Undo", undo);
     return true;
   } catch (error) {
     failed(error);
@@ -35,7 +35,10 @@ const list = (photos) => (photos.length === 1
   ? `${photos[0].name}: ${(photos[0].labels || ["unknown"]).join(", ") || "none of the labels"}`
   : `${photos.length} photos changed`);
 
-export const edit = (photos, add, remove) => change("labels", "PATCH", { photos, add, remove }, list);
+export const edit = (photos, add, remove, how) => change("labels", "PATCH", { photos, add, remove }, list, how);
+
+// Labels have changed in another way, on photos that are not named.
+export const reload = (counts) => notify({ photos: [], labels: counts });
 export const set = (id, labels) => change("labels", "PUT", { photos: { [id]: labels } }, list);
 
 export async function undo() {
@@ -44,8 +47,10 @@ export async function undo() {
     changes = Math.max(0, changes - changed.photos.length);
     notify(changed);
     toast("Undone.");
+    return true;
   } catch (error) {
     failed(error);
+    return false;
   }
 }
 
