@@ -84,6 +84,8 @@ onChange((changed) => {
     if (!shown) continue;
     delete shown.photo.known; // of the answer before the change
     Object.assign(shown.photo, photo);
+    const answer = known(shown.photo, query);
+    if (answer && shown.photo.kept !== undefined) shown.photo.kept = answer === "yes"; // at once
     redraw(photo.id);
   }
 });
