@@ -158,7 +158,7 @@ def test_a_phone_shows_photos_not_controls(browser: Browser, address: str) -> No
         page.evaluate("scrollTo(0, 600)")
         free = """() => document.querySelector('#cut').getBoundingClientRect().top
             - document.querySelector('.first').getBoundingClientRect().bottom"""
-        page.wait_for_function(f"({free})() >= 844 - 120")
+        assert page.evaluate(free) >= 844 - 120
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.locator(".open").nth(8).tap()
         title = page.locator("#box h2").inner_text()
