@@ -16,9 +16,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.e2e.conftest import SAMPLES
-from tests.e2e.test_page import browser, page_of, serving
-
-__all__ = ["browser"]
+from tests.e2e.browsing import page_of, serving
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
 TOKEN = "a long secret"

@@ -147,6 +147,36 @@ def search(
     ] = 20,
 ) -> Response:
     """Return all photos that match and no others, best first; possibly none."""
+    found = matching(
+        request,
+        q,
+        group,
+        where,
+        threshold,
+        known,
+        sort,
+        offset=offset,
+        limit=limit,
+        nearest=nearest,
+    )
+    # As it is: the framework would check each field of each photo once more.
+    return Response(found.model_dump_json(), media_type="application/json")
+
+
+def matching(
+    request: Request,
+    q: str,
+    group: Sequence[str],
+    where: str | None,
+    threshold: float | None,
+    known: Known,
+    sort: Order = "probability",
+    *,
+    offset: int = 0,
+    limit: int,
+    nearest: int = 0,
+) -> SearchAnswer:
+    """Answer a search; the parameters are those of the endpoint."""
     service = get_service(request)
     view = service.library.view()
     own = service.cuts.find(view, q) if threshold is None else None
@@ -164,7 +194,7 @@ def search(
         lowest = lowest_match(result)
         result = with_known(view, result, answers, known, where)
     hits = _sorted(view, result.hits, sort, lowest)
-    found = SearchAnswer(
+    return SearchAnswer(
         query=q,
         matches=len(result),
         looked_at=result.looked_at,
@@ -188,8 +218,6 @@ def search(
         nearest=_ranked(request, view, result.hidden[:nearest], answers, kept=False),
         next=next_page(request, offset, limit, len(result)),
     )
-    # As it is: the framework would check each field of each photo once more.
-    return Response(found.model_dump_json(), media_type="application/json")
 
 
 @router.put("/labels/cut", tags=["labels"], summary="Set the cut of a label")

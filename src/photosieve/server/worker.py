@@ -96,7 +96,9 @@ def learn(
         raise TrainingError("no photo has a label yet; give some photos labels, and learn then")
     before = view.sieve
     recipe = before.recipe if before.labels else get_recipe(DEFAULT)
-    tracker = Tracker([*training_stages(Run(recipe), dataset), (COMPARING, CUT / 2)])
+    tracker = Tracker(
+        [*training_stages(before.encoder.name, Run(recipe), dataset), (COMPARING, CUT / 2)]
+    )
 
     def progress(stage: str, done: int, total: int) -> None:
         tracker(stage, done, total)
