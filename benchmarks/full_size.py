@@ -125,7 +125,7 @@ def make_model(scratch: str) -> None:
     merges = pairs[: TOKENS - 2 - len(letters) - len(ends)]
     tokens = [*letters, *ends, *(left + right for left, right in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
-    made: Any = transformers.CLIPTokenizer(
+    made = cast(Any, transformers.CLIPTokenizer)(
         vocab={token: number for number, token in enumerate(tokens)}, merges=merges
     )
     made.model_max_length = 77
