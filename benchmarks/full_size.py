@@ -1,7 +1,7 @@
 """What training costs with a CLIP at full size: the whole command, from cold and again.
 
-    python benchmarks/full_size.py [--recipes probe,clip-freeze-1] [--photos 50] [--out RESULT.json]
-        [--minutes 20] [-- --folds 1 --set epochs=3]
+    python benchmarks/full_size.py [--recipes probe,clip-freeze-1] [--photos 50] [--minutes 20]
+        [--figure NAME] [-- --folds 1 --set epochs=3]
 
 The model has the size of CLIP ViT-B/32 with its 49,408 tokens, and random weights: cost does not
 depend on their values. The photos are the sample listings, repeated with noise where more are
@@ -29,7 +29,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from million import processor
+from machine import write
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = "probe,balanced,clip-freeze-1,last-2,lora"
@@ -38,15 +38,15 @@ IN_A_BUILDING = 10
 
 
 def main() -> None:
-    """Print a line for each run, and write all as JSON."""
+    """Print a line for each run, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", default=RECIPES)
     parser.add_argument("--photos", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--figure", help="name of the table; by default of the number of photos")
     parser.add_argument("options", nargs="*", help="options of `train`")
     options = parser.parse_args()
-    runs = []
+    runs: list[dict[str, float | str]] = []
     with tempfile.TemporaryDirectory() as scratch:
         # Linux counts the memory of the process that starts another as that one's: torch stays out.
         maker = multiprocessing.get_context("spawn").Process(target=make_model, args=(scratch,))
@@ -57,23 +57,14 @@ def main() -> None:
             cache = Path(scratch) / f"cache-{recipe}"
             for state in ("cold", "again"):
                 found = train(Path(scratch), cache, recipe, options.options, options.minutes)
-                runs.append({"recipe": recipe, "state": state, **found})
+                runs.append({"recipe": f"`{recipe}`, {state}", **found})
                 print(runs[-1], flush=True)
-    result = {
-        "photos": options.photos,
-        "options": options.options,
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS", ""),
-        "runs": runs,
-    }
-    if options.out:
-        options.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    write("full_size", {options.figure or f"photos_{options.photos}": runs})
 
 
 def train(
     scratch: Path, cache: Path, recipe: str, options: list[str], minutes: float
-) -> dict[str, Any]:
+) -> dict[str, float | str]:
     """Train in a process of its own; return what it took."""
     command = [
         *(sys.executable, "-m", "photosieve", "train", str(scratch / "photos")),
@@ -96,13 +87,11 @@ def train(
     timer.cancel()
     said = re.search(r"in ([\d.]+) s", printed)
     return {
-        "ended": child.returncode == 0,
-        "seconds": round(time.monotonic() - started, 1),
-        "seconds_printed": float(said[1]) if said else None,
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mebibytes": usage.ru_maxrss // 1024,
-        "cache_mebibytes": size(cache) // 2**20,
-        "sieve_mebibytes": size(scratch / "sieve") // 2**20,
+        "CPU s": usage.ru_utime + usage.ru_stime,
+        "s on the clock": time.monotonic() - started,
+        "s printed": float(said[1]) if said else "ended before",
+        "peak MiB": usage.ru_maxrss // 1024,
+        "MiB in the cache": size(cache) // 2**20,
     }
 
 
@@ -125,7 +114,7 @@ def make_model(scratch: str) -> None:
     merges = pairs[: TOKENS - 2 - len(letters) - len(ends)]
     tokens = [*letters, *ends, *(left + right for left, right in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
-    made: Any = transformers.CLIPTokenizer(
+    made = cast(Any, transformers.CLIPTokenizer)(
         vocab={token: number for number, token in enumerate(tokens)}, merges=merges
     )
     made.model_max_length = 77

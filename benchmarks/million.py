@@ -1,6 +1,6 @@
 """An index of a million real files, killed in the middle and resumed. An hour, 6 GB of disk.
 
-    python benchmarks/million.py [--photos 1000000] [--folder SCRATCH] [--out RESULT.json]
+    python benchmarks/million.py [--photos 1000000] [--folder SCRATCH]
 
 Each photo is a JPEG of 64 x 64 pixels with content of its own, a thousand to a folder; the model is
 a CLIP of random weights that is small enough to leave the time to the index. `photosieve index`
@@ -16,7 +16,6 @@ import io
 import json
 import multiprocessing
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
+from machine import Figure, write
 from photosieve.index.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,50 +39,43 @@ SMALL = {
 
 
 def main() -> None:
-    """Print the figures as JSON, and write them to a file."""
+    """Measure, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--photos", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, help="where photos and index are while it runs")
-    parser.add_argument("--out", type=Path, help="the JSON file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
-        found = measure(Path(scratch), options.photos)
-    text = json.dumps(found, indent=1)
-    print(text)
-    if options.out:
-        options.out.write_text(f"{text}\n", "utf-8")
+        figures = measure(Path(scratch), options.photos)
+    print(json.dumps(figures, indent=1))
+    write("million", figures)
 
 
-def measure(scratch: Path, count: int) -> dict[str, Any]:
+def measure(scratch: Path, count: int) -> dict[str, Figure]:
     """Make the photos and the sieve, and run the commands."""
     photos, sieve, index = scratch / "photos", scratch / "sieve", scratch / "index"
     # Linux counts the memory of the process that starts another as that one's: torch stays out.
     maker = multiprocessing.get_context("spawn").Process(target=make_sieve, args=(scratch, sieve))
     maker.start()
     maker.join()
-    started = time.process_time()
     make_photos(photos, count)
-    making = time.process_time() - started
     command = ("index", str(photos), "--sieve", str(sieve), "--index", str(index))
-    killed = run(*command, kill_at=count // 2, index=index)
-    resumed = run(*command)
-    rows = len(Store(str(index)).rows())
+    runs = {
+        "`index`, killed": run(*command, kill_at=count // 2, index=index),
+        "`index`, resumed": run(*command),
+    }
+    photos_a_second = count / sum(run["CPU s"] for run in runs.values())
+    rows = Store(str(index)).photos.count_rows()
     assert rows == count, f"{rows} of {count} photos are in the index"
-    again = run(*command)
-    search = run("search", "kitchen", "--top", "10", "--index", str(index), "--sieve", str(sieve))
+    runs["`index`, nothing new"] = run(*command)
+    runs["`search`, 10 best"] = run(
+        "search", "kitchen", "--top", "10", "--index", str(index), "--sieve", str(sieve)
+    )
     size = sum(file.stat().st_size for file in index.rglob("*") if file.is_file())
-    cpu = killed["cpu_seconds"] + resumed["cpu_seconds"]
     return {
         "photos": count,
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "making_cpu_seconds": round(making, 1),
-        "killed": killed,
-        "resumed": resumed,
-        "photos_a_cpu_second": round(count / cpu),
-        "again": again,
-        "search": search,
-        "index_bytes_a_photo": round(size / count),
+        "photos_a_cpu_second": photos_a_second,
+        "bytes_a_photo": size / count,
+        "runs": [{"": name, **figures} for name, figures in runs.items()],
     }
 
 
@@ -126,7 +119,7 @@ def make_sieve(scratch: Path, sieve: Path) -> None:
     Sieve.fit(dataset, str(folder), recipe="zero-shot", folds=1).save(sieve)
 
 
-def run(*command: str, kill_at: int = 0, index: Path | None = None) -> dict[str, Any]:
+def run(*command: str, kill_at: int = 0, index: Path | None = None) -> dict[str, float]:
     """Run a command, or kill it when so many photos are in the index; return what it took."""
     started = time.monotonic()
     child = subprocess.Popen(
@@ -144,10 +137,9 @@ def run(*command: str, kill_at: int = 0, index: Path | None = None) -> dict[str,
     assert usage is not None
     assert child.returncode in (0, 1, -signal.SIGKILL), command
     return {
-        "exit": child.returncode,
-        "seconds": round(time.monotonic() - started, 1),
-        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 1),
-        "peak_mebibytes": usage.ru_maxrss // 1024,
+        "CPU s": usage.ru_utime + usage.ru_stime,
+        "s on the clock": time.monotonic() - started,
+        "peak MiB": usage.ru_maxrss // 1024,
     }
 
 
@@ -155,12 +147,6 @@ def committed(index: Path) -> int:
     """How many photos are in the index by now."""
     store = Store(str(index))
     return store.photos.count_rows() if store.exists() else 0
-
-
-def processor() -> str:
-    """Name of the processor."""
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    return next((line.split(": ")[1] for line in lines if "model name" in line), platform.machine())
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_rows_are_the_recipes_and_the_cut_by_hand(
     found = compare_prepared(encoder, prepared, test_data, recipes, seeds=2, progress=progress)
     names = {"zero-shot", "notebook, cut by hand", "notebook", "balanced"}
     assert {row.name for row in found.rows} == found.evaluations.keys() == names
-    assert told == [(done + 1, 6) for done in range(6)]
+    assert told == [(done, 6) for done in range(7)]
     for evaluations in found.evaluations.values():
         assert len(evaluations) == 2
         for evaluation in evaluations:
@@ -125,7 +125,7 @@ def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: P
         for model in ("-1 open, True", "fake", "2 open, True", "2 open, False")
         for part in (train, test)
     ]
-    assert told == [(done + 1, 6) for done in range(6)]
+    assert list(dict.fromkeys(told)) == [(done, 6) for done in range(7)]
     assert found.evaluations.keys() == {*names, "notebook, cut by hand"}
     assert not found.left_out
 
