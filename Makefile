@@ -30,7 +30,7 @@ lowest:
 	test -x .lowest/bin/python || $(PYTHON) -m venv .lowest
 	$(PYTHON) .github/lowest.py > .lowest/constraints.txt
 	.lowest/bin/python -m pip install --quiet --constraint .lowest/constraints.txt --editable . \
-	    hypothesis httpx2 pip-licenses pytest pytest-xdist pyyaml
+	    hypothesis httpx2 pip-licenses pytest pytest-xdist pyyaml scikit-learn
 	.lowest/bin/pytest $(QUICK) tests/unit --ignore tests/unit/server
 
 # Every check and test but the slow ones, and the slowest ten.

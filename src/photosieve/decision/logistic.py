@@ -1,10 +1,9 @@
 """Logistic regressions of many labels on the same features, found all at once.
 
 Newton's method: each step is a system of equations for each label, which conjugate gradients solve
-roughly, for all labels by the same two matrix products. Weights and steps of a label depend on that
-label alone, so that the result is the same with other labels beside it. Lin, Weng and Keerthi
-(2008), "Trust region Newton method for logistic regression", do so for one label; a step that makes
-the loss worse is halved here.
+roughly, for all labels by the same two matrix products. Lin, Weng and Keerthi (2008), "Trust region
+Newton method for logistic regression", do so for one label; here, a step that makes the loss worse
+is halved.
 """
 
 from __future__ import annotations
@@ -23,7 +22,11 @@ DIRECTIONS = 12
 RESIDUAL = 0.1
 """Fraction of the gradient that is left when a step is exact enough."""
 
-HALVINGS = 10
+STRAIGHT = 0.01
+"""The least probability of the right answer that a step counts with."""
+
+HALVINGS = 20
+"""Most halvings of a step that makes the loss worse."""
 
 
 def fit(
@@ -80,7 +83,8 @@ def fit(
     loss, errors = look(found, odds)
     for _ in range(STEPS):
         gradient = decay * found - turned @ (sign * share * errors)
-        curvature = share * errors * (1 - errors)
+        # Far on the wrong side the loss is a straight line, and a step would have no end.
+        curvature = share * errors * np.maximum(1 - errors, STRAIGHT)
         # Conjugate gradients, with the diagonal of the Hessian as preconditioner.
         scale = 1 / np.maximum(squares @ curvature + decay, tiny**0.5)
         step, moved, residual = np.zeros_like(found), np.zeros_like(odds), -gradient

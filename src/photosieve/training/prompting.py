@@ -67,7 +67,6 @@ def _in_sentence(
     encoder: Encoder, data: Prepared, prompt: str
 ) -> tuple[Float32Array, Float32Array]:
     """Features of the labels and of some general words, each in a sentence."""
-    if (prompt,) == BARE:
-        return data.texts, data.words[SOME]
     asked = with_prompts(encoder, (prompt,))
-    return asked.text_features(data.labels), asked.text_features(general_words()[SOME])
+    texts = data.texts if (prompt,) == BARE else asked.text_features(data.labels)
+    return texts, asked.text_features(general_words()[SOME])

@@ -25,6 +25,7 @@ from photosieve.training.folds import out_of_fold
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
+from photosieve.training.steps import _condensed
 
 BALANCED = get_recipe("balanced", {"epochs": "40", "lr": "0.1"})
 BATCHES = get_recipe("balanced", {"epochs": "5", "batch_size": "5"})
@@ -123,6 +124,16 @@ def test_only_what_the_recipe_names_moves(prepared: Prepared, encoder: Encoder) 
 def test_zero_shot_is_the_start(prepared: Prepared, encoder: Encoder) -> None:
     head = trained(prepared, encoder.head, get_recipe("zero-shot"))
     assert head.fingerprint() == encoder.head.fingerprint()
+
+
+def test_fixed_words_are_held_by_a_root_of_their_products() -> None:
+    """As many rows as a vector is long say the same of a photo as hundreds of words."""
+    rng = np.random.default_rng(0)
+    words, moves = unit(rng.normal(size=(300, 20))), rng.normal(size=(50, 20))
+    held = _condensed(words)
+    assert held.shape == (20, 20)
+    assert_allclose(np.mean((moves @ held.T) ** 2, 1), np.mean((moves @ words.T) ** 2, 1), 1e-5)
+    assert_array_equal(_condensed(words[:7]), words[:7])
 
 
 def test_anchors_hold_the_words_that_no_label_mentions(

@@ -1,5 +1,7 @@
 """A probe learns what it is shown, starts from the text score, and counts in no encoder's units."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,14 +13,23 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
 from photosieve.data.dataset import Dataset
+from photosieve.decision import logistic
 from photosieve.decision.metrics import average_precisions
 from photosieve.encoders.head import LinearHead, unit
 from photosieve.encoders.protocol import Float32Array
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
-from photosieve.training.probe import RIDGE, Probe, ProbeSettings, Problem, balanced_weights
+from photosieve.training.folds import problem_of
+from photosieve.training.probe import (
+    RIDGE,
+    SETTINGS,
+    Probe,
+    ProbeSettings,
+    Problem,
+    balanced_weights,
+)
 from photosieve.training.recipes import get_recipe
-from photosieve.training.run import Run
+from photosieve.training.run import History, Run
 from tests.conftest import FakeEncoder
 
 FEATURES, WIDTH = 40, 24
@@ -390,3 +401,65 @@ def test_its_arrays_are_all_of_it(encoder: World, data: Prepared) -> None:
     vectors = encoder.head.project_photos(data.photos)
     assert_array_equal(again.scores(data.photos, vectors), probe.scores(data.photos, vectors))
     assert replace(probe, bias=probe.bias + 1).fingerprint() != probe.fingerprint()
+
+
+# --- the work that it takes -----------------------------------------------------------------------
+
+
+def test_one_setting_after_another_finds_the_same(encoder: World, data: Prepared) -> None:
+    """Each starts at the result of the one before."""
+    problem = problem_of(data, encoder.head, History(0))
+    vectors = encoder.head.project_photos(data.photos)
+    for settings, probe in zip(SETTINGS, problem.solve_all(SETTINGS), strict=True):
+        alone = problem.solve(settings)
+        scores = alone.scores(data.photos, vectors)
+        assert_allclose(probe.scores(data.photos, vectors), scores, atol=0.02 * scores.std())
+
+
+def test_a_training_solves_no_more_than_it_has_to(
+    encoder: World, data: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decomposition for each fold, for each with hidden labels, and for the result."""
+    posed, solved = [], []
+    pose, solve = np.linalg.eigh, logistic.fit
+    monkeypatch.setattr(np.linalg, "eigh", lambda table: posed.append(0) or pose(table))
+    monkeypatch.setattr(logistic, "fit", lambda *args: solved.append(len(args[0])) or solve(*args))
+    sieve = fitted(encoder, data)
+    folds = len(data.dataset.folds(None, seed=0))
+    assert len(sieve.history.tried) == len(SETTINGS)
+    assert len(posed) == 2 * folds + 1
+    # Curves are learned of many pairs each, probes of fewer photos than there are.
+    assert sum(count <= len(data.photos) for count in solved) == folds * (len(SETTINGS) + 1) + 1
+
+
+def test_a_probe_is_trained_without_torch(tmp_path: Path) -> None:
+    """Its import takes longer than the training."""
+    code = """
+import sys
+import numpy as np
+from PIL import Image
+from pathlib import Path
+from photosieve.data.dataset import Dataset
+from photosieve.encoders.vectors import VectorEncoder
+from photosieve.encoders.words import general_words
+from photosieve.sieve.sieve import Sieve
+from photosieve.training.checkpoints import Checkpoints
+
+root, rng, vectors = Path(sys.argv[1]), np.random.default_rng(0), {}
+for house in "abc":
+    folder = root / house
+    folder.mkdir()
+    for number in range(3):
+        path = folder / f"{number}.jpg"
+        Image.new("RGB", (8, 8)).save(path)
+        vectors[path] = rng.normal(size=8)
+    (folder / "train_labels.json").write_text('{"0.jpg": "sofa", "1.jpg": "bed", "2.jpg": []}')
+words = {word: rng.normal(size=8) for word in (*general_words(), "sofa", "bed")}
+with Checkpoints(root / "checkpoints") as checkpoints:
+    Sieve.fit(Dataset.load(root), VectorEncoder("x", vectors, words), checkpoints=checkpoints)
+print([name for name in ("torch", "transformers", "sklearn", "pandas") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stderr
