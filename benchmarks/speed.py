@@ -116,7 +116,7 @@ def formats() -> dict[str, Figure]:
         os.environ["PHOTOSIEVE_CACHE"] = f"{folder}/cache"
         make("openai/clip-vit-base-patch32", Path(folder))
         models = {"`starter-small`": "starter-small", "ViT-B/32, random": folder}
-        rows = [
+        rows: list[dict[str, float | str]] = [
             {
                 "model": name,
                 "format": found.name,

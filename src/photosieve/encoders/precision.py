@@ -91,7 +91,8 @@ def measure(encoder: Encoder, photos: Sequence[Image.Image]) -> list[Precision]:
     formats = {"float32": (plain, "f32"), "bfloat16": (plain, "bf16"), "int8": (rounded, "f32")}
     if "BF16" not in able:
         del formats["bfloat16"]
-    found, exact = [], np.zeros(0)
+    found: list[Precision] = []
+    exact: Float32Array | None = None
     for name, (source, hint) in formats.items():
         with tempfile.TemporaryDirectory() as folder:
             openvino.save_model(convert(source), f"{folder}/tower.xml", compress_to_fp16=False)
@@ -100,7 +101,7 @@ def measure(encoder: Encoder, photos: Sequence[Image.Image]) -> list[Precision]:
                 task = pool.submit(_run, Path(folder, "tower.xml"), hint, inputs)
                 features, milliseconds, megabytes = task.result()
         vectors = encoder.head.project_photos(features)
-        exact = exact if found else vectors
+        exact = vectors if exact is None else exact
         mean = exact.mean(0)
         found.append(
             Precision(
@@ -137,7 +138,7 @@ def _hub(
     from photosieve.encoders.towers import whole_source
 
     source = whole_source(encoder.model, PHOTOS, encoder.trunk.examples[PHOTOS])
-    prepared = [encoder.trunk.prepare(photo) for photo in photos]
+    prepared: list[Inputs] = [encoder.trunk.prepare(photo) for photo in photos]
 
     def build(plain: Callable[[], torch.nn.Module]) -> torch.nn.Module:
         tower = plain()

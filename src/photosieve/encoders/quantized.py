@@ -58,7 +58,8 @@ class Spread:
         deviation = self.variance.sqrt().clamp_min(1e-6)
         low, high = -self.mean / deviation, (6 - self.mean) / deviation
         inside = self.mean * (ndtr(high) - ndtr(low)) + deviation * (density(low) - density(high))
-        return inside + 6 * ndtr(-high)
+        mean: torch.Tensor = inside + 6 * ndtr(-high)
+        return mean
 
     def range(self) -> tuple[float, float]:
         """Return the lowest and highest value that is not clipped."""
@@ -80,6 +81,9 @@ class Int8Convolution(torch.nn.Module):
     bits : int
         Of the weights.
     """
+
+    steps: torch.Tensor
+    zeros: torch.Tensor
 
     def __init__(
         self, convolution: Any, mean: torch.Tensor, low: float, high: float, bits: int
@@ -154,6 +158,9 @@ def _replace(
 
 class Int8Linear(torch.nn.Module):
     """A linear layer with its input, between two values, and its weights rounded."""
+
+    steps: torch.Tensor
+    zeros: torch.Tensor
 
     def __init__(self, linear: torch.nn.Linear, low: float, high: float) -> None:
         super().__init__()
