@@ -124,10 +124,11 @@ class LabelBook:
         LabelsError
             If its labels file cannot be read.
         """
-        if photo.parent not in self._home:
+        home = self._home.get(photo.parent)
+        if home is None:
             return None
-        file = self.file_of(photo)
-        return self._listed(file).get(photo.relative_to(file.parent).as_posix())
+        # Asked for every photo that is shown: `relative_to` takes longer than all the rest.
+        return self._listed(self._files[home]).get(str(photo).removeprefix(str(home)).lstrip("/"))
 
     def listed(self, *, test: bool | None = None) -> dict[Path, Verdicts]:
         """Return what is known of all listed photos, or of those kept for testing, or not."""
