@@ -124,10 +124,11 @@ class LabelBook:
         LabelsError
             If its labels file cannot be read.
         """
-        if photo.parent not in self._home:
+        home = self._home.get(photo.parent)
+        if home is None:
             return None
-        file = self.file_of(photo)
-        return self._listed(file).get(photo.relative_to(file.parent).as_posix())
+        # Asked for every photo that is shown: `relative_to` takes longer than all the rest.
+        return self._listed(self._files[home]).get(str(photo).removeprefix(str(home)).lstrip("/"))
 
     def verdicts_in(self, folder: Path, names: Iterable[str]) -> list[Verdicts]:
         """Return what is known of the listed ones of a folder's photos; its file is read once."""

@@ -1,5 +1,6 @@
 """Queries become probabilities: labels by their curve, words against their background."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import embed_texts, photo_features
 from photosieve.encoders.head import unit
 from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.sieve import saved
 from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.query import Term
 from photosieve.sieve.record import Record
@@ -185,3 +187,24 @@ def test_a_linked_word_says_so(scorer: Scorer) -> None:
     linked = replace(word, links=np.array([0.25, 0.0, 0.5]))
     assert "which decides by 50%" in linked.describe()
     assert linked.to_dict()["linked"] == 0.75
+
+
+def test_a_saved_sieve_needs_no_text_tower_for_its_labels(
+    record: Record, encoder: Encoder, photos: Embedded, tmp_path: Path
+) -> None:
+    """And reads other words once."""
+    asked: list[str] = []
+
+    class Listening(type(encoder)):  # type: ignore[misc]
+        def text_features(self, texts: Sequence[str]) -> Float32Array:
+            asked.extend(texts)
+            return encoder.text_features(texts)
+
+    saved.write(record, tmp_path / "sieve")
+    loaded = Scorer(saved.read(Record, tmp_path / "sieve", Listening()))
+    readings = loaded.read("Red -blue")
+    own = Scorer(record).probabilities(Scorer(record).read("Red -blue"), photos)
+    assert_array_equal(loaded.probabilities(readings, photos), own)
+    assert asked == []
+    assert loaded.read("meadow") == loaded.read("meadow + red")[:1]
+    assert asked == ["meadow"]

@@ -217,16 +217,16 @@ def test_hits_and_hidden_are_all_photos_best_first(sieve: Sieve, listings: Path)
     for part in (result.hits, result.hidden):
         scores = [hit.score for hit in part]
         assert scores == sorted(scores, reverse=True)
-    found = [hit.path for hit in result.hits + result.hidden]
+    found = [hit.path for hit in (*result.hits, *result.hidden)]
     assert sorted(found) == sorted((listings / "test").rglob("*.png"))
-    assert all(-1 <= hit.score <= 1 for hit in result.hits + result.hidden)
+    assert all(-1 <= hit.score <= 1 for hit in (*result.hits, *result.hidden))
 
 
 def test_the_score_of_several_terms_is_the_log_odds_of_a_match(
     sieve: Sieve, listings: Path
 ) -> None:
     result = sieve.search("red -blue", listings / "test" / "house-8")
-    for hit in result.hits + result.hidden:
+    for hit in (*result.hits, *result.hidden):
         assert hit.score == pytest.approx(float(log_odds(hit.probability)))
         assert hit.probability == min(hit.terms[0], 1 - hit.terms[1])
     assert names(result) == {"red.png", "red-too.png"}
