@@ -16,7 +16,7 @@ RUN /opt/photosieve/bin/pip install --no-deps .
 
 FROM python:3.11-slim-bookworm
 # Volumes that are new start with the owner of these folders.
-RUN useradd --system --uid 10001 --no-create-home photosieve \
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin photosieve \
     && install --directory --owner photosieve --group photosieve /state /cache
 COPY --from=build /opt/photosieve /opt/photosieve
 ENV PATH=/opt/photosieve/bin:$PATH PYTHONUNBUFFERED=1 \
