@@ -4,8 +4,9 @@ import { byId, make } from "./api.js";
 
 const KEYS = [
   ["Everywhere"], ["/", "type a query"], ["?", "show these keys"], ["Ctrl Z", "undo the last change of labels"], ["Esc", "close, or clear the selection"],
-  ["Photos"], ["← ↑ → ↓", "move"], ["Enter", "show large"], ["Space", "select"], ["Y / N", "right / wrong for the query, and go on"],
+  ["Photos"], ["← ↑ → ↓", "move"], ["Enter", "show large"], ["Space", "select"], ["Shift click", "select all from the last one on"], ["Ctrl A", "select all that are shown"], ["Y / N", "right / wrong for the query, and go on"],
   ["A large photo"], ["← →", "the photo before / the next"], ["+ / −", "zoom"], ["0", "the whole photo"], ["Y / N", "right / wrong, and go on"], ["L", "photos like this"],
+  ["Label"], ["1 … 9", "tick a label"], ["Enter", "save, and next"], ["A", "add labels"], ["S", "skip"], ["B", "go back, and take it back"], ["Y / N", "yes / no, when one label is checked"],
 ];
 
 export function showKeys() {
