@@ -9,8 +9,8 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.training.probe import ProbeSettings, Problem, balanced_weights
 
 DEVIATIONS = 1.25
-"""Standard deviations above the mean from which on a word is guessed. At 1 the F1 is the same on real
-listings, and people have to correct a third more guesses; from 1.5 on it falls."""
+"""Standard deviations above the mean from which on a word is guessed. On real listings, at 1 the F1
+is the same and people have to correct a third more guesses; from 1.5 on it falls."""
 
 MOST_EXAMPLES = 500
 """Labeled photos that a guess learns from; more take longer than a request should."""
