@@ -1,6 +1,7 @@
 // The answer to a query.
 
 import { ask, byId, make, say } from "./api.js";
+import { tickable } from "./cards.js";
 import { cutFor, showCut } from "./cut.js";
 import { fill } from "./grid.js";
 import { readings } from "./readings.js";
@@ -38,6 +39,8 @@ function draw(answer, route, signal) {
     ? `${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.`
     : `No matches for “${answer.query}” in ${number(answer.looked_at, "photo", "photos")}.`;
   say([found, ...notes(answer, route)].join(" "));
+  byId("known-choice").hidden = !(tickable(answer.query) && photos.some((photo) => photo.known !== undefined)) && !route.known;
+  byId("known-filter").value = route.known;
   suggest(answer);
   if (answer.next) more(answer, signal);
   showCut(answer);
