@@ -106,6 +106,21 @@ def test_a_cut_is_remembered_and_can_be_set_for_a_label(browser: Browser, addres
         expect(page.locator("#value")).to_have_text(learned)
 
 
+def test_a_photo_called_wrong_leaves_the_answer_at_once(browser: Browser, address: str) -> None:
+    with page_of(browser, f"{address}?q=kitchen&review=yes") as page:
+        first = page.locator(".card").first
+        second = page.locator(".open").nth(1).get_attribute("aria-label")
+        expect(first.locator(".mark.yes")).to_be_visible()
+        page.locator(".open").first.focus()
+        page.keyboard.press("n")
+        expect(first).to_have_class(re.compile(r"\bout\b"))
+        expect(first.locator(".mark.no")).to_be_visible()
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')") == second
+        page.keyboard.press("Control+z")
+        expect(first).not_to_have_class(re.compile(r"\bout\b"))
+        expect(first.locator(".mark.yes")).to_be_visible()
+
+
 def test_a_large_photo_with_keys_and_mouse(browser: Browser, address: str) -> None:
     with page_of(browser, f"{address}?q=kitchen") as page:
         page.locator(".open").first.click()
@@ -143,7 +158,7 @@ def test_a_phone_shows_photos_not_controls(browser: Browser, address: str) -> No
         page.evaluate("scrollTo(0, 600)")
         free = """() => document.querySelector('#cut').getBoundingClientRect().top
             - document.querySelector('.first').getBoundingClientRect().bottom"""
-        page.wait_for_function(f"({free})() >= 844 - 120")
+        assert page.evaluate(free) >= 844 - 120
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.locator(".open").nth(8).tap()
         title = page.locator("#box h2").inner_text()

@@ -102,6 +102,7 @@ def test_the_next_cut_with_more_or_fewer_photos(page: Page) -> None:
     assert call(page, "next_cut", "nextCut", probabilities, 0.41, 1) == {"cut": 0.3, "photos": 2}
     assert call(page, "next_cut", "nextCut", probabilities, 0.41, -1) == {"cut": 0.45, "photos": 1}
     assert call(page, "next_cut", "nextCut", probabilities, 0.3, 1) is None  # not down to 0
+    assert call(page, "next_cut", "nextCut", [0.97], 0.9, -1) is None  # nor up to 1
     assert call(page, "next_cut", "nextCut", [], 0.5, 1) is None
 
 

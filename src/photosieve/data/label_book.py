@@ -129,6 +129,15 @@ class LabelBook:
         file = self.file_of(photo)
         return self._listed(file).get(photo.relative_to(file.parent).as_posix())
 
+    def verdicts_in(self, folder: Path, names: Iterable[str]) -> list[Verdicts]:
+        """Return what is known of the listed ones of a folder's photos; its file is read once."""
+        if folder not in self._home:
+            return []
+        file = self.file_of(folder / "photo")
+        listed, place = self._listed(file), folder.relative_to(file.parent)
+        start = "" if place == Path() else f"{place.as_posix()}/"
+        return [listed[start + name] for name in names if start + name in listed]
+
     def listed(self, *, test: bool | None = None) -> dict[Path, Verdicts]:
         """Return what is known of all listed photos, or of those kept for testing, or not."""
         return {

@@ -52,6 +52,8 @@ class Job:
         Times that it was started.
     error : str or None
         One sentence.
+    first : dict or None
+        First figures, while the rest is computed; see `photosieve.sieve.review.Review.to_dict`.
     result : dict or None
         See `photosieve.server.worker.learn`.
     """
@@ -64,6 +66,7 @@ class Job:
     started: float = field(default_factory=time.time)
     starts: int = 1
     error: str | None = None
+    first: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,6 +174,7 @@ class Jobs:
         for message in self._trainer.messages():
             if "progress" in message:
                 vars(job).update(message["progress"])
+            job.first = message.get("first", job.first)
             result = message.get("result", result)
             if "error" in message:
                 log.error("the training failed: %s", message["error"])
@@ -189,7 +193,7 @@ class Jobs:
             self._end(job, "failed")
 
     def _end(self, job: Job, state: State) -> None:
-        job.state, job.seconds_left = state, None
+        job.state, job.seconds_left, job.first = state, None, None
         self._save(job)
 
     def _save(self, job: Job) -> None:

@@ -232,6 +232,9 @@ class JobState(BaseModel):
     starts: int = Field(description="Times that it was started.")
     started: float = Field(description="Seconds since 1970.")
     error: str | None
+    first: dict[str, Any] | None = Field(
+        description="First figures, of 100 photos or more, while the rest is computed."
+    )
     result: dict[str, Any] | None = Field(
         description="The new labels, with figures before and after on the same unseen photos."
     )

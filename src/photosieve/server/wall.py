@@ -13,7 +13,6 @@ from photosieve.data.names import label_key
 from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
 from photosieve.index.snapshot import PhotoGroup, Snapshot
-from photosieve.index.sources import place
 from photosieve.server.library import View
 from photosieve.server.photos import Groups, Limit, Offset, next_page
 from photosieve.server.problems import ERRORS
@@ -57,9 +56,9 @@ def groups(
 
 def _building(request: Request, view: View, group: PhotoGroup) -> Building:
     cover = view.photo(_first_present(view.snapshot, group))
-    paths = [place(group.root, path) for path in view.snapshot.paths(group)]
-    listed = [own for own in map(view.book.labels, paths) if own is not None]
-    labels = Counter(label for own in listed for label in own)
+    names = (path.rpartition("/")[2] for path in view.snapshot.paths(group))
+    listed = view.book.verdicts_in(cover.path.parent, names)
+    labels = Counter(label for own in listed for label in own.yes)
     fields = photo_fields(request, view, cover)
     return Building(
         name=group.name,

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from photosieve.errors import (
 )
 from photosieve.index.sources import open_root
 from photosieve.index.store import is_remote
-from photosieve.progress import Progress, Status, Tracker
+from photosieve.progress import Progress, Status, Tracker, silent
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
@@ -53,11 +53,19 @@ from photosieve.training.stages import CUT, training_stages
 
 COMPARING = "comparing with the sieve in use"
 
+LONG = 100
+"""Photos from which on there are first figures."""
+
 MOST_MEMORY = 2**31
 """A process that had so much does not stay for the next training, in bytes."""
 
 
-def learn(library: Library, out: Path, watch: Callable[[Status], None]) -> dict[str, Any]:
+def learn(
+    library: Library,
+    out: Path,
+    watch: Callable[[Status], None],
+    first: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
     """Train a sieve on all labeled photos except those kept for testing, and save it.
 
     Parameters
@@ -67,6 +75,9 @@ def learn(library: Library, out: Path, watch: Callable[[Status], None]) -> dict[
         Folder of the new sieve.
     watch : callable
         Told how far the training is.
+    first : callable
+        Gets first figures, where all of them take long: of a sieve whose cut is learned from one
+        part of the buildings, and which does not judge other words.
 
     Returns
     -------
@@ -95,15 +106,21 @@ def learn(library: Library, out: Path, watch: Callable[[Status], None]) -> dict[
     data, start = _prepared(library, view, dataset, recipe, progress)
     start, data = prompted(start, data, recipe)
     run = Run(recipe, before.seed, progress=progress)
+    test_set = view.book.dataset(test=True, groups=groups)
+    figures = test = None
+    if test_set is not None and not recipe.trains_blocks:
+        test = library.prepared(view, test_set, data.labels)
+    # Trained blocks have other features than the index.
+    comparable = not recipe.trains_blocks and (test is not None or len(data.photos) > 1)
+    if comparable and recipe.epochs == 0 and len(data.photos) >= LONG:
+        rough = replace(run, folds=1, progress=silent)
+        sieve = Sieve.fit_prepared(start, data, rough, objective=_objective(before), words=False)
+        first(review(before, sieve, data, test).to_dict(view.id_of))
     after = Sieve.fit_prepared(start, data, run, objective=_objective(before))
     after.save(out)
-    test_set = view.book.dataset(test=True, groups=groups)
-    figures = None
-    if not recipe.trains_blocks:  # trained blocks have other features than the index
-        test = None if test_set is None else library.prepared(view, test_set, data.labels)
-        if test is not None or len(data.photos) > 1:
-            progress(COMPARING, 0, 1)
-            figures = review(before, after, data, test).to_dict(view.id_of)
+    if comparable:
+        progress(COMPARING, 0, 1)
+        figures = review(before, after, data, test).to_dict(view.id_of)
     lost = [label for label in before.labels if label not in after.labels]
     return {
         "labels": dict(after.labels),
@@ -237,7 +254,14 @@ def main() -> None:
                     warm(library)
             else:
                 out = Path(task["out"])
-                send(result=learn(library, out, lambda status: send(progress=asdict(status))))
+                send(
+                    result=learn(
+                        library,
+                        out,
+                        lambda status: send(progress=asdict(status)),
+                        lambda figures: send(first=figures),
+                    )
+                )
         except PhotosieveError as error:
             send(error=str(error))
         if _memory() > MOST_MEMORY:

@@ -6,7 +6,7 @@ from fastapi.testclient import TestClient
 
 from photosieve.encoders.head import unit
 from photosieve.server import service
-from photosieve.server.guesses import guess, guess_by_words
+from photosieve.server.guesses import MOST_EXAMPLES, guess, guess_by_words
 
 
 @pytest.mark.parametrize("each", [1, 4, MOST_EXAMPLES])

@@ -75,7 +75,7 @@ def test_a_job_survives_the_server(library: Library) -> None:
     assert found.state == "interrupted"
     assert "try again" in str(found.error)
     again.resume()
-    assert until(again, found).state == "done"
+    assert until(found).state == "done"
     assert (found.starts, found.result) == (2, {"photos": 3})
     again.close()
     third = jobs_of(library, ONCE)  # the result waits

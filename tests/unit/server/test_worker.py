@@ -1,7 +1,9 @@
 """A training takes the labels of the collection, and is reviewed on unseen photos."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from photosieve.server import worker
 from photosieve.server.jobs import Job, Jobs
 from photosieve.server.library import Library
 from photosieve.sieve.sieve import Sieve
+from photosieve.training.recipes import get_recipe
 from tests.library import CountingEncoder
 from tests.unit.server.conftest import ids
 
@@ -50,6 +53,30 @@ def test_learning_before_and_after(client: TestClient, library: Library, tmp_pat
     assert client.get("/search", params={"q": "my green"}).json()["terms"][0]["label"] == "my green"
 
 
+def test_first_figures_come_before_the_others(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The recipe without a head, which is the usual one.
+    plain = replace(library.view().sieve, recipe=get_recipe("probe"))
+    plain.save(library.sieve_folder)
+    fresh = Library(library.sieve_folder, library.address)
+    told: list[str] = []
+    worker.learn(fresh, tmp_path / "few", lambda _: None, lambda _: told.append("first"))
+    assert told == []
+    monkeypatch.setattr(worker, "LONG", 6)
+    figures: list[dict[str, Any]] = []
+
+    def first(found: dict[str, Any]) -> None:
+        assert not (tmp_path / "new").exists()
+        figures.append(found)
+
+    result = worker.learn(fresh, tmp_path / "new", lambda _: None, first)
+    (found,) = figures
+    assert found["photos"] == result["review"]["photos"]
+    assert {row["label"] for row in found["labels"]} == set(plain.labels)
+    assert (tmp_path / "new").exists()
+
+
 def test_a_review_without_test_photos_is_by_held_out_buildings(
     library: Library, tmp_path: Path
 ) -> None:
@@ -57,7 +84,7 @@ def test_a_review_without_test_photos_is_by_held_out_buildings(
         tmp_path / "secret-place" / "house-2" / "labels.json"
     )
     fresh = Library(library.sieve_folder, library.address)
-    result = worker.learn(fresh, tmp_path / "new", lambda *_: None)
+    result = worker.learn(fresh, tmp_path / "new", lambda _: None)
     assert not result["review"]["tested"]
     assert result["review"]["photos"] == 12
     assert result["review"]["buildings"] == 2
@@ -68,7 +95,7 @@ def test_nothing_to_learn_from(tmp_path: Path, trained: Path) -> None:
     Index(tmp_path / "index").update(trained, tmp_path)
     library = Library(trained, str(tmp_path / "index"))
     with pytest.raises(Exception, match="no photo has a label yet"):
-        worker.learn(library, tmp_path / "new", lambda *_: None)
+        worker.learn(library, tmp_path / "new", lambda _: None)
 
 
 def test_features_of_changed_bytes_are_not_kept_under_the_old_hash(
@@ -109,7 +136,7 @@ def test_what_was_not_used_is_said(library: Library, tmp_path: Path) -> None:
     entries = json.loads(file.read_text())
     file.write_text(json.dumps({**entries, "gone.jpg": [], "red.png": ["once"]}))
     fresh = Library(library.sieve_folder, library.address)
-    notes = worker.learn(fresh, tmp_path / "new", lambda *_: None)["notes"]
+    notes = worker.learn(fresh, tmp_path / "new", lambda _: None)["notes"]
     assert notes[0].endswith("entries has no photo, such as gone.jpg")
     assert "too few to learn from or to test: once" in notes[1]
     assert notes[2] == "1 CR2 file left out: save as JPEG"

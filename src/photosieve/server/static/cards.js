@@ -1,6 +1,6 @@
 // The card of a photo: picture, one line, and what is known of it. It holds no state.
 
-import { canChange, make, sameLabel } from "./api.js";
+import { byId, canChange, make, sameLabel } from "./api.js";
 import { edit } from "./labels.js";
 import { isSelected, toggle } from "./selection.js";
 
@@ -9,12 +9,15 @@ export const has = (photo, label) => (photo.labels || []).some((own) => sameLabe
 // A query that is one plain word or phrase can be called right or wrong.
 export const tickable = (text) => Boolean(text.trim()) && !/(^|\s)[-+\u2010-\u2015\u2212]|\||\s\+\s/.test(text);
 
-// What is known of a photo and a query: "yes", "no", or null. The server says so in an answer.
+// What is known of a photo and a query: "yes", "no", or null. The server says so in an answer; after
+// a change of labels they say it. A photo with a plain list has no other label.
 export function known(photo, query) {
   if (!tickable(query)) return null;
   if (photo.known !== undefined) return photo.known;
   if (has(photo, query)) return "yes";
-  return (photo.no || []).some((label) => sameLabel(label, query)) ? "no" : null;
+  if (photo.labels === null) return null;
+  const no = photo.no ?? [...byId("known").options].map((option) => option.value);
+  return no.some((label) => sameLabel(label, query)) ? "no" : null;
 }
 
 export function picture(url, name) {

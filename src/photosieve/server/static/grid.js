@@ -86,6 +86,9 @@ onChange((changed) => {
     if (!shown) continue;
     delete shown.photo.known; // of the answer before the change
     Object.assign(shown.photo, photo);
+    const answer = known(shown.photo, query);
+    shown.photo.before ??= shown.photo.kept; // the decision of the search, for undo
+    if (shown.photo.kept !== undefined) shown.photo.kept = answer ? answer === "yes" : shown.photo.before;
     redraw(photo.id);
   }
 });

@@ -52,10 +52,12 @@ export function open() {
 
 function running(job) {
   const bar = make("progress", { max: "100", value: String(job.percent), "aria-label": "Progress" });
-  frame("Learning", [make("p", { id: "stage", role: "status" }, stages(job).join(", ")), bar,
+  frame("Learning", [make("p", { id: "stage", role: "status" }, stages(job).join(", ")), bar, make("div", { id: "first" }, ...early(job)),
     make("p", { class: "soft" }, "You can search and label meanwhile, or close the page: the result waits here. Nothing changes until you keep it.")],
   button("Go on working", () => box.close(), true), button("Stop learning", () => cancel().catch(failed)));
 }
+
+const early = (job) => (job.first ? [make("p", { class: "soft small" }, "First figures; the cut is still being learned:"), verdict(job.first)] : []);
 
 onJob((job, before) => {
   if (job.state === "kept" && before && before.state !== "kept") {
@@ -68,6 +70,7 @@ onJob((job, before) => {
   if (job.state === "running" && box.querySelector("#stage")) {
     box.querySelector("#stage").textContent = stages(job).join(", ");
     box.querySelector("progress").value = job.percent;
+    if (job.first && !before.first) box.querySelector("#first").replaceChildren(...early(job));
   } else if (["done", "failed", "interrupted"].includes(job.state)) {
     if (before?.state !== job.state) open();
   } else box.close();

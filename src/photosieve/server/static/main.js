@@ -83,7 +83,7 @@ async function show(route, before) {
     if (error.name === "AbortError") return;
     hideCut();
     byId("results").replaceChildren();
-    say(error.message);
+    say(error.message[0].toUpperCase() + error.message.slice(1));
   } finally {
     clearTimeout(slow);
     if (running?.signal === signal) byId("results").removeAttribute("aria-busy");

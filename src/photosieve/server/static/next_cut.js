@@ -9,11 +9,11 @@ export function histogram(photos, bins) {
   return counts;
 }
 
-// The next cut, that lets more photos in (`by` 1) or fewer (-1): { cut, photos }, or null.
+// The next cut between 0 and 1 that lets more photos in (`by` 1) or fewer (-1): { cut, photos }, or null.
 export function nextCut(probabilities, cut, by) {
   const kept = (at) => probabilities.filter((p) => p >= at).length;
   const start = by > 0 ? Math.ceil(cut * STEPS - 1e-6) - 1 : Math.floor(cut * STEPS + 1e-6) + 1;
-  for (let step = start; step > 0 && step <= STEPS; step -= by) {
+  for (let step = start; step > 0 && step < STEPS; step -= by) {
     const photos = (kept(step / STEPS) - kept(cut)) * by;
     if (photos > 0) return { cut: step / STEPS, photos };
   }
