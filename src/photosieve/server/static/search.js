@@ -75,7 +75,8 @@ const quoted = (words) => words.map((word) => `“${word}”`).join(" and ");
 function notes(answer, route) {
   const all = answer.terms.map((term) => term.term);
   const unwanted = all.filter((term) => term.startsWith("-"));
-  const words = answer.terms.filter((term) => term.label === null).map((term) => term.term);
+  const others = answer.terms.filter((term) => term.label === null);
+  const words = others.filter((term) => !term.labeled).map((term) => term.term);
   const cut = !answer.learned && !route.cut && !answer.own_cut;
   return [
     unwanted.length && `${unwanted.join(" and ")} took out ${number(answer.taken_out, "photo", "photos")}.`,
@@ -84,6 +85,7 @@ function notes(answer, route) {
     answer.own_cut && `The cut of this label is set to ${answer.threshold.toFixed(2)}.`,
     ...(answer.suggestions.length ? [] : readings(words, labelsShown().map(([label]) => label))),
     !document.body.dataset.trained && "The cut is a guess until you press Learn.",
+    ...others.filter((term) => term.labeled).map((term) => `“${term.term}” is labeled on ${number(term.labeled, "photo", "photos")}, not learned yet.`),
     document.body.dataset.trained && words.length && `${quoted(words)} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.`,
   ].filter(Boolean);
 }
