@@ -15,8 +15,8 @@ import httpx2 as httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.conftest import SAMPLES
 from tests.e2e.browsing import page_of, serving
+from tests.e2e.conftest import SAMPLES
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "deploy" / "Caddyfile"
 TOKEN = "a long secret"
