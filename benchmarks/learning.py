@@ -52,8 +52,11 @@ def main() -> None:
             tempfile.TemporaryDirectory() as folder,
             ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
         ):
+            started = time.perf_counter()
             rows.append(pool.submit(measure, Path(folder)).result())
-        print(", ".join(f"{name}: {value}" for name, value in rows[-1].items()))
+        for name, value in rows[-1].items():
+            print(f"{name}: {value if isinstance(value, str) else f'{value:.4g}'}")
+        print(f"in all, s on the clock: {time.perf_counter() - started:.0f}\n")
     write("learning", {"trainings": rows})
 
 
@@ -100,7 +103,7 @@ def drawn(folder: Path, photos: int, labels: int) -> tuple[Dataset, Encoder]:
 
 def _train(name: str, dataset: Dataset, load: Callable[[], Encoder], folder: Path) -> Row:
     """Train and save; CPU seconds are those of the process but for the making of photos."""
-    wall, before = time.perf_counter(), time.process_time()
+    before = time.process_time()
     encoder = load()
     found = photo_features(encoder, dataset.photos)
     embedding = time.process_time() - before
@@ -116,7 +119,6 @@ def _train(name: str, dataset: Dataset, load: Callable[[], Encoder], folder: Pat
         "labels": len(dataset.vocabulary),
         "embedding, CPU s": embedding,
         "the rest, CPU s": time.process_time() - before - embedding,
-        "in all, s on the clock": time.perf_counter() - wall,
         "peak, MiB": used.ru_maxrss / 2**10,
         "out-of-fold macro F1": sieve.tuning.figures["f1"],
     }
