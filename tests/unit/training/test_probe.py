@@ -420,10 +420,19 @@ def test_a_training_solves_no_more_than_it_has_to(
     encoder: World, data: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A decomposition for each fold, for each with hidden labels, and for the result."""
-    posed, solved = [], []
+    posed, solved = list[int](), list[int]()
     pose, solve = np.linalg.eigh, logistic.fit
-    monkeypatch.setattr(np.linalg, "eigh", lambda table: posed.append(0) or pose(table))
-    monkeypatch.setattr(logistic, "fit", lambda *args: solved.append(len(args[0])) or solve(*args))
+
+    def note_pose(table: Any) -> Any:
+        posed.append(len(table))
+        return pose(table)
+
+    def note_solve(features: Any, *rest: Any) -> Any:
+        solved.append(len(features))
+        return solve(features, *rest)
+
+    monkeypatch.setattr(np.linalg, "eigh", note_pose)
+    monkeypatch.setattr(logistic, "fit", note_solve)
     sieve = fitted(encoder, data)
     folds = len(data.dataset.folds(None, seed=0))
     assert len(sieve.history.tried) == len(SETTINGS)
