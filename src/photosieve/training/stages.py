@@ -5,6 +5,7 @@ from __future__ import annotations
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import MORE_VIEWS
 from photosieve.progress import Stages
+from photosieve.training.hidden import PARTS
 from photosieve.training.recipe import ALL, Recipe
 from photosieve.training.run import Run
 
@@ -46,7 +47,7 @@ def fitting_stages(run: Run, dataset: Dataset) -> Stages:
     return [
         ("scoring held-out buildings", folds * fit),
         ("choosing the probe", folds * (fit * run.recipe.probe + probes)),
-        ("asking for hidden labels", folds * (fit + probes / 2)),
+        ("asking for hidden labels", min(folds, PARTS) * (fit + probes / 2)),
         ("training", fit),
         ("learning the cut", CUT),
     ]
