@@ -46,7 +46,7 @@ def keep(name: str, key: str, arrays: Mapping[str, Float32Array]) -> None:
     """Keep arrays for `find`; where the cache cannot be written, they are computed again."""
     if sum(array.nbytes for array in arrays.values()) <= MOST_BYTES:
         with suppress(OSError), storage.draft_file(_file(name, key)) as file:
-            np.savez(file, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
 
 
 def _file(name: str, key: str) -> Path:

@@ -43,7 +43,7 @@ def prompted(encoder: Encoder, data: Prepared, recipe: Recipe) -> tuple[Encoder,
     def quality(prompts: tuple[str, ...]) -> NDArray[np.float64]:
         """Average precision of each label by the pretrained scores, (labels,)."""
         parts = zip(*map(embed, prompts), strict=True)
-        texts, words = (np.mean(part, axis=0, dtype=np.float32) for part in parts)
+        texts, words = (np.asarray(np.mean(part, axis=0), np.float32) for part in parts)
         head = encoder.head.centered(words)
         scores = head.project_photos(data.photos) @ head.project_texts(texts).T
         return average_precisions(scores, data.targets, data.known)

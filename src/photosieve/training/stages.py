@@ -6,21 +6,22 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.photos import MORE_VIEWS
 from photosieve.encoders import STARTERS
 from photosieve.progress import Stages
+from photosieve.training.hidden import PARTS
 from photosieve.training.recipe import ALL, Recipe
 from photosieve.training.run import Run
 
 # The unit is the time in which the encoder embeds one photo, so that a slow machine or a large
 # model changes all of them alike. Measured with the starter on 50 photos of 39 labels.
-STARTER_WORDS, WORDS = 8.0, 60.0
+STARTER_WORDS, WORDS = 6.0, 60.0
 """Of the general words, for the starters and for models of the hub such as CLIP ViT-B/32."""
 
 STEP = 0.08
 """Of one step of a head."""
 
-PROBES = 4e-4
+PROBES = 8e-5
 """Of the probes of one fold, for each photo and label."""
 
-CUT = 13.0
+CUT = 7.0
 """Of calibration and cut."""
 
 BLOCK = 0.5
@@ -47,7 +48,7 @@ def fitting_stages(run: Run, dataset: Dataset) -> Stages:
     return [
         ("scoring held-out buildings", folds * fit),
         ("choosing the probe", folds * (fit * run.recipe.probe + probes)),
-        ("asking for hidden labels", folds * (fit + probes / 2)),
+        ("asking for hidden labels", min(folds, PARTS) * (fit + probes / 2)),
         ("training", fit),
         ("learning the cut", CUT),
     ]

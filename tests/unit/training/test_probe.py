@@ -20,6 +20,7 @@ from photosieve.encoders.protocol import Float32Array
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
 from photosieve.training.folds import problem_of
+from photosieve.training.hidden import PARTS
 from photosieve.training.probe import (
     RIDGE,
     SETTINGS,
@@ -419,17 +420,28 @@ def test_one_setting_after_another_finds_the_same(encoder: World, data: Prepared
 def test_a_training_solves_no_more_than_it_has_to(
     encoder: World, data: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A decomposition for each fold, for each with hidden labels, and for the result."""
-    posed, solved = [], []
+    """A decomposition for each fold, for three with hidden labels, and for the result."""
+    posed, solved = list[int](), list[int]()
     pose, solve = np.linalg.eigh, logistic.fit
-    monkeypatch.setattr(np.linalg, "eigh", lambda table: posed.append(0) or pose(table))
-    monkeypatch.setattr(logistic, "fit", lambda *args: solved.append(len(args[0])) or solve(*args))
+
+    def note_pose(table: Any) -> Any:
+        posed.append(len(table))
+        return pose(table)
+
+    def note_solve(features: Any, *rest: Any) -> Any:
+        solved.append(len(features))
+        return solve(features, *rest)
+
+    monkeypatch.setattr(np.linalg, "eigh", note_pose)
+    monkeypatch.setattr(logistic, "fit", note_solve)
     sieve = fitted(encoder, data)
     folds = len(data.dataset.folds(None, seed=0))
     assert len(sieve.history.tried) == len(SETTINGS)
-    assert len(posed) == 2 * folds + 1
+    assert folds > PARTS
+    assert len(posed) == folds + PARTS + 1
     # Curves are learned of many pairs each, probes of fewer photos than there are.
-    assert sum(count <= len(data.photos) for count in solved) == folds * (len(SETTINGS) + 1) + 1
+    probes = sum(count <= len(data.photos) for count in solved)
+    assert probes == folds * len(SETTINGS) + PARTS + 1
 
 
 def test_a_probe_is_trained_without_torch(tmp_path: Path) -> None:
