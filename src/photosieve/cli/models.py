@@ -44,7 +44,7 @@ def measure(
     from photosieve.cli.demo import samples_folder
     from photosieve.data.folders import find_all
     from photosieve.data.photos import decode
-    from photosieve.encoders import load_encoder
+    from photosieve.encoders import FLOAT32, is_starter, load_encoder
     from photosieve.encoders.precision import measure as run
     from photosieve.errors import PhotoError, Skipped, UsageError
 
@@ -70,6 +70,9 @@ def measure(
             f"{each.cosine:10.4f}{each.centered_cosine:10.4f}"
         )
     typer.echo(f"\n{advice(found)}")
+    if is_starter(encoder.name):
+        own = "float32" if encoder.name.endswith(FLOAT32) else "int8"
+        typer.echo(f"{encoder.name} runs in {own}, and its cuts are learned in it.")
 
 
 def advice(found: list[Precision]) -> str:

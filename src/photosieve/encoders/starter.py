@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.encoders import FLOAT32, derived, feed
+from photosieve.encoders import derived, feed
 from photosieve.encoders.efficientnet import (
     EfficientNetLite,
     Networks,
@@ -45,10 +45,8 @@ if TYPE_CHECKING:
 _SIDES = {"starter": {0: 384, 1: 416, 2: 448}, "starter-small": {2: 320}}
 
 NETWORKS: dict[str, Networks] = {
-    name + ("" if int8 else FLOAT32): tuple(
-        EfficientNetLite(number, side, int8) for number, side in sides.items()
-    )
-    for int8 in (True, False)
+    name + ending: tuple(EfficientNetLite(number, side, int8) for number, side in sides.items())
+    for ending, int8 in (("", True), ("-float32", False))
     for name, sides in _SIDES.items()
 }
 """Image towers of each starter, by its name."""
