@@ -499,8 +499,9 @@ def cold() -> dict[str, Figure]:
 
 
 def quiet(*command: str) -> None:
-    """Run a command, and show nothing of it."""
-    subprocess.run(command, check=True, capture_output=True)
+    """Run a command as users have it, with compiled modules, and show nothing of it."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run(command, check=True, capture_output=True, env=env)
 
 
 _SMALL: list[bytes] = []

@@ -39,7 +39,7 @@ def find_present(
     """
     left = in_scope = np.arange(len(snapshot))[rows]
     found = find(rows=rows, neighbors=snapshot.neighbors if isinstance(rows, slice) else None)
-    while len(absent := np.intersect1d(gone(snapshot, found), left)):
+    while len(absent := gone(snapshot, found)):
         left = np.setdiff1d(left, absent)
         found = find(rows=left)
     return found, len(left), len(in_scope) - len(left)
@@ -48,9 +48,10 @@ def find_present(
 def gone(snapshot: Snapshot, rows: Rows) -> Rows:
     """Return the rows of photos that are gone.
 
-    All photos in the folders of the given ones are looked for, and where one is gone all folders
-    beside it, too. A folder that has not changed since all of its photos were there is not listed
-    again. Photos of an object store are not looked for, which would take a request for each.
+    Only the given photos are looked for. Where one of them is gone, all photos of its folder are
+    looked for, too, and all folders beside it. A folder that has not changed since all of its
+    photos were there is not listed again. Photos of an object store are not looked for, which would
+    take a request for each.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def gone(snapshot: Snapshot, rows: Rows) -> Rows:
         for group in snapshot.groups
         if group in incomplete or (group.root in roots and not _has_folder(snapshot, group))
     ]
-    return np.concatenate([np.zeros(0, np.intp), *parts])
+    absent = np.concatenate([np.zeros(0, np.intp), *parts])
+    return absent if np.isin(absent, rows).any() else absent[:0]
 
 
 def _complete(snapshot: Snapshot, group: PhotoGroup) -> bool:

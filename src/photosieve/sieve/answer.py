@@ -61,11 +61,14 @@ class Ranked(Sequence[Hit]):
     ----------
     rows : array of int (n,)
         Of the photos, best first.
+    probabilities : array (n,)
+        That they match.
     make : callable
         Makes the hits of some rows.
     """
 
     rows: NDArray[np.intp]
+    probabilities: NDArray[np.float64]
     make: Callable[[NDArray[np.intp]], tuple[Hit, ...]]
 
     def __len__(self) -> int:
@@ -114,8 +117,6 @@ class SearchResult:
         Number of photos that were searched.
     skipped : tuple of Skipped
         Photos that could not be read.
-    lowest : float or None
-        The lowest probability of a hit; None without hits.
     top : int or None
         The number of hits that was asked for, in place of the cut.
     taken_out : int
@@ -135,7 +136,6 @@ class SearchResult:
     cut: Cut
     looked_at: int
     skipped: tuple[Skipped, ...] = ()
-    lowest: float | None = None
     top: int | None = None
     taken_out: int = 0
     suggestions: tuple[str, ...] = ()
@@ -152,6 +152,13 @@ class SearchResult:
     def left_out(self) -> int:
         """Number of photos that are not among the hits."""
         return self.looked_at - len(self.hits)
+
+    @property
+    def lowest(self) -> float | None:
+        """The lowest probability of a hit; None without hits."""
+        if isinstance(self.hits, Ranked):
+            return float(self.hits.probabilities.min()) if len(self.hits) else None
+        return min((hit.probability for hit in self.hits), default=None)
 
     @property
     def passing(self) -> int:
@@ -299,12 +306,11 @@ def answer(
     return SearchResult(
         query=query,
         readings=readings,
-        hits=Ranked(order[shown], make),
-        hidden=Ranked(order[~shown], make),
+        hits=Ranked(order[shown], probabilities[order[shown]], make),
+        hidden=Ranked(order[~shown], probabilities[order[~shown]], make),
         cut=rule,
         looked_at=len(order) if looked_at is None else looked_at,
         skipped=skipped,
-        lowest=float(probabilities[order[shown]].min()) if shown.any() else None,
         top=top,
         taken_out=taken_out,
         suggestions=suggestions(terms, scorer.known),
