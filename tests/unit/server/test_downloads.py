@@ -50,7 +50,7 @@ def test_a_photo_that_became_a_link_is_named_and_left_out(
 
 def test_a_table_and_links(client: TestClient) -> None:
     photo = found(client)[0]
-    client.put("/labels", json={"photos": {photo["id"]: ["=cmd|'/c calc'!A0"]}})
+    client.put("/labels", json={"photos": {photo["id"]: ["=cmd|'/c calc'!A0", "garden"]}})
     text = client.get("/search/download", params={"q": "garden", "form": "csv"}).text
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["photo"] for row in rows] == [one["name"] for one in found(client)]
@@ -69,7 +69,9 @@ def test_a_contact_sheet_shows_the_photos_without_a_server(reader: TestClient) -
 
 
 def test_bounds_and_empty_answers(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = reader.get("/search/download", params={"q": "garden", "threshold": 1})
+    nothing = reader.get(
+        "/search/download", params={"q": "garden", "threshold": 1, "known": "ignore"}
+    )
     assert_problem(nothing, 404, "no matches")
     monkeypatch.setattr(downloads, "MAX_ZIP_PHOTOS", 1)
     monkeypatch.setattr(downloads, "MAX_SHEET_PHOTOS", 1)
