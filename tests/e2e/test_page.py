@@ -11,7 +11,7 @@ from photosieve.data.dataset import Dataset
 from tests.e2e.browsing import no_violation, page_of, serving
 from tests.e2e.conftest import SAMPLES
 
-LEARNING = 120_000
+LEARNING = 600_000
 """Milliseconds for a training, on a machine that does other things too."""
 
 
