@@ -39,7 +39,10 @@ onRoute((route, before) => {
   byId("show-label")?.setAttribute("aria-pressed", String(labeling));
   if (document.activeElement !== byId("query")) byId("query").value = route.q;
   if (document.activeElement !== byId("group")) byId("group").value = route.in;
-  for (const chip of byId("labels").children) chip.setAttribute("aria-pressed", String(sameLabel(chip.dataset.label, route.q)));
+  for (const chip of byId("labels").children) {
+    chip.setAttribute("aria-pressed", String(sameLabel(chip.dataset.label, route.q)));
+    if (sameLabel(chip.dataset.label, route.q)) reveal(chip);
+  }
   running?.abort();
   if (labeling) {
     hideCut();
@@ -48,6 +51,12 @@ onRoute((route, before) => {
   tools(route);
   show(route, before);
 });
+
+function reveal(chip) {
+  const row = chip.parentElement;
+  const hidden = chip.offsetLeft < row.scrollLeft || chip.offsetLeft + chip.offsetWidth > row.scrollLeft + row.clientWidth;
+  if (hidden) row.scrollLeft = chip.offsetLeft - row.clientWidth / 2;
+}
 
 // A new view begins at its top, and Back returns to where it was left.
 history.scrollRestoration = "manual";
