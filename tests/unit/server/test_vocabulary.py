@@ -81,7 +81,7 @@ def test_what_is_known_of_a_label(client: TestClient) -> None:
     assert (garden["yes"], garden["test"], garden["buildings"]) == (3, 1, 2)
     assert garden["wanted"] == 3
     assert facts["pool"]["yes"] == 0
-    assert facts["pool"]["no"] == 1  # no list names it
+    assert facts["pool"]["no"] == 1  # lists say nothing of a label that came later
     assert facts["pool"]["wanted"] == 5
 
 
