@@ -73,14 +73,3 @@ def test_photos_that_may_have_a_label(client: TestClient) -> None:
     likely = client.get("/proposals", params={"label": "zorblax"}).json()
     assert {photo["group"] for photo in likely} == {"house-3"}
     assert {label for photo in likely for label in photo["suggested"]} <= {"zorblax"}
-
-
-def test_words_are_guessed_as_a_search_finds_them(client: TestClient) -> None:
-    """Also those that nobody has labeled yet."""
-    words = ["green", "gray", "blue sky", "white"]
-    guessed = client.get("/proposals", params={"limit": 6, "word": words}).json()
-    suggested = {(p["name"], label) for p in guessed for label in p["suggested"]}
-    for word in words:
-        matching = found(client, word, group="house-3")
-        expected = {(name.partition("/")[2], word) for name in matching}
-        assert expected == {pair for pair in suggested if pair[1] == word}

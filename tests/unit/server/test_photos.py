@@ -31,20 +31,24 @@ def test_a_search_gives_what_the_index_gives(reader: TestClient, shared: Library
 
 
 def test_the_cut_can_be_moved(reader: TestClient) -> None:
-    learned = reader.get("/search", params={"q": "red"}).json()
+    learned = reader.get("/search", params={"q": "red", "known": "ignore"}).json()
     assert learned["learned"]
-    everything = reader.get("/search", params={"q": "red", "threshold": 0}).json()
+    everything = reader.get(
+        "/search", params={"q": "red", "threshold": 0, "known": "ignore"}
+    ).json()
     assert everything["matches"] == 18
-    nothing = reader.get("/search", params={"q": "red", "threshold": 1}).json()
+    nothing = reader.get("/search", params={"q": "red", "threshold": 1, "known": "ignore"}).json()
     assert nothing["matches"] == 0
     assert nothing["nearest"]
-    at = reader.get("/search", params={"q": "red", "threshold": learned["threshold"]}).json()
+    at = reader.get(
+        "/search", params={"q": "red", "threshold": learned["threshold"], "known": "ignore"}
+    ).json()
     assert [p["id"] for p in at["photos"]] == [p["id"] for p in learned["photos"]]
     assert not at["learned"]
 
 
 def test_pages_of_an_answer(reader: TestClient) -> None:
-    address = "/search?q=red&threshold=0&limit=7"
+    address = "/search?q=red&threshold=0&limit=7&known=ignore"
     seen: list[str] = []
     while address:
         found = reader.get(address).json()
