@@ -39,7 +39,7 @@ def test_hidden_labels_and_held_out_photos_are_not_trained_on(
         return fit_as(history, data, *args, name=name)
 
     monkeypatch.setattr(hidden, "fit_as", note)
-    parts = prepared.dataset.folds()
+    parts = prepared.dataset.folds(hidden.PARTS)
     found = hidden_words(prepared, encoder.head, Run(RECIPE), parts, History(0))
     asked_for = set()
     affinities = []
