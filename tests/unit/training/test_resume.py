@@ -28,6 +28,7 @@ from photosieve.sieve.sieve import Sieve
 from photosieve.training.checkpoints import Checkpoint, Checkpoints
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
+from photosieve.training.hidden import PARTS
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import Run
 
@@ -221,7 +222,10 @@ def test_sieve_fit_goes_on_too(listings: Path, encoder: Encoder, tmp_path: Path)
         assert sieve.tuning.cut == plain.tuning.cut
         assert any(stage.startswith("training:") for stage in told) != resume
     names = {path.name for path in (tmp_path / "kept").iterdir()}
-    expected = {f"{kind}-{n}.checkpoint" for kind in ("fold", "hidden") for n in range(1, 5)}
+    trainings = {"fold": len(dataset.folds()), "hidden": PARTS}
+    expected = {
+        f"{kind}-{n}.checkpoint" for kind, count in trainings.items() for n in range(1, count + 1)
+    }
     assert names == {"final.checkpoint", "features-000000.checkpoint", *expected}
 
 
