@@ -28,6 +28,7 @@ from photosieve.sieve.sieve import Sieve
 from photosieve.training.checkpoints import Checkpoint, Checkpoints
 from photosieve.training.features import Prepared, prepare
 from photosieve.training.fit import fit
+from photosieve.training.hidden import PARTS
 from photosieve.training.recipe import Recipe
 from photosieve.training.run import Run
 
@@ -221,7 +222,10 @@ def test_sieve_fit_goes_on_too(listings: Path, encoder: Encoder, tmp_path: Path)
         assert sieve.tuning.cut == plain.tuning.cut
         assert any(stage.startswith("training:") for stage in told) != resume
     names = {path.name for path in (tmp_path / "kept").iterdir()}
-    expected = {f"{kind}-{n}.checkpoint" for kind in ("fold", "hidden") for n in range(1, 5)}
+    trainings = {"fold": len(dataset.folds()), "hidden": PARTS}
+    expected = {
+        f"{kind}-{n}.checkpoint" for kind, count in trainings.items() for n in range(1, count + 1)
+    }
     assert names == {"final.checkpoint", "features-000000.checkpoint", *expected}
 
 
@@ -235,9 +239,10 @@ def test_photos_that_were_read_are_not_read_again(
     told: list[int] = []
 
     def interrupting(stage: str, done: int, _: int) -> None:
-        told.append(done)
-        if stage == "reading photos" and done == 9:
-            raise KeyboardInterrupt
+        if stage == "reading photos":
+            told.append(done)
+            if done == 9 and told[0] == 1:
+                raise KeyboardInterrupt
 
     def prepared(resume: bool, progress: Progress = silent) -> Prepared:
         kept = Checkpoints(folder, resume=resume, seconds=0.0)
@@ -251,7 +256,7 @@ def test_photos_that_were_read_are_not_read_again(
     files[1].write_bytes(b"no features at all")
     Image.new("RGB", (20, 20), "blue").save(dataset.photos[2])
     del told[:]
-    resumed = prepared(True, lambda _, done, __: told.append(done))
+    resumed = prepared(True, interrupting)
     assert told == list(range(7, len(dataset) + 1))
     fresh = prepared(False)
     assert resumed.dataset.photos == fresh.dataset.photos == dataset.photos
