@@ -1,4 +1,4 @@
-"""Answers to a query with what people said of the photos: known answers come before guesses."""
+"""Answers to a query that respect labels: known answers come before guesses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARKED = {"yes": "marked right", "no": "marked wrong"}
 
 
 class KnownAnswers:
-    """What the labels say of photos and one query: yes, no, or nothing.
+    """The answers of labels to one query, photo by photo: yes, no, or nothing.
 
     Parameters
     ----------
