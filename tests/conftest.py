@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:  # it brings torch, which most tests do without
 
 # The heads trained here are tiny: a second thread saves nothing, and waits long for a busy core.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What is slow on a busy machine is not wrong.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 COLORS = {"red": (230, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 230)}
 GRAY = (128, 128, 128)

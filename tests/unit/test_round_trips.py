@@ -111,7 +111,7 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     cut=CUTS,
     calibration=CALIBRATIONS,
