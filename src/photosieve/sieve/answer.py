@@ -60,7 +60,7 @@ class Ranked(Sequence[Hit]):
     Parameters
     ----------
     places : array of int (n,)
-        What `make` knows the hits by, best first.
+        The name of each hit for `make`, best first.
     rows : array of int (n,)
         As in `Hit`.
     probabilities : array (n,)
