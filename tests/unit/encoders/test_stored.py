@@ -67,7 +67,7 @@ print(json.dumps([found, [name for name in ("torch", "transformers") if name in 
     return np.array(found, np.float32), heavy
 
 
-def test_the_second_process_opens_no_model(saved: Path) -> None:
+def test_the_second_process_opens_no_model(zoo: Zoo, saved: Path) -> None:
     for file in cache_folder().glob("texts-*.json"):
         file.unlink()
     slow, heavy = vectors(saved)
@@ -82,7 +82,7 @@ def test_the_second_process_opens_no_model(saved: Path) -> None:
     try:
         assert np.array_equal(vectors(saved)[0], slow)
         with pytest.raises(SieveError, match="the file was altered"):
-            embed_photos(Sieve.load(saved).encoder, [])
+            embed_photos(Sieve.load(saved).encoder, zoo.photos)
     finally:
         weights.write_bytes(content)
 
