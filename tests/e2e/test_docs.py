@@ -187,7 +187,7 @@ def fill(folder: Path, page: str) -> None:
     if "vectors.npz" in page:
         shutil.copytree(Path(__file__).parent / "stand_ins", folder, dirs_exist_ok=True)
         write_vectors(folder)
-    if "pip install" in page:
+    if re.search(r"^```sh\n[^`]*pip install", page, re.MULTILINE):
         lend_packages(folder / ".venv")
 
 
