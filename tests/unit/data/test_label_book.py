@@ -373,6 +373,26 @@ def test_a_change_that_cannot_be_recovered_blocks_no_other(root: Path) -> None:
     assert book_of(root, "a", "b").labels(photos[0]) == ("three",)
 
 
+def test_threads_that_read_a_file_first_at_the_same_time_see_all_of_it(root: Path) -> None:
+    entries = {f"{number}.jpg": ["sofa"] for number in range(20)}
+    (root / "a" / "labels.json").write_text(json.dumps(entries))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(5):
+            book, seen = book_of(root, "a"), []
+            threads = [
+                threading.Thread(target=lambda: seen.append(book.counts())) for _ in range(4)  # noqa: B023
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert seen == [{"sofa": 20}] * 4
+    finally:
+        sys.setswitchinterval(before)
+
+
 def test_an_entry_in_another_spelling_is_that_of_the_photo(tmp_path: Path) -> None:
     photo = tmp_path / "a" / unicodedata.normalize("NFD", "Küche.JPG")
     photo.parent.mkdir()

@@ -11,7 +11,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server cannot be reached. Is it still running?");
+    throw Object.assign(new Error("The server cannot be reached. Is it still running?"), { unreachable: true });
   }
   if (answer.status === 401) {
     location.assign("login");
