@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -379,16 +380,10 @@ def test_threads_that_read_a_file_first_at_the_same_time_see_all_of_it(root: Pat
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        for _ in range(5):
-            book, seen = book_of(root, "a"), []
-            threads = [
-                threading.Thread(target=lambda: seen.append(book.counts())) for _ in range(4)  # noqa: B023
-            ]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            assert seen == [{"sofa": 20}] * 4
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(5):
+                seen = list(pool.map(LabelBook.counts, [book_of(root, "a")] * 4))
+                assert seen == [{"sofa": 20}] * 4
     finally:
         sys.setswitchinterval(before)
 
