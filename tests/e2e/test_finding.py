@@ -86,7 +86,7 @@ def test_a_cut_is_remembered_and_can_be_set_for_a_label(browser: Browser, addres
     with page_of(browser, f"{address}?q=lamp") as page:
         expect(page.locator("#status")).to_contain_text("match “lamp”")
         learned = page.locator("#value").inner_text()
-        page.click("#fewer-photos")
+        page.locator("#threshold").fill("0.9")
         expect(page.locator("#value")).not_to_have_text(learned)
         moved, fewer = page.locator("#value").inner_text(), kept(page)
         page.goto(f"{address}?q=rug")
@@ -111,8 +111,12 @@ def test_a_photo_called_wrong_leaves_the_answer_at_once(browser: Browser, addres
         first = page.locator(".card").first
         second = page.locator(".open").nth(1).get_attribute("aria-label")
         expect(first.locator(".mark.yes")).to_be_visible()
+        status = page.locator("#status")
+        expect(status).to_contain_text("17 photos match")
+        expect(page.locator("#more-photos")).to_be_hidden()  # no cut lets in a known wrong
         page.locator(".open").first.focus()
         page.keyboard.press("n")
+        expect(status).to_contain_text("16 photos match")
         expect(first).to_have_class(re.compile(r"\bout\b"))
         expect(first.locator(".mark.no")).to_be_visible()
         assert page.evaluate("document.activeElement.getAttribute('aria-label')") == second

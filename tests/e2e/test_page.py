@@ -36,6 +36,9 @@ def test_search_and_move_the_cut(browser: Browser, address: str) -> None:
         assert 3 <= before <= 6
         expect(page.locator(".rule")).to_be_visible()
         no_violation(page)
+        page.fill("#query", "submarine")  # known answers stay, wherever the cut is
+        expect(page.locator("#status")).to_contain_text("“submarine”")
+        before = kept.count()
         page.locator("#threshold").evaluate(
             "(e) => { e.value = 0.02; e.dispatchEvent(new Event('input')) }"
         )

@@ -200,10 +200,11 @@ class LabelBook:
         """Return the path of an entry's photo below its file's folder; empty if there is none."""
         paths = self._paths.setdefault(file, {})
         if name not in paths:  # found once, as it takes long
-            paths[name] = ""
+            found = ""
             files = self._below.setdefault(file, FileNames(file.parent))
             with suppress(ValueError):
-                paths[name] = LabelEntry(name, None).path_in(files)
+                found = LabelEntry(name, None).path_in(files)
+            paths[name] = found  # not before it is known: other threads read it, too
         return paths[name]
 
     def change(self, labels: Mapping[Path, Sequence[str] | Verdicts | None]) -> Change:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -371,6 +372,20 @@ def test_a_change_that_cannot_be_recovered_blocks_no_other(root: Path) -> None:
     assert book.labels(photos[0]) == ("one",)  # of the change, all or nothing
     book.change({photos[0]: ["three"]})
     assert book_of(root, "a", "b").labels(photos[0]) == ("three",)
+
+
+def test_threads_that_read_a_file_first_at_the_same_time_see_all_of_it(root: Path) -> None:
+    entries = {f"{number}.jpg": ["sofa"] for number in range(20)}
+    (root / "a" / "labels.json").write_text(json.dumps(entries))
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(5):
+                seen = list(pool.map(LabelBook.counts, [book_of(root, "a")] * 4))
+                assert seen == [{"sofa": 20}] * 4
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_an_entry_in_another_spelling_is_that_of_the_photo(tmp_path: Path) -> None:

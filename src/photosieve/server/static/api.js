@@ -11,7 +11,7 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Error("The server cannot be reached. Is it still running?");
+    throw Object.assign(new Error("The server cannot be reached. Is it still running?"), { unreachable: true });
   }
   if (answer.status === 401) {
     location.assign("login");
@@ -45,10 +45,12 @@ export const canChange = () => !document.body.dataset.readOnly;
 const labelKey = (text) => text.normalize("NFKC").replace(/[\u2010-\u2015\u2212]/g, "-").replace(/[\u2018\u2019]/g, "'").trim().toLowerCase();
 export const sameLabel = (a, b) => labelKey(a) === labelKey(b);
 
-// Show a message for a few seconds, with an optional action.
+// Show a message for a few seconds, with an optional action. An open dialog would cover it: then it is
+// a part of the dialog.
+const box = byId("toast");
 let fading;
 export function toast(text, action, act) {
-  const box = byId("toast");
+  ([...document.querySelectorAll("dialog[open]")].at(-1) || document.body).append(box);
   clearTimeout(fading);
   box.replaceChildren(text);
   if (action) box.append(make("button", { type: "button", onclick: () => { box.hidden = true; act(); } }, action));

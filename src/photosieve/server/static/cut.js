@@ -1,6 +1,7 @@
 // The cut: a histogram with the line, a slider that moves it, and a memory of moved cuts.
 
 import { ask, byId, failed, say, toast } from "./api.js";
+import { known } from "./cards.js";
 import { fill } from "./grid.js";
 import { histogram, nextCut } from "./next_cut.js";
 import { cutOf, keepCut } from "./recent.js";
@@ -15,6 +16,9 @@ const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 // The cut to ask for: that of the address, or the one that this browser remembers; empty for the learned.
 export const cutFor = (route) => route.cut || cutOf(route.q);
+
+// What a person said of a photo decides, wherever the cut is.
+const said = (photo) => known(photo, answer.query);
 
 const all = () => [...answer.photos, ...answer.nearest];
 
@@ -34,7 +38,7 @@ function draw(at, photos) {
   byId("value").textContent = at.toFixed(2);
   byId("learned").disabled = answer.learned && at === answer.threshold;
   byId("own-cut")?.toggleAttribute("hidden", byId("learned").disabled || !label());
-  const probabilities = photos.map((photo) => photo.probability);
+  const probabilities = photos.filter((photo) => !said(photo)).map((photo) => photo.probability);
   for (const [id, by, word] of [["more-photos", 1, "more"], ["fewer-photos", -1, "fewer"]]) {
     const next = nextCut(probabilities, at, by);
     byId(id).hidden = !next;
@@ -67,7 +71,7 @@ const label = () => (answer.terms.length === 1 && !answer.terms[0].term.includes
 function slide() {
   if (!answer) return;
   const moved = Number(byId("threshold").value);
-  const photos = all().map((photo) => ({ ...photo, kept: photo.probability >= moved }));
+  const photos = all().map((photo) => ({ ...photo, kept: said(photo) ? said(photo) === "yes" : photo.probability >= moved }));
   const before = new Map(all().map((photo) => [photo.id, photo.kept]));
   const comes = photos.filter((photo) => photo.kept && !before.get(photo.id)).length;
   const goes = photos.filter((photo) => !photo.kept && before.get(photo.id)).length;

@@ -49,7 +49,7 @@ function show(state) {
   const ring = make("i", { class: "ring" });
   ring.style.setProperty("--part", job.percent);
   pill.replaceChildren(...(running ? [ring] : []), text || "");
-  byId("learn")?.toggleAttribute("hidden", running);
+  byId("learn")?.toggleAttribute("hidden", running || job.state === "done"); // the pill opens it
   if (running) watch();
   else events?.close();
   for (const listener of listeners) listener(job, before);

@@ -2,6 +2,7 @@
 
 import { ask, byId, make, sameLabel } from "./api.js";
 import * as labels from "./labels.js";
+import { learn } from "./learn.js";
 import { ticks } from "./ticks.js";
 import { chooser, keep, kept } from "./vocabularies.js";
 
@@ -17,7 +18,7 @@ let round = 0; // of the photos asked for: answers that come late are dropped
 let controls = null;
 
 export async function begin() {
-  if (controls) return; // it is in progress
+  if (controls) return hold(); // it is in progress
   skipped.clear();
   done.length = 0;
   message("Choosing the most informative photos…");
@@ -79,8 +80,10 @@ async function next() {
   controls = null;
   place.replaceChildren(make("div", { class: "empty" },
     make("h1", {}, checking ? `No more photos to check for “${checking}”` : "Every photo has labels"),
-    make("p", {}, checking ? "" : "Press Learn to use them. Photos that are kept for testing are not proposed."),
-    checking ? make("button", { type: "button", class: "main", onclick: () => check("") }, "Label more photos") : null));
+    make("p", {}, checking ? "" : "Learn, and the search uses them. Photos that are kept for testing are not asked for."),
+    checking ? make("button", { type: "button", class: "main", onclick: () => check("") }, "Label more photos")
+      : make("button", { type: "button", class: "main", onclick: learn }, "Learn now"),
+    make("p", { class: "small" }, "A label may be open on photos that were labeled before it: ", choice())));
 }
 
 function check(label) {
@@ -95,6 +98,11 @@ function show(photo, guesses) {
   const side = make("div", { class: "side" }, progress(), ...(checking ? question(photo) : all(photo, guesses)),
     make("p", { class: "soft small" }, `${photo.group} · ${photo.name}`));
   place.replaceChildren(make("div", { class: "two" }, make("div", { class: "photo" }, image), side));
+  hold();
+}
+
+// Enter saves, wherever the focus was.
+function hold() {
   if (matchMedia("(pointer: fine)").matches) controls.save.focus({ preventScroll: true });
 }
 
@@ -158,18 +166,22 @@ async function back() {
   show(last.photo, last.said.yes);
 }
 
+function choice() {
+  const list = make("select", { "aria-label": "Labels to ask for", onchange: () => check(list.value) },
+    make("option", { value: "" }, "All labels"), ...words.map((word) => make("option", { value: word }, `Check “${word}”`)));
+  list.value = checking;
+  return list;
+}
+
 // How many photos are labeled, and which labels have enough of them.
 function progress() {
   const ready = facts.filter((fact) => fact.yes && !fact.wanted).length;
   const named = words.length;
-  const choice = make("select", { "aria-label": "Labels to ask for", onchange: () => check(choice.value) },
-    make("option", { value: "" }, "All labels"), ...words.map((word) => make("option", { value: word }, `Check “${word}”`)));
-  choice.value = checking;
   return make("div", { class: "progress" },
-    make("div", { class: "row" }, make("span", {}, make("b", {}, String(totals.listed)), ` of ${totals.photos} photos labeled`), choice),
+    make("div", { class: "row" }, make("span", {}, make("b", {}, String(totals.listed)), ` of ${totals.photos} photos labeled`), choice()),
     make("progress", { max: String(Math.max(named, 1)), value: String(ready), "aria-label": "Labels with enough photos" }),
     make("p", { class: "soft small" }, `${ready} of ${named} labels have enough photos: 5 each, in 2 buildings.`,
-      ready ? make("button", { type: "button", class: "link", onclick: () => byId("learn").click() }, "Learn now") : ""));
+      ready ? make("button", { type: "button", class: "link", onclick: learn }, "Learn now") : ""));
 }
 
 document.addEventListener("keydown", (event) => {

@@ -62,7 +62,6 @@ const early = (job) => (job.first ? [make("p", { class: "soft small" }, "First f
 onJob((job, before) => {
   if (job.state === "kept" && before && before.state !== "kept") {
     document.body.dataset.trained = "yes";
-    byId("start").replaceChildren(make("h1", {}, "What are you looking for?"), make("p", {}, "Type any words, or choose a label above."));
     learned();
     refresh();
   }

@@ -4,7 +4,8 @@ import { ask, byId, canChange, make } from "./api.js";
 import { known, picture, tickable } from "./cards.js";
 import { editor } from "./editor.js";
 import { answer, focusPhoto, onOpen, photoOf, photos, queryShown } from "./grid.js";
-import { onChange, set } from "./labels.js";
+import { showKeys } from "./keys.js";
+import { onChange, set, undo } from "./labels.js";
 import { go, onRoute } from "./route.js";
 import { zoom } from "./zoom.js";
 
@@ -97,8 +98,13 @@ onChange((changed) => {
 });
 
 box.addEventListener("keydown", (event) => {
-  if (event.target.tagName === "INPUT" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.tagName === "INPUT") return;
+  if (event.ctrlKey || event.metaKey || event.altKey) {
+    if (event.key.toLowerCase() === "z" && !event.altKey && canChange()) undo();
+    return;
+  }
   const keys = {
+    "?": showKeys,
     ArrowRight: () => step(1), ArrowLeft: () => step(-1),
     "+": () => zooming.by(1.5), "=": () => zooming.by(1.5), "-": () => zooming.by(1 / 1.5), 0: () => zooming.reset(),
     l: () => leave({ like: shown, q: "", in: "", cut: "", sort: "" }),

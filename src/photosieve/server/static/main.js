@@ -14,7 +14,7 @@ import { labelsShown, search } from "./search.js";
 import { completions, suggest } from "./suggest.js";
 import "./upload.js";
 import "./vocabulary.js";
-import { browse, buildings, similar } from "./wall.js";
+import { browse, buildings, renew, similar } from "./wall.js";
 
 const SORTS = { "": "best first", unsure: "least sure first", building: "building", name: "name", date: "newest first" };
 let running = null;
@@ -85,7 +85,7 @@ async function show(route, before) {
   try {
     if (route.q) await search(route, signal);
     else if (route.like) await similar(route.like, signal);
-    else if (all) await buildings(signal);
+    else if (all) await Promise.all([buildings(signal), before && renew(signal)]);
     else await browse(route, signal);
     scroll(route, before);
   } catch (error) {
@@ -93,6 +93,7 @@ async function show(route, before) {
     hideCut();
     byId("results").replaceChildren();
     say(error.message[0].toUpperCase() + error.message.slice(1));
+    if (error.unreachable) byId("status").append(" ", make("button", { type: "button", class: "link", onclick: refresh }, "Try again"));
   } finally {
     clearTimeout(slow);
     if (running?.signal === signal) byId("results").removeAttribute("aria-busy");
@@ -101,7 +102,7 @@ async function show(route, before) {
 
 byId("show-search").addEventListener("click", () => go({ view: "" }));
 byId("show-label")?.addEventListener("click", () => go({ view: "label" }));
-byId("begin")?.addEventListener("click", () => go({ view: "label" }));
+byId("start").addEventListener("click", (event) => { if (event.target.id === "begin") go({ view: "label" }); });
 byId("learn")?.addEventListener("click", learn);
 byId("show-keys").addEventListener("click", showKeys);
 byId("sort").addEventListener("change", () => go({ sort: byId("sort").value }));
@@ -144,7 +145,7 @@ byId("labels").addEventListener("click", (event) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest("input, textarea, select, dialog");
+  const typing = event.target.closest("input:not([type=checkbox]), textarea, select, dialog");
   if (typing && !(event.key === "ArrowDown" && event.target.id === "query")) return;
   if (event.key === "/") {
     byId("query").focus();

@@ -1,9 +1,10 @@
 // The answer to a query.
 
-import { ask, byId, make, say } from "./api.js";
+import { ask, byId, canChange, make } from "./api.js";
 import { tickable } from "./cards.js";
 import { cutFor, showCut } from "./cut.js";
 import { fill } from "./grid.js";
+import { onChange } from "./labels.js";
 import { readings } from "./readings.js";
 import { remember } from "./recent.js";
 import { go } from "./route.js";
@@ -27,24 +28,35 @@ export async function search(route, signal) {
 export function ordered(answer, sort) {
   const photos = [...answer.photos, ...answer.nearest];
   if (sort !== "unsure") return photos;
-  return photos.sort((a, b) => Math.abs(a.probability - answer.threshold) - Math.abs(b.probability - answer.threshold));
+  return photos.sort((a, b) => Boolean(a.known) - Boolean(b.known) || Math.abs(a.probability - answer.threshold) - Math.abs(b.probability - answer.threshold));
 }
 
 function draw(answer, route, signal) {
   const photos = ordered(answer, route.sort);
   const rule = answer.matches ? "the cut: the photos below do not match" : "No matches: the closest photos";
   fill(photos, { text: answer.query, rule: route.sort === "unsure" ? null : rule });
-  const rest = answer.looked_at - answer.matches;
-  const found = answer.matches
-    ? `${number(answer.matches, "photo matches", "photos match")} “${answer.query}”; ${rest} left out.`
-    : `No matches for “${answer.query}” in ${number(answer.looked_at, "photo", "photos")}.`;
-  say([found, ...notes(answer, route)].join(" "));
-  byId("known-choice").hidden = !(tickable(answer.query) && photos.some((photo) => photo.known !== undefined)) && !route.known;
+  const found = make("span");
+  byId("status").replaceChildren(found, [" ", ...notes(answer, route)].join(" "));
+  count = () => { found.textContent = sentence(answer); };
+  count();
+  byId("known-choice").hidden = !(tickable(answer.query) && photos.some((photo) => photo.known)) && !route.known;
   byId("known-filter").value = route.known;
   suggest(answer);
+  offer(answer);
   if (answer.next) more(answer, signal);
   showCut(answer);
 }
+
+// How many photos match. A photo that was called right or wrong since then is in or out at once.
+function sentence(answer) {
+  const moved = [...answer.photos, ...answer.nearest].reduce((sum, { kept, before = kept }) => sum + kept - before, 0);
+  const matches = answer.matches + moved;
+  return matches
+    ? `${number(matches, "photo matches", "photos match")} “${answer.query}”; ${answer.looked_at - matches} left out.`
+    : `No matches for “${answer.query}” in ${number(answer.looked_at, "photo", "photos")}.`;
+}
+let count = () => {};
+onChange(() => count());
 
 // Matches beyond the first ones: all of them, on request, before those that do not match.
 function more(answer, signal) {
@@ -68,6 +80,13 @@ function suggest(answer) {
     const take = () => { byId("query").value = query; go({ q: query, cut: "" }); byId("query").focus(); };
     byId("status").append(" Did you mean ", make("button", { type: "button", class: "link", onclick: take }, query), "?");
   }
+}
+
+// A label that some photos have and the sieve has not learned: the others are gone through fastest in review.
+function offer(answer) {
+  if (!canChange() || !tickable(answer.query) || !answer.terms.some((term) => term.label === null && term.labeled)) return;
+  const check = () => go({ review: "yes", known: "hide", sort: "" });
+  byId("status").append(" ", make("button", { type: "button", class: "link", onclick: check }, "Check the photos that may show it"));
 }
 
 const quoted = (words) => words.map((word) => `“${word}”`).join(" and ");

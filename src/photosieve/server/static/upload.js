@@ -14,18 +14,20 @@ const waiting = []; // { file, group, row, bar, text }
 let active = 0;
 let stored = 0;
 let watching = false;
+let dropped = []; // files that wait for the name of their building
 
 async function open(files = []) {
+  dropped = files;
   const names = await ask("groups").catch(() => []);
-  const group = make("input", { id: "upload-group", list: "upload-groups", required: true, maxlength: "120", autocomplete: "off", value: current().in, placeholder: "a building, or the name of a new one" });
-  const input = make("input", { type: "file", multiple: true, accept: "image/*,.heic,.jp2", id: "upload-files", "aria-label": "Photos" });
+  const group = make("input", { id: "upload-group", list: "upload-groups", required: true, maxlength: "120", autocomplete: "off", value: (box.open && byId("upload-group")?.value) || current().in, placeholder: "a building, or the name of a new one" });
+  const input = make("input", { type: "file", multiple: true, accept: "image/*,.heic,.jp2", id: "upload-files", hidden: files.length > 0, "aria-label": "Photos" });
   const list = make("ul", { class: "files" });
-  const count = make("p", { class: "soft small" }, files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} dropped` : "or drop photos anywhere on the page");
+  const count = make("p", { class: "soft small" }, files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} dropped; you can drop more` : "or drop photos anywhere on the page");
   const form = make("form", { class: "stack", onsubmit: (event) => {
     event.preventDefault();
     const chosen = [...files, ...input.files];
     if (!chosen.length) return input.click();
-    files = [];
+    files = dropped = [];
     send(chosen, group.value.trim(), list);
     form.remove();
     box.querySelector("button").focus(); // what had the focus is gone
@@ -118,15 +120,17 @@ byId("upload")?.addEventListener("click", () => open());
 addEventListener("beforeunload", (event) => { if (active || waiting.length) event.preventDefault(); });
 
 const brings = (event) => canChange() && [...(event.dataTransfer?.types || [])].includes("Files");
+let leaving;
 addEventListener("dragover", (event) => {
   if (!brings(event)) return;
   event.preventDefault();
   veil.hidden = false;
+  clearTimeout(leaving); // while files are above the page, the event comes several times a second
+  leaving = setTimeout(() => { veil.hidden = true; }, 1000);
 });
-addEventListener("dragleave", (event) => { if (!event.relatedTarget) veil.hidden = true; });
 addEventListener("drop", (event) => {
   veil.hidden = true;
   if (!brings(event)) return;
   event.preventDefault();
-  if (event.dataTransfer.files.length) open([...event.dataTransfer.files]);
+  if (event.dataTransfer.files.length) open([...(box.open ? dropped : []), ...event.dataTransfer.files]);
 });

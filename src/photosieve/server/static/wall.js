@@ -1,6 +1,6 @@
 // Photos without a query: buildings as tiles, all photos in an order, and photos like a photo.
 
-import { alike, ask, make, say } from "./api.js";
+import { alike, ask, byId, make, say } from "./api.js";
 import { picture } from "./cards.js";
 import { fill, fillWith } from "./grid.js";
 import { go, write } from "./route.js";
@@ -18,6 +18,15 @@ function tile(building) {
   make("b", { title: building.name }, building.name),
   make("span", { class: "soft" }, number(building.photos, "photo", "photos"), building.labeled ? `, ${building.labeled === building.photos ? "all" : building.labeled} labeled` : ""),
   make("span", { class: "soft" }, Object.keys(building.labels).join(", ")));
+}
+
+// The words above the wall and the labels in the header, as the server says them now: photos may be
+// labeled or learned since the page was opened, here or in another tab.
+export async function renew(signal) {
+  const page = new DOMParser().parseFromString(await fetch(".", { signal }).then((answer) => answer.text()), "text/html");
+  if (!page.getElementById("start")) return; // the login, or an error
+  document.body.dataset.trained = page.body.dataset.trained;
+  for (const id of ["start", "labels", "known"]) byId(id).replaceChildren(...page.getElementById(id).children);
 }
 
 export async function buildings(signal) {
