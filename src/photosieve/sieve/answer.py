@@ -59,20 +59,40 @@ class Ranked(Sequence[Hit]):
 
     Parameters
     ----------
+    places : array of int (n,)
+        What `make` knows the hits by, best first.
     rows : array of int (n,)
-        Of the photos, best first.
+        As in `Hit`.
     probabilities : array (n,)
         That they match.
     make : callable
-        Makes the hits of some rows.
+        Makes the hits at some places.
     """
 
+    places: NDArray[np.intp]
     rows: NDArray[np.intp]
     probabilities: NDArray[np.float64]
     make: Callable[[NDArray[np.intp]], tuple[Hit, ...]]
 
+    def select(self, chosen: NDArray[np.bool_]) -> Ranked:
+        """Return some of them, chosen by a mask (n,)."""
+        return Ranked(self.places[chosen], self.rows[chosen], self.probabilities[chosen], self.make)
+
+    def insert(self, hits: Sequence[Hit]) -> Ranked:
+        """Return them and others, best first."""
+        own = len(self)
+        rows = np.append(self.rows, np.array([hit.row for hit in hits], np.intp))
+        probabilities = np.append(self.probabilities, [hit.probability for hit in hits])
+        order = np.argsort(-probabilities.round(6), kind="stable")
+
+        def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
+            made = iter(self.make(self.places[chosen[chosen < own]]))
+            return tuple(next(made) if one < own else hits[one - own] for one in chosen.tolist())
+
+        return Ranked(order, rows[order], probabilities[order], make)
+
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     @overload
     def __getitem__(self, place: int) -> Hit: ...
@@ -81,8 +101,8 @@ class Ranked(Sequence[Hit]):
     def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
         """Make a hit, or those of a part."""
         if isinstance(place, slice):
-            return self.make(self.rows[place])
-        return self.make(self.rows[[place]])[0]
+            return self.make(self.places[place])
+        return self.make(self.places[[place]])[0]
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self[:])
@@ -296,6 +316,7 @@ def answer(
 
     # A product can differ in its last bits for equal photos: rounded, they stay in their order.
     order = np.lexsort((-scores.round(6), -probabilities.round(6)))
+    ranked = Ranked(order, numbers[order], probabilities[order], make)
     shown = kept[order] if top is None else np.arange(len(order)) < top
     taken_out = 0
     negative = np.array([term.negative for term in terms])
@@ -306,8 +327,8 @@ def answer(
     return SearchResult(
         query=query,
         readings=readings,
-        hits=Ranked(order[shown], probabilities[order[shown]], make),
-        hidden=Ranked(order[~shown], probabilities[order[~shown]], make),
+        hits=ranked.select(shown),
+        hidden=ranked.select(~shown),
         cut=rule,
         looked_at=len(order) if looked_at is None else looked_at,
         skipped=skipped,
