@@ -102,7 +102,6 @@ async function show(route, before) {
 
 byId("show-search").addEventListener("click", () => go({ view: "" }));
 byId("show-label")?.addEventListener("click", () => go({ view: "label" }));
-byId("start").addEventListener("click", (event) => { if (event.target.id === "begin") go({ view: "label" }); });
 byId("learn")?.addEventListener("click", learn);
 byId("show-keys").addEventListener("click", showKeys);
 byId("sort").addEventListener("change", () => go({ sort: byId("sort").value }));
