@@ -17,7 +17,7 @@ def test_evaluation_health_and_metrics(client: TestClient) -> None:
 
 
 def test_headers_of_every_answer(reader: TestClient) -> None:
-    for path in ("/", "/search?q=red", "/nope", "/static/page.css", "/health"):
+    for path in ("/", "/search?q=red", "/nope", "/static/css/base.css", "/health"):
         headers = reader.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "script-src 'self'" in headers["content-security-policy"]
