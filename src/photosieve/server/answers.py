@@ -62,6 +62,10 @@ class KnownAnswers:
         """Give the photos that match for certain."""
         return (photo for photo in self._listed if self.of(photo) == "yes")
 
+    def any(self) -> bool:
+        """Whether anything is known of any photo."""
+        return any(self.of(photo) for photo in self._listed)
+
     def labeled(self, term: Term) -> int:
         """Count the photos that have the label which a term names."""
         keys = set(map(label_key, term.phrasings))
@@ -82,6 +86,8 @@ def with_known(
     where : str or None
         The condition of the search.
     """
+    if how == "ignore" or (how != "only" and not known.any()):
+        return result  # its hits are made when they are looked at, and there may be many
     hits, hidden = list(result.hits), list(result.hidden)
     if how in ("apply", "only"):
         there = {hit.path for hit in (*hits, *hidden)}
@@ -90,7 +96,7 @@ def with_known(
     if how == "hide":
         hits = [hit for hit in hits if said[hit.path] is None]
         hidden = [hit for hit in hidden if said[hit.path] is None]
-    elif how != "ignore":
+    else:
         both = [_marked(hit, said[hit.path]) for hit in (*hits, *hidden)]
         if how == "only":
             both = [hit for hit in both if said[hit.path] is not None]

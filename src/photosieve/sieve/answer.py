@@ -63,12 +63,15 @@ class Ranked(Sequence[Hit]):
         Of the photos, best first.
     probabilities : array (n,)
         That they match.
+    kept : array of bool (n,)
+        Whether the cut keeps them.
     make : callable
         Makes the hits of some rows.
     """
 
     rows: NDArray[np.intp]
     probabilities: NDArray[np.float64]
+    kept: NDArray[np.bool_]
     make: Callable[[NDArray[np.intp]], tuple[Hit, ...]]
 
     def __len__(self) -> int:
@@ -163,7 +166,7 @@ class SearchResult:
     @property
     def passing(self) -> int:
         """Number of photos that the cut keeps."""
-        return sum(hit.kept for hit in (*self.hits, *self.hidden))
+        return _passing(self.hits) + _passing(self.hidden)
 
     @property
     def best_hidden(self) -> float | None:
@@ -227,6 +230,12 @@ class SearchResult:
             "gone": self.gone,
             "skipped": [skip.to_dict() for skip in self.skipped],
         }
+
+
+def _passing(hits: Sequence[Hit]) -> int:
+    if isinstance(hits, Ranked):
+        return int(hits.kept.sum())
+    return sum(hit.kept for hit in hits)
 
 
 def answer(
@@ -294,6 +303,9 @@ def answer(
             for place, reason in zip(chosen.tolist(), reasons, strict=True)
         )
 
+    def ranked(places: NDArray[np.intp]) -> Ranked:
+        return Ranked(places, probabilities[places], kept[places], make)
+
     # A product can differ in its last bits for equal photos: rounded, they stay in their order.
     order = np.lexsort((-scores.round(6), -probabilities.round(6)))
     shown = kept[order] if top is None else np.arange(len(order)) < top
@@ -306,8 +318,8 @@ def answer(
     return SearchResult(
         query=query,
         readings=readings,
-        hits=Ranked(order[shown], probabilities[order[shown]], make),
-        hidden=Ranked(order[~shown], probabilities[order[~shown]], make),
+        hits=ranked(order[shown]),
+        hidden=ranked(order[~shown]),
         cut=rule,
         looked_at=len(order) if looked_at is None else looked_at,
         skipped=skipped,
