@@ -160,7 +160,9 @@ class Cut:
         -------
         list of str (k,)
         """
-        codes = _codes(groups)
+        groups = np.asarray(groups)
+        beside = np.flatnonzero(np.isin(groups, groups[photos]))  # other groups decide nothing here
+        values, codes, photos = values[beside], _codes(groups[beside]), beside.searchsorted(photos)
         order = np.lexsort((-values, codes))  # group by group, each best first
         places = np.empty(len(order), np.intp)
         places[order] = np.arange(len(order))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import sys
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from photosieve.checksums import BLOCK_BYTES, block_checksums
 from photosieve.errors import PhotoIndexError
 from photosieve.storage import parsing_literals
+
+_BLOCKS_AT_ONCE = 2**26 // BLOCK_BYTES
 
 
 class DamagedSnapshotError(PhotoIndexError):
@@ -40,15 +44,19 @@ class CheckedArray:
         self._path = path
         with parsing_literals:
             self._checksums = np.load(_checksums_of(path)).tolist()
-        self._bytes = np.memmap(path, np.uint8, "r")
+        with path.open("rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self._bytes = np.frombuffer(self._map, np.uint8)
         if len(self._checksums) != -(-len(self._bytes) // BLOCK_BYTES):
             raise DamagedSnapshotError(f"{path} is damaged: its length differs.")
         self._verified = np.zeros(len(self._checksums), bool)
         self._verify([0])  # numpy reads the form of the array from there
         with parsing_literals:
-            array = np.load(path, mmap_mode="r" if size else None)
-        self._array: NDArray[Any] = np.asarray(array)  # indexed faster than a memory map
+            array: NDArray[Any] = np.load(path, mmap_mode="r" if size else None)
         self._start = getattr(array, "offset", 0)
+        if size:  # the same through the map above: what two maps show counts twice as memory
+            array = self._bytes[self._start :].view(array.dtype).reshape(array.shape)
+        self._array = array
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,17 +89,24 @@ class CheckedArray:
             return np.asarray(part)
         found = np.asarray(part[rows])
         if found.size:
-            start, stop = self._place(part[:1])
             numbers = np.asarray(rows).reshape(-1)
             if numbers.dtype == bool:
                 numbers = np.flatnonzero(numbers)
             numbers = np.where(numbers < 0, numbers + len(part), numbers)
-            first = (start + numbers * part.strides[0]) // BLOCK_BYTES
-            last = (stop - 1 + numbers * part.strides[0]) // BLOCK_BYTES
-            steps = np.arange(int((last - first).max()) + 1)
-            blocks = np.minimum(first[:, None] + steps, last[:, None])
-            self._verify(np.unique(blocks[~self._verified[blocks]]).tolist())
+            # In a transposed array a row is spread over the file: its columns are taken one by one.
+            together = part[:1].flags.c_contiguous
+            for column in (part,) if together else part.T:
+                self._verify_rows(column, numbers)
         return found
+
+    def _verify_rows(self, part: NDArray[Any], numbers: NDArray[np.intp]) -> None:
+        """Verify some rows of a part; each is one piece of the file."""
+        start, stop = self._place(part[:1])
+        first = (start + numbers * part.strides[0]) // BLOCK_BYTES
+        last = (stop - 1 + numbers * part.strides[0]) // BLOCK_BYTES
+        steps = np.arange(int((last - first).max()) + 1)
+        blocks = np.minimum(first[:, None] + steps, last[:, None])
+        self._verify(np.unique(blocks[~self._verified[blocks]]).tolist())
 
     def __matmul__(self, other: ArrayLike) -> NDArray[Any]:
         return np.asarray(np.asarray(self) @ np.asarray(other))
@@ -105,14 +120,22 @@ class CheckedArray:
         return list(np.asarray(self).tolist())
 
     def verify(self) -> None:
-        """Verify all of it.
+        """Verify all of it, without keeping it in memory.
 
         Raises
         ------
         DamagedSnapshotError
             If it is damaged.
         """
-        self._verify(np.flatnonzero(~self._verified).tolist())
+        missing = np.flatnonzero(~self._verified).tolist()
+        for start in range(0, len(missing), _BLOCKS_AT_ONCE):
+            self._verify(missing[start : start + _BLOCKS_AT_ONCE])
+            self.release()
+
+    def release(self) -> None:
+        """Take what was read of the file out of this process's memory; the array stays usable."""
+        if sys.platform != "win32":
+            self._map.madvise(mmap.MADV_DONTNEED)
 
     def _place(self, part: NDArray[Any]) -> tuple[int, int]:
         """Return where the bytes of a part begin and end in the file."""

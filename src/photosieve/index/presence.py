@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -94,20 +94,16 @@ def _complete(snapshot: Snapshot, group: PhotoGroup) -> bool:
 
 
 def _absent(snapshot: Snapshot, group: PhotoGroup) -> Rows:
-    """Return the rows of a group whose photos are gone; each folder is listed once."""
-
-    @cache
-    def listed(folder: Path) -> frozenset[str]:
-        try:
-            return frozenset(file.name for file in folder.iterdir())
-        except OSError:
-            return frozenset()
-
-    absent = []
-    for row, path in enumerate(snapshot.paths(group), group.start):
-        photo = place(group.root, path)
-        if photo.name not in listed(photo.parent) and not _exists(photo):
-            absent.append(row)
+    """Return the rows of a group whose photos are gone; its folder is listed once."""
+    try:
+        listed = set(os.listdir(snapshot.folder_of(group)))  # noqa: PTH208  # names alone: no paths
+    except OSError:
+        listed = set()
+    absent = [
+        row
+        for row, path in enumerate(snapshot.paths(group), group.start)
+        if path.rpartition("/")[2] not in listed and not _exists(place(group.root, path))
+    ]
     return np.array(absent, np.intp)
 
 

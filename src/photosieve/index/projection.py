@@ -232,6 +232,7 @@ def _write_photos(
             if old is not None:
                 copied = old.photos.rows(part[part >= 0])
                 vectors[part >= 0], scores[part >= 0] = copied.vectors, copied.labels
+                old.release()
             missing = np.flatnonzero(part < 0)
             for places, rows in store.take(ids[start : start + step][missing]):
                 fresh = embed(store.matrix(rows))

@@ -140,6 +140,12 @@ class Snapshot:
             if isinstance(array, CheckedArray) and (photos or name not in _OF_SIEVE):
                 array.verify()
 
+    def release(self) -> None:
+        """Take what was read out of this process's memory; see `CheckedArray.release`."""
+        for array in vars(self).values():
+            if isinstance(array, CheckedArray):
+                array.release()
+
     @property
     def photos(self) -> Embedded:
         """All photos as the sieve sees them."""

@@ -65,6 +65,8 @@ class Ranked(Sequence[Hit]):
         As in `Hit`.
     probabilities : array (n,)
         That they match.
+    kept : array of bool (n,)
+        Whether the cut keeps them.
     make : callable
         Makes the hits at some places.
     """
@@ -72,24 +74,32 @@ class Ranked(Sequence[Hit]):
     places: NDArray[np.intp]
     rows: NDArray[np.intp]
     probabilities: NDArray[np.float64]
+    kept: NDArray[np.bool_]
     make: Callable[[NDArray[np.intp]], tuple[Hit, ...]]
 
     def select(self, chosen: NDArray[np.bool_]) -> Ranked:
         """Return some of them, chosen by a mask (n,)."""
-        return Ranked(self.places[chosen], self.rows[chosen], self.probabilities[chosen], self.make)
+        return Ranked(
+            self.places[chosen],
+            self.rows[chosen],
+            self.probabilities[chosen],
+            self.kept[chosen],
+            self.make,
+        )
 
     def insert(self, hits: Sequence[Hit]) -> Ranked:
         """Return them and others, best first."""
         own = len(self)
         rows = np.append(self.rows, np.array([hit.row for hit in hits], np.intp))
         probabilities = np.append(self.probabilities, [hit.probability for hit in hits])
+        kept = np.append(self.kept, np.array([hit.kept for hit in hits], bool))
         order = np.argsort(-probabilities.round(6), kind="stable")
 
         def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
             made = iter(self.make(self.places[chosen[chosen < own]]))
             return tuple(next(made) if one < own else hits[one - own] for one in chosen.tolist())
 
-        return Ranked(order, rows[order], probabilities[order], make)
+        return Ranked(order, rows[order], probabilities[order], kept[order], make)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -183,7 +193,7 @@ class SearchResult:
     @property
     def passing(self) -> int:
         """Number of photos that the cut keeps."""
-        return sum(hit.kept for hit in (*self.hits, *self.hidden))
+        return _passing(self.hits) + _passing(self.hidden)
 
     @property
     def best_hidden(self) -> float | None:
@@ -247,6 +257,12 @@ class SearchResult:
             "gone": self.gone,
             "skipped": [skip.to_dict() for skip in self.skipped],
         }
+
+
+def _passing(hits: Sequence[Hit]) -> int:
+    if isinstance(hits, Ranked):
+        return int(hits.kept.sum())
+    return sum(hit.kept for hit in hits)
 
 
 def answer(
@@ -316,7 +332,7 @@ def answer(
 
     # A product can differ in its last bits for equal photos: rounded, they stay in their order.
     order = np.lexsort((-scores.round(6), -probabilities.round(6)))
-    ranked = Ranked(order, numbers[order], probabilities[order], make)
+    ranked = Ranked(order, numbers[order], probabilities[order], kept[order], make)
     shown = kept[order] if top is None else np.arange(len(order)) < top
     taken_out = 0
     negative = np.array([term.negative for term in terms])

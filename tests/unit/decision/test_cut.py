@@ -193,6 +193,8 @@ def test_explanations_agree_with_the_answer(seed: int) -> None:
     groups = ["a", "b", "c"] * 4
     verdicts = cut.explain(values, groups)
     assert [v.kept for v in verdicts] == cut.keep_by_group(values[:, None], groups)[:, 0].tolist()
+    some = np.array([10, 1, 7])
+    assert cut.reasons(values, groups, some) == [verdicts[place].reason for place in some]
     for value, group, verdict in zip(values, groups, verdicts, strict=True):
         best = max(v for v, g in zip(values, groups, strict=True) if g == group)
         match verdict.reason.split(",")[0].split()[0], verdict.kept:

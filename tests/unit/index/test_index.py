@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from photosieve.decision.cut import Cut
@@ -14,6 +15,7 @@ from photosieve.encoders.embedding import photo_features
 from photosieve.errors import PhotoIndexError, UsageError
 from photosieve.index.index import Index
 from photosieve.sieve import saved
+from photosieve.sieve.answer import Hit, Ranked
 from photosieve.sieve.scorer import Scorer
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared
@@ -134,6 +136,22 @@ def test_as_many_of_the_others_as_asked_for(index: Index) -> None:
         few = index.search("red", hidden=count)
         assert [hit.path for hit in few.hidden] == [hit.path for hit in found.hidden[:count]]
         assert few.left_out == found.left_out
+
+
+def test_matches_are_counted_without_making_a_hit_of_each(index: Index) -> None:
+    found = index.search("red", top=3, hidden=40)
+    assert isinstance(found.hits, Ranked)
+    assert isinstance(found.hidden, Ranked)
+    kept = [hit for hit in (*found.hits, *found.hidden) if hit.kept]
+
+    def make(rows: NDArray[np.intp]) -> tuple[Hit, ...]:
+        raise AssertionError(rows)
+
+    unmade = replace(
+        found, hits=replace(found.hits, make=make), hidden=replace(found.hidden, make=make)
+    )
+    assert unmade.passing == len(kept) > 3
+    assert unmade.summary() == found.summary()
 
 
 @pytest.mark.long

@@ -4,7 +4,9 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from photosieve.index import presence
 from photosieve.index.index import Index
 from photosieve.index.presence import gone
 
@@ -22,6 +24,19 @@ def test_photos_that_are_gone_are_neither_hits_nor_hidden(index: Index, folder: 
     shutil.rmtree(folder / "house-1")
     assert index.search("red", within=["house-1"]).looked_at == 0
     assert index.search("red", within=["house-2"]).gone == 0
+
+
+def test_photos_that_are_there_are_not_looked_for_one_by_one(
+    index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(presence, "_exists", lambda path: asked.append(path) or path.exists())
+    assert not len(gone(index.snapshot, np.arange(40)))
+    assert not asked
+    (lost,) = list((folder / "house-0").iterdir())[:1]
+    lost.unlink()
+    assert len(gone(index.snapshot, np.arange(40))) == 1
+    assert set(asked) <= {lost, *(path for path in folder.iterdir())}
 
 
 def test_folders_beside_one_that_is_gone_are_looked_for(index: Index, folder: Path) -> None:

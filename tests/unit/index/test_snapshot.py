@@ -2,12 +2,14 @@
 
 import gc
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,44 @@ def test_each_byte_that_is_read_is_verified_and_no_other(
         assert np.array_equal(checked[: row - 1], array[: row - 1])
         damage(tmp_path / "a.npy", (row + 0.5) / 20)  # as it was
         assert np.array_equal(CheckedArray(tmp_path / "a.npy", array.size)[row], array[row])
+
+
+def test_rows_of_a_transposed_array_take_no_memory_for_each_block(tmp_path: Path) -> None:
+    """A row of it lies in every part of the file."""
+    scores = np.random.default_rng(0).random((8, 500_000), np.float32)
+    np.save(tmp_path / "a.npy", scores)
+    write_checksums(tmp_path / "a.npy")
+    checked, rows = CheckedArray(tmp_path / "a.npy", scores.size).T, np.arange(0, 500_000, 10)
+    tracemalloc.start()
+    found = checked[rows]
+    assert tracemalloc.get_traced_memory()[1] < 5 * found.nbytes
+    tracemalloc.stop()
+    assert np.array_equal(found, scores.T[rows])
+    damage(tmp_path / "a.npy", 0.7)
+    with pytest.raises(DamagedSnapshotError):
+        CheckedArray(tmp_path / "a.npy", scores.size).T[rows]
+
+
+def resident(file: Path) -> int:
+    """Return how many bytes of a file are in the memory of this process."""
+    maps = Path("/proc/self/smaps").read_text().split("VmFlags")
+    sizes = [re.search(r"\bRss: *(\d+) kB", part) for part in maps if f"{file}\n" in part]
+    return sum(1024 * int(size[1]) for size in sizes if size)
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells")
+def test_a_file_is_in_memory_once_and_can_be_let_go(tmp_path: Path) -> None:
+    array = np.ones((1000, 5000), np.float32)
+    np.save(tmp_path / "a.npy", array)
+    write_checksums(tmp_path / "a.npy")
+    checked = CheckedArray(tmp_path / "a.npy", array.size)
+    checked.verify()
+    assert resident(tmp_path / "a.npy") < array.nbytes / 10
+    assert np.array_equal(checked[:], array)
+    assert array.nbytes * 0.9 < resident(tmp_path / "a.npy") < array.nbytes * 1.1
+    checked.release()
+    assert resident(tmp_path / "a.npy") < array.nbytes / 10
+    assert np.array_equal(checked[:], array)
 
 
 class Slow:
