@@ -30,13 +30,18 @@ def test_photos_that_are_there_are_not_looked_for_one_by_one(
     index: Index, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Path] = []
-    monkeypatch.setattr(presence, "_exists", lambda path: asked.append(path) or path.exists())
+
+    def exists(path: Path) -> bool:
+        asked.append(path)
+        return path.exists()
+
+    monkeypatch.setattr(presence, "_exists", exists)
     assert not len(gone(index.snapshot, np.arange(40)))
     assert not asked
     (lost,) = list((folder / "house-0").iterdir())[:1]
     lost.unlink()
     assert len(gone(index.snapshot, np.arange(40))) == 1
-    assert set(asked) <= {lost, *(path for path in folder.iterdir())}
+    assert set(asked) <= {lost, *folder.iterdir()}
 
 
 def test_folders_beside_one_that_is_gone_are_looked_for(index: Index, folder: Path) -> None:
