@@ -109,6 +109,16 @@ class View:
         return np.arange(len(self.snapshot))
 
     @cached_property
+    def mtimes(self) -> NDArray[np.int64]:
+        """When the file of each photo was changed, (n,), in nanoseconds since 1970.
+
+        Of files that were changed right before they were indexed, the index notes -1, to look at
+        them again: they count as newer than all others.
+        """
+        noted = np.asarray(self.snapshot.mtimes)
+        return np.where(noted < 0, np.iinfo(np.int64).max, noted)
+
+    @cached_property
     def by_name(self) -> NDArray[np.intp]:
         """All rows in the order of the names of the files, (n,)."""
         paths = (path for group in self.snapshot.groups for path in self.snapshot.paths(group))
@@ -118,7 +128,7 @@ class View:
     @cached_property
     def by_date(self) -> NDArray[np.intp]:
         """All rows, (n,), the photos that were changed last first."""
-        return np.argsort(-np.asarray(self.snapshot.mtimes), kind="stable")
+        return np.argsort(-self.mtimes, kind="stable")
 
     def row_of(self, photo_id: str) -> int | None:
         """Return the row of an id; None if no photo has it."""

@@ -104,7 +104,7 @@ def _sorted(view: View, hits: Sequence[Hit], sort: Order, cut: float) -> Sequenc
         return sorted(hits, key=lambda hit: hit.path.name.casefold())
     rows = [hit.row for hit in hits]  # these are in the order of buildings and names
     if sort == "date":
-        rows = (-view.snapshot.mtimes[np.array(rows, np.intp)]).tolist()
+        rows = (-view.mtimes[np.array(rows, np.intp)]).tolist()
     return [hit for _, hit in sorted(zip(rows, hits, strict=True), key=lambda pair: pair[0])]
 
 

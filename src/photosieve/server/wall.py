@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import numpy as np
@@ -128,15 +129,19 @@ def _chosen(view: View, label: str | None) -> NDArray[np.bool_]:
 def details(request: Request, photo_id: PhotoId) -> PhotoDetails:
     """Return the size of a photo, when its file was changed, and the user's columns."""
     view = get_service(request).library.view()
-    row = find_photo(view, photo_id).row
+    photo = find_photo(view, photo_id)
+    row = photo.row
     store, snapshot = view.index.store, view.snapshot
     ((_, table),) = store.take(snapshot.ids[[row]], ("width", "height", *store.columns))
-    noted = table.to_pylist()[0]
+    noted, changed = table.to_pylist()[0], int(snapshot.mtimes[row])
+    if changed < 0:  # the file was changed right before it was indexed
+        with suppress(OSError):
+            changed = photo.path.stat().st_mtime_ns
     return PhotoDetails(
         width=noted["width"],
         height=noted["height"],
         bytes=int(snapshot.sizes[row]),
-        changed=int(snapshot.mtimes[row]) / 1e9,
+        changed=changed / 1e9,
         columns={
             name: str(noted[name])[:MOST_TEXT] for name in store.columns if noted[name] is not None
         },
