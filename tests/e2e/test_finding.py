@@ -43,6 +43,7 @@ def test_a_unique_part_of_a_name_chooses_a_building(browser: Browser, address: s
         page.fill("#group", "mill")
         page.press("#group", "Enter")
         expect(page.locator("#status")).to_contain_text("2 buildings have “mill” in their name")
+        expect(page.locator("#group-list li")).to_have_count(2)
         page.press("#group", "ArrowDown")
         page.press("#group", "Enter")
         expect(page).to_have_url(re.compile("in=test%2Fmill-lane-6"))
