@@ -22,13 +22,18 @@ def stored() -> Any:
 
 
 def shown(notebook: Any) -> Outputs:
-    """What stands below each cell, as kind and text; a picture is one whatever it shows."""
+    """What stands below each cell, as kind and text; a picture is one whatever it shows.
+
+    What a cell prints comes in one piece or in several, as time has it.
+    """
     found: Outputs = []
     for cell in notebook.cells:
-        for output in cell.get("outputs", ()):
-            if output.output_type == "stream":
-                found.append((output.name, without_digits(output.text)))
-            else:
+        pieces = cell.get("outputs", ())
+        for name in dict.fromkeys(piece.name for piece in pieces if piece.output_type == "stream"):
+            text = "".join(piece.text for piece in pieces if piece.get("name") == name)
+            found.append((name, without_digits(text)))
+        for output in pieces:
+            if output.output_type != "stream":
                 found.append((output.output_type, ",".join(sorted(output.get("data", {})))))
     return found
 
