@@ -12,7 +12,7 @@ from pathlib import Path
 Progress = Callable[[str, int, int], None]
 """Called with the stage in words, the units done and the units in all.
 
-What follows a colon may change from call to call: the stage is the same.
+Text after a colon may change from call to call: the stage is the same.
 """
 
 Stages = Sequence[tuple[str, float]]
@@ -29,7 +29,7 @@ _LOADED = time.monotonic()
 
 
 def seconds_of_process() -> float:
-    """Return how long this process has been running: what the person who started it waited.
+    """Return how long this process has been running, in seconds.
 
     Where the system does not say it, the time before this module was loaded is missing.
     """
@@ -84,7 +84,7 @@ class Status:
 
 
 class Tracker:
-    """Takes reports as a `Progress`, and tells how far the whole command is.
+    """Takes reports as a `Progress`, and says how far the whole command is.
 
     The rate of a stage is measured while it runs. Stages to come are expected to take as long as
     their share says, at the rate of those before. A stage that is not in the list counts as a part

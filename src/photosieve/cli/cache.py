@@ -12,16 +12,17 @@ from photosieve.cli.output import print_json
 cache = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
-    help="Show what the cache folder holds; `cache clear` empties it.",
+    help="Show the contents of the cache folder; `cache clear` empties it.",
 )
 
 
 @cache.callback()
 def show(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Show what the cache folder holds, by kind, and when each was used last.
+    """Show the contents of the cache folder, by kind, and when each was used last.
 
-    It holds what can be made again, such as converted models and the features of photos in searched
-    folders. Above its limit (PHOTOSIEVE_CACHE_LIMIT, in GiB) the least recently used goes first.
+    It holds files that can be made again, such as converted models and the features of photos in
+    searched folders. Above its limit (PHOTOSIEVE_CACHE_LIMIT, in GiB) the least recently used
+    goes first.
     """
     if ctx.invoked_subcommand:
         return
@@ -48,9 +49,9 @@ def clear(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Remove what the cache folder holds, but for what another process uses.
+    """Empty the cache folder, except for files that another process uses.
 
-    All of it is made again when it is needed, which takes time.
+    The files are made again when they are needed, which takes time.
     """
     from photosieve.cache import clear as remove
 

@@ -36,7 +36,7 @@ _REMEDIES = {
 def explain(error: BaseException) -> tuple[int, str]:
     """Return the exit status of an error and a sentence for the person who typed the command.
 
-    The sentence is empty where nobody reads it: the reader of the output is gone.
+    The sentence is empty where the program that reads the output has ended.
     """
     if isinstance(error, UsageError):
         return 2, printable(str(error))
@@ -63,8 +63,8 @@ def explain(error: BaseException) -> tuple[int, str]:
         )
     return 1, (
         f"this is a bug in photosieve {_version()} ({type(error).__name__}: "
-        f"{printable(one_line(error))}); please report it in {REPORT}, with what the same command "
-        f"prints with --debug, and Python {platform.python_version()} on {platform.system()}"
+        f"{printable(one_line(error))}); please report it in {REPORT}, with the output of the same "
+        f"command with --debug, and Python {platform.python_version()} on {platform.system()}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The program `photosieve`: runs the command that was typed, and is the last to hear of errors.
+"""The program `photosieve`: runs the command that was typed, and reports its errors.
 
 It imports next to nothing before it is ready for Ctrl-C, which may come while libraries load.
 """
@@ -38,7 +38,7 @@ def main() -> NoReturn:
     With `--debug` anywhere among the arguments, an error has its traceback.
     """
     interrupts = _Interrupts()
-    # Whoever runs this in the background of a shell hands on that interrupts are ignored.
+    # A shell that starts this in the background has it ignore interrupts, and that stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupts)
     debug, status = False, 0
@@ -109,7 +109,7 @@ def _open_streams() -> None:
 
 
 def _close_streams() -> None:
-    """Write the rest of the output; if that fails, be silent: the error was told already."""
+    """Write the rest of the output; if that fails, be silent: the error was reported already."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

@@ -76,7 +76,7 @@ def measure(
 
 
 def advice(found: list[Precision]) -> str:
-    """Say in words which number format is worth it."""
+    """Say which number format is worth its errors."""
     exact, *others = found
     best = min(others, key=lambda each: each.milliseconds)
     faster = exact.milliseconds / best.milliseconds
@@ -91,5 +91,5 @@ def advice(found: list[Precision]) -> str:
     best = min(near, key=lambda each: each.milliseconds)
     return (
         f"{best.name} is {exact.milliseconds / best.milliseconds:.1f} times as fast as float32, "
-        "and moves photos no further than a cut can live with."
+        "and its errors are too small to affect a cut."
     )

@@ -43,7 +43,7 @@ PartialLabelsOption = Annotated[
     bool,
     typer.Option(
         "--partial-labels",
-        help="Take labels that a listed photo lacks for unknown, not for absent.",
+        help="Treat labels that a listed photo lacks as unknown, not as absent.",
     ),
 ]
 LabelsFromOption = Annotated[

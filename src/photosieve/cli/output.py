@@ -162,7 +162,7 @@ def print_notes(dataset: Dataset, role: str = "", *, but: str = "") -> None:
     role : str
         Stands before each sentence, where there are several data sets.
     but : str
-        A kind that the command says more about elsewhere.
+        A kind to leave out, since the command says more about it elsewhere.
     """
     for note in dataset.notes:
         if note.kind != but:

@@ -1,4 +1,4 @@
-"""What a person sees while a command works: one bar, or a line now and then."""
+"""The progress that a command shows while it works: one bar, or a line now and then."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _bar(tracker: Tracker, console: Console, widest: int) -> Iterator[None]:
         )
         return table
 
-    # What the command prints on stdout stays there.
+    # The output of the command on stdout stays there.
     with Live(
         get_renderable=line, console=console, transient=True, redirect_stdout=False,
         refresh_per_second=5,

@@ -26,7 +26,7 @@ from photosieve.data.scan import NEW_LABELS, TEST_LABELS, labels_files_in
 from photosieve.errors import LabelsError
 
 _Changes = Mapping[Path, tuple[Verdicts | None, Verdicts | None]]
-"""What is known of photos, before and after."""
+"""The verdicts on photos, before and after."""
 
 Stamp = tuple[int, int, int]
 """Time, size and number of a file, one of which differs after each change."""

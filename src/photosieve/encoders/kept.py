@@ -42,9 +42,9 @@ class KeptFeatures:
         Parameters
         ----------
         paths : sequence of Path
-            Those that `add` will speak of, too.
+            The photos to embed; `add` takes positions in this list.
         purpose : str
-            What decides the features beside the photo.
+            Names all that decides the features besides the photo.
         shape : tuple of int
             Of a photo's features.
         """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Inputs = Sequence[NDArray[Any]]
 
 NEAR = 0.999
-"""A cut can live with photo embeddings of this cosine to those that it was learned on."""
+"""Least cosine to the photo embeddings that a cut was learned on, for the cut to stay valid."""
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,8 @@ def load_tower(source: TowerSource, precision: Literal["f32", "bf16"] = "f32") -
     if model is None:
         converted = convert(source)
         _keep(converted, source.folder)
-        # What was written and read differs in the last bit: the first run gives what later ones do.
+        # A tower that was written and read differs in the last bit: the first run gives the same
+        # answers as later ones.
         model = _read(core, source.folder) or converted
     return _compile(model, source.folder, precision)
 

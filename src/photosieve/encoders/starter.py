@@ -6,7 +6,7 @@ among image features, and MiniLM can embed the name of class c. A ridge regressi
 other is a map from image features to text space. The mean image feature has to be subtracted first;
 it follows from the image tower's last batch normalization.
 
-Each image tower has a regression of its own, and a photo's embedding is the sum of what they give.
+Each image tower has a regression of its own, and a photo's embedding is the sum of their outputs.
 Towers that see the photo at different sizes miss different things.
 """
 
@@ -149,8 +149,8 @@ def _kept_join(networks: Networks) -> LinearHead:
 def join(networks: Networks) -> LinearHead:
     """Fit the head in closed form: for each network a regression from classifier to class names.
 
-    Their matrices lie on top of each other, so that a photo's vector is the sum of what the
-    networks give. It is scaled to length 1 once, at the end.
+    Their matrices lie on top of each other, so that a photo's vector is the sum of
+    the outputs. It is scaled to length 1 once, at the end.
     """
     text = _word_features().astype(np.float64)  # (1000, 384)
     text_mean = text.mean(0)

@@ -1,4 +1,4 @@
-"""Answers to a query with what people said of the photos: known answers come before guesses."""
+"""Answers to a query that respect labels: known answers come before guesses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from photosieve.data.names import label_key
 from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
-from photosieve.sieve.answer import Hit, SearchResult
+from photosieve.sieve.answer import Hit, Ranked, SearchResult
 from photosieve.sieve.query import Term
 from photosieve.sieve.scorer import matches
 
@@ -25,7 +25,7 @@ MARKED = {"yes": "marked right", "no": "marked wrong"}
 
 
 class KnownAnswers:
-    """What the labels say of photos and one query: yes, no, or nothing.
+    """The answers of labels to one query, photo by photo: yes, no, or nothing.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class KnownAnswers:
     """
 
     def __init__(self, view: View, terms: Sequence[Term]) -> None:
-        self._listed = view.book.listed()
+        self._view, self._listed = view, view.book.listed()
         self._opened = opened_labels(self._listed.values())
         self._named = {label_key(x) for own in self._listed.values() for x in own.yes}
         self._terms = terms
@@ -58,13 +58,11 @@ class KnownAnswers:
         no = self._named - self._opened if own.no is None else set(map(label_key, own.no))
         return ("yes" if term.negative else "no") if keys <= no else None
 
-    def yes(self) -> Iterable[Path]:
-        """Give the photos that match for certain."""
-        return (photo for photo in self._listed if self.of(photo) == "yes")
-
-    def any(self) -> bool:
-        """Whether anything is known of any photo."""
-        return any(self.of(photo) for photo in self._listed)
+    def by_row(self) -> dict[int, Literal["yes", "no"]]:
+        """Return what is known of the photos of the view, by their rows."""
+        said = ((photo, self.of(photo)) for photo in self._listed)
+        known = {photo: one for photo, one in said if one and self._view.has(photo)}
+        return dict(zip(self._view.rows_of(known), known.values(), strict=True))
 
     def labeled(self, term: Term) -> int:
         """Count the photos that have the label which a term names."""
@@ -81,39 +79,40 @@ def with_known(
     ----------
     view : View
     result : SearchResult
+        From the index of the view.
     known : KnownAnswers
     how : str
     where : str or None
         The condition of the search.
     """
-    if how == "ignore" or (how != "only" and not known.any()):
-        return result  # its hits are made when they are looked at, and there may be many
-    hits, hidden = list(result.hits), list(result.hidden)
-    if how in ("apply", "only"):
-        there = {hit.path for hit in (*hits, *hidden)}
-        hidden += _hits(view, result, [p for p in known.yes() if p not in there], where)
-    said = {hit.path: known.of(hit.path) for hit in (*hits, *hidden)}
-    if how == "hide":
-        hits = [hit for hit in hits if said[hit.path] is None]
-        hidden = [hit for hit in hidden if said[hit.path] is None]
-    else:
-        both = [_marked(hit, said[hit.path]) for hit in (*hits, *hidden)]
+    said = known.by_row()
+    hits, hidden = result.hits, result.hidden
+    if how == "ignore" or not isinstance(hits, Ranked) or not isinstance(hidden, Ranked):
+        return result
+    marked = np.fromiter(said, np.intp, len(said))
+    in_hits, in_hidden = np.isin(hits.rows, marked), np.isin(hidden.rows, marked)
+    there = (*hits.select(in_hits), *hidden.select(in_hidden))
+    hits, hidden = hits.select(~in_hits), hidden.select(~in_hidden)  # nothing is known of these
+    if how != "hide":
+        right = {row for row, one in said.items() if one == "yes"}
+        missing = _hits(view, result, right - {hit.row for hit in there}, where)
+        every = [_marked(hit, said[hit.row]) for hit in (*there, *missing)]
         if how == "only":
-            both = [hit for hit in both if said[hit.path] is not None]
-        both.sort(key=lambda hit: -round(hit.probability, 6))  # equal photos keep their order
-        hits, hidden = [hit for hit in both if hit.kept], [hit for hit in both if not hit.kept]
-    return replace(result, hits=tuple(hits), hidden=tuple(hidden))
+            hits, hidden = (part.select(np.zeros(len(part), bool)) for part in (hits, hidden))
+        hits = hits.insert([hit for hit in every if hit.kept])
+        hidden = hidden.insert([hit for hit in every if not hit.kept])
+    return replace(result, hits=hits, hidden=hidden)
 
 
-def _marked(hit: Hit, said: Literal["yes", "no"] | None) -> Hit:
-    return hit if said is None else replace(hit, kept=said == "yes", reason=MARKED[said])
+def _marked(hit: Hit, said: Literal["yes", "no"]) -> Hit:
+    return replace(hit, kept=said == "yes", reason=MARKED[said])
 
 
 def _hits(
-    view: View, result: SearchResult, photos: Iterable[Path], where: str | None
+    view: View, result: SearchResult, photos: Iterable[int], where: str | None
 ) -> Iterable[Hit]:
-    """Give photos in the scope of a search as hits, with their probabilities."""
-    rows = np.array(view.rows_of(photo for photo in photos if view.has(photo)), np.intp)
+    """Give rows in the scope of a search as hits, with their probabilities."""
+    rows = np.array(sorted(photos), np.intp)
     every = np.arange(len(view.snapshot))
     rows = np.intersect1d(
         rows, every[rows_in_scope(view.snapshot, view.index.store, result.within, where)]

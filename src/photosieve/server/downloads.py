@@ -163,7 +163,7 @@ def _cells(service: Service, view: View, found: Found) -> Iterator[dict[str, str
 
 
 class _Parts(io.RawIOBase):
-    """What was written since it was last taken: an archive that is sent while it grows."""
+    """An archive that is sent while it grows; holds the bytes that were not taken yet."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

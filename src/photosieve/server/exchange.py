@@ -1,6 +1,6 @@
 """One request and its answer, within the limits that all requests share.
 
-Whoever sends or reads slowly takes nothing from others: a request holds a slot from the end of its
+Slow clients take nothing from others: a request holds a slot from the end of its
 body to the start of its answer.
 """
 

@@ -42,7 +42,7 @@ MAX_LABELS = 5_000_000
 """Bytes of a file of labels."""
 
 MAX_FORM = 10_000
-"""Bytes of the login form, and of what surrounds a photo in the form of an upload."""
+"""Bytes of the login form, and of the form around an uploaded photo."""
 
 HEADERS = {
     "Content-Security-Policy": (

@@ -181,7 +181,7 @@ class Jobs:
                 job.error = without_folders(message["error"], self._library.folders())
         remove_drafts(self._folder)  # a training that was killed while it saved leaves one
         with self._lock:
-            if job.state != "running":  # cancelled, or the server ends
+            if job.state != "running":  # canceled, or the server ends
                 return
             if result is not None:
                 job.result = result

@@ -45,7 +45,7 @@ def export(
 ) -> Response:
     """Return the labels of all photos as a file.
 
-    What the form cannot hold is said in the header `Photosieve-Lost`.
+    The header `Photosieve-Lost` says what the form cannot hold.
     """
     service = get_service(request)
     view = service.library.view()
@@ -76,8 +76,8 @@ def take(
 ) -> ImportedLabels:
     """Give photos the labels that a file has for them, in one step that can be undone.
 
-    A photo goes by its path below the collection, or by any end of it that only one photo has. Its
-    labels are replaced; photos that the file does not name keep theirs.
+    The file names a photo by its path below the collection, or by any end of it that only one photo
+    has. Its labels are replaced; photos that the file does not name keep theirs.
     """
     service = get_service(request)
     view = service.library.view()

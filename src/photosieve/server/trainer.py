@@ -99,7 +99,7 @@ class Trainer:
         process.wait()
 
     def last_words(self) -> str:
-        """Return the end of what the process wrote to stderr."""
+        """Return the last lines that the process wrote to stderr."""
         return "".join(self._errors)
 
     def _read_errors(self, process: subprocess.Popen[str]) -> None:
@@ -131,7 +131,7 @@ class Trainer:
                 return
             process.kill()
             process.wait()
-            with self._reading:  # whoever reads has come to the end
+            with self._reading:  # the reading thread has come to the end
                 for pipe in (process.stdin, process.stdout):
                     with suppress(OSError):
                         if pipe is not None:

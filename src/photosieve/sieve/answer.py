@@ -59,23 +59,46 @@ class Ranked(Sequence[Hit]):
 
     Parameters
     ----------
+    places : array of int (n,)
+        What `make` knows the hits by, best first.
     rows : array of int (n,)
-        Of the photos, best first.
+        As in `Hit`.
     probabilities : array (n,)
         That they match.
     kept : array of bool (n,)
         Whether the cut keeps them.
     make : callable
-        Makes the hits of some rows.
+        Makes the hits at some places.
     """
 
+    places: NDArray[np.intp]
     rows: NDArray[np.intp]
     probabilities: NDArray[np.float64]
     kept: NDArray[np.bool_]
     make: Callable[[NDArray[np.intp]], tuple[Hit, ...]]
 
+    def select(self, chosen: NDArray[np.bool_]) -> Ranked:
+        """Return some of them, chosen by a mask (n,)."""
+        rows, probabilities, kept = self.rows, self.probabilities, self.kept
+        of_these = rows[chosen], probabilities[chosen], kept[chosen]
+        return Ranked(self.places[chosen], *of_these, self.make)
+
+    def insert(self, hits: Sequence[Hit]) -> Ranked:
+        """Return them and others, best first."""
+        own = len(self)
+        rows = np.append(self.rows, np.array([hit.row for hit in hits], np.intp))
+        probabilities = np.append(self.probabilities, [hit.probability for hit in hits])
+        kept = np.append(self.kept, np.array([hit.kept for hit in hits], bool))
+        order = np.argsort(-probabilities.round(6), kind="stable")
+
+        def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
+            made = iter(self.make(self.places[chosen[chosen < own]]))
+            return tuple(next(made) if one < own else hits[one - own] for one in chosen.tolist())
+
+        return Ranked(order, rows[order], probabilities[order], kept[order], make)
+
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     @overload
     def __getitem__(self, place: int) -> Hit: ...
@@ -84,8 +107,8 @@ class Ranked(Sequence[Hit]):
     def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
         """Make a hit, or those of a part."""
         if isinstance(place, slice):
-            return self.make(self.rows[place])
-        return self.make(self.rows[[place]])[0]
+            return self.make(self.places[place])
+        return self.make(self.places[[place]])[0]
 
     def __iter__(self) -> Iterator[Hit]:
         return iter(self[:])
@@ -303,11 +326,9 @@ def answer(
             for place, reason in zip(chosen.tolist(), reasons, strict=True)
         )
 
-    def ranked(places: NDArray[np.intp]) -> Ranked:
-        return Ranked(places, probabilities[places], kept[places], make)
-
     # A product can differ in its last bits for equal photos: rounded, they stay in their order.
     order = np.lexsort((-scores.round(6), -probabilities.round(6)))
+    ranked = Ranked(order, numbers[order], probabilities[order], kept[order], make)
     shown = kept[order] if top is None else np.arange(len(order)) < top
     taken_out = 0
     negative = np.array([term.negative for term in terms])
@@ -318,8 +339,8 @@ def answer(
     return SearchResult(
         query=query,
         readings=readings,
-        hits=ranked(order[shown]),
-        hidden=ranked(order[~shown]),
+        hits=ranked.select(shown),
+        hidden=ranked.select(~shown),
         cut=rule,
         looked_at=len(order) if looked_at is None else looked_at,
         skipped=skipped,

@@ -90,7 +90,7 @@ class Prepared:
 
     @property
     def verdicts(self) -> NDArray[np.int8]:
-        """What is known of each pair, (n, labels): 1 for yes, 0 for no, -1 for unknown."""
+        """The verdict on each pair, (n, labels): 1 for yes, 0 for no, -1 for unknown."""
         return np.where(self.known, self.targets, -1).astype(np.int8)
 
     def scores(self, head: Head) -> Float32Array:
@@ -98,7 +98,7 @@ class Prepared:
         return head.project_photos(self.photos) @ head.project_texts(self.texts).T
 
     def fingerprint(self) -> str:
-        """Hash of all features and of what is known of the labels."""
+        """Hash of all features and verdicts."""
         digest = hashlib.sha256()
         labels: tuple[NDArray[Any], ...] = (self.targets, self.known, self.silent)
         for array in (self.photos, self.more_views, *labels, self.texts, self.words):

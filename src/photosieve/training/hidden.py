@@ -84,9 +84,9 @@ def _ask(
     ----------
     head : Head
     probe : Probe or None
-        What words inherit from.
+        The probe that words inherit from.
     seen : Prepared
-        What the model was trained on.
+        The photos and labels that the model was trained on.
     held_out : Prepared
         Other photos, with the hidden labels.
     history : History

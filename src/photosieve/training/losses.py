@@ -106,12 +106,12 @@ def _several_right(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def diagonal_softmax(logits: torch.Tensor) -> torch.Tensor:
     """Symmetric cross-entropy over a batch of pairs, pair i being the only match of row i.
 
-    What the logits are decides whose loss it is:
+    The kind of logits decides whose loss it is:
 
     - cosines times a learned scale: that of CLIP (Radford et al. 2021, arXiv:2103.00020, figure 3),
       both ways of InfoNCE (van den Oord et al. 2018, arXiv:1807.03748);
-    - plain cosines, a scale of 1: they differ by 2 at most, so that the softmax stays nearly flat
-      whatever is learned; the loss of 16 pairs is never below 1.1;
+    - plain cosines, a scale of 1: they differ by 2 at most, so that the softmax always stays
+      nearly flat; the loss of 16 pairs is never below 1.1;
     - dot products of vectors of any length: the lengths are the scale, each vector has its own, and
       it can grow without bound, while search sees only the cosine.
 

@@ -35,12 +35,12 @@ def run_all(
     jobs : sequence of callable
         Each takes a `Progress`, which it calls every now and then.
     stage : str
-        What the whole is called.
+        Name of the whole.
     progress : Progress
         Told of each job that is done.
     side_by_side : bool
         Whether each job has a processor to itself. Otherwise they run one after another, each with
-        all processors, and what a job tells counts as a part of the whole.
+        all processors, and the progress of a job counts as a part of the whole.
     """
     if not side_by_side:
         results = []

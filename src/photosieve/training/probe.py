@@ -187,7 +187,7 @@ class Problem:
     photos : array (n, p)
         The features as the probe sees them: centered, of length 1.
     base : array (n, r)
-        Weights of photos: their sums are an orthonormal base of what the photos span.
+        Weights of photos, whose sums are an orthonormal base of the space of the photos.
     places : array (n, r)
         The photos in that base, in which the weights of labels are found.
     targets : array of bool (n, labels)

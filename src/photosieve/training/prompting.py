@@ -23,7 +23,7 @@ def prompted(encoder: Encoder, data: Prepared, recipe: Recipe) -> tuple[Encoder,
     """Choose prompts for an encoder, and embed the texts of a data set with them.
 
     No training is needed for it: labels are ranked by the pretrained, centered scores. The bare
-    word is kept where others are not better by more than chance. Recipes that do not center texts
+    word is kept unless others are better by more than chance. Recipes that do not center texts
     take words as they are, and so do encoders with words of their own.
 
     Parameters

@@ -108,7 +108,7 @@ def get_recipe(name: str = DEFAULT, settings: Mapping[str, str] | None = None) -
     ----------
     name : str
     settings : mapping of str, optional
-        What `Recipe.changed` takes.
+        Numbers to change, in the form of `Recipe.changed`.
 
     Raises
     ------

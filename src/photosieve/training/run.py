@@ -49,7 +49,7 @@ class Run:
         return dataset.folds(3 if once else self.folds, seed=self.seed)[: 1 if once else None]
 
     def reporting(self, progress: Progress) -> Run:
-        """Return the same run with another listener."""
+        """Return the same run with another `Progress`."""
         return replace(self, progress=progress)
 
     def lasting(self, epochs: int) -> Run:
