@@ -60,7 +60,7 @@ class Ranked(Sequence[Hit]):
     Parameters
     ----------
     places : array of int (n,)
-        What `make` knows the hits by, best first.
+        The numbers by which `make` knows the hits, best first.
     rows : array of int (n,)
         As in `Hit`.
     probabilities : array (n,)
