@@ -60,7 +60,7 @@ class Ranked(Sequence[Hit]):
     Parameters
     ----------
     places : array of int (n,)
-        The name of each hit for `make`, best first.
+        The numbers by which `make` knows the hits, best first.
     rows : array of int (n,)
         As in `Hit`.
     probabilities : array (n,)
@@ -79,13 +79,9 @@ class Ranked(Sequence[Hit]):
 
     def select(self, chosen: NDArray[np.bool_]) -> Ranked:
         """Return some of them, chosen by a mask (n,)."""
-        return Ranked(
-            self.places[chosen],
-            self.rows[chosen],
-            self.probabilities[chosen],
-            self.kept[chosen],
-            self.make,
-        )
+        rows, probabilities, kept = self.rows, self.probabilities, self.kept
+        of_these = rows[chosen], probabilities[chosen], kept[chosen]
+        return Ranked(self.places[chosen], *of_these, self.make)
 
     def insert(self, hits: Sequence[Hit]) -> Ranked:
         """Return them and others, best first."""
