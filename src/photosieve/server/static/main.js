@@ -130,8 +130,8 @@ byId("group").addEventListener("change", async () => {
   const found = part ? await matching(part) : [];
   const exact = found.find(({ name }) => name.toLowerCase() === part.toLowerCase());
   if (found.length > 1 && !exact) {
-    say(`${found.length < CHOICES ? found.length : `${CHOICES} or more`} buildings have “${part}” in their name: choose one.`);
-    return chooseBuilding();
+    await chooseBuilding(); // the keys go to the list once it is said to be there
+    return say(`${found.length < CHOICES ? found.length : `${CHOICES} or more`} buildings have “${part}” in their name: choose one.`);
   }
   const chosen = exact || found[0];
   if (chosen) byId("group").value = chosen.name;
