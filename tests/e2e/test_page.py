@@ -50,7 +50,7 @@ def test_search_and_move_the_cut(browser: Browser, address: str) -> None:
         expect(kept).to_have_count(before)
         page.fill("#group", "test/fountain-square-3")
         page.press("#group", "Enter")
-        expect(page.locator("#status")).to_contain_text("No matches")
+        expect(page.locator("#status")).to_contain_text("No matches for “submarine” in 9 photos")
         expect(page.locator(".rule")).to_contain_text("the closest photos")
         page.fill("#group", "no such place")
         page.press("#group", "Enter")

@@ -128,6 +128,7 @@ const chooseBuilding = suggest(byId("group"), byId("group-list"), choices, inBui
 byId("group").addEventListener("change", async () => {
   const part = byId("group").value.trim();
   const found = part ? await matching(part) : [];
+  if (byId("group").value.trim() !== part) return; // something else was typed meanwhile
   const exact = found.find(({ name }) => name.toLowerCase() === part.toLowerCase());
   if (found.length > 1 && !exact) {
     await chooseBuilding(); // the keys go to the list once it is said to be there
