@@ -230,6 +230,14 @@ NOTEBOOK_CUT = Cut(gate=0.23, floor=0.22, drop=0.04)
 """The hand-picked numbers of the notebooks, for comparison."""
 
 
+def rows_by_group(groups: Sequence[str]) -> dict[str, list[int]]:
+    """Return the places of each group's photos; the groups are in order of first appearance."""
+    rows: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows.setdefault(group, []).append(row)
+    return rows
+
+
 def _codes(groups: Groups) -> NDArray[np.intp]:
     """Number the groups of photos from 0 on."""
     return np.asarray(np.unique(np.asarray(groups), return_inverse=True)[1])

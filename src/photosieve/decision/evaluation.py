@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.decision import metrics
-from photosieve.decision.cut import Cut
+from photosieve.decision.cut import Cut, rows_by_group
 from photosieve.decision.metrics import Counts, Interval, Reliability, defined, shown_number
 from photosieve.errors import Skipped
 
@@ -260,10 +260,7 @@ class Evaluation:
     @cached_property
     def _rows_of(self) -> dict[str, list[int]]:
         """The photos of each building."""
-        rows: dict[str, list[int]] = {}
-        for row, group in enumerate(self.groups):
-            rows.setdefault(group, []).append(row)
-        return rows
+        return rows_by_group(self.groups)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain numbers for JSON; undefined ones are None."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.decision.cut import Cut, falls
+from photosieve.decision.cut import Cut, falls, rows_by_group
 from photosieve.decision.metrics import Counts, Float64Array
 from photosieve.decision.objective import Objective
 
@@ -65,11 +65,10 @@ class Pairs:
     ) -> Pairs:
         """Flatten values, (photos, labels), list by list; pairs that are not known are left out."""
         known = np.ones_like(relevant) if known is None else known
-        names, buildings = np.array(groups), tuple(dict.fromkeys(groups))
+        buildings = rows_by_group(groups)
         parts, counted = [], []
         labels = np.arange(scores.shape[1])
-        for number, name in enumerate(buildings):
-            rows = np.flatnonzero(names == name)
+        for number, rows in enumerate(buildings.values()):
             order = np.argsort(-scores[rows], axis=0, kind="stable")  # (n, labels)
             ranked = np.take_along_axis(scores[rows], order, 0)
             rank = np.broadcast_to(np.arange(len(rows))[:, None], ranked.shape)

@@ -60,9 +60,8 @@ class KnownAnswers:
 
     def by_row(self) -> dict[int, Literal["yes", "no"]]:
         """Return what is known of the photos of the view, by their rows."""
-        said = ((photo, self.of(photo)) for photo in self._listed)
-        known = {photo: one for photo, one in said if one and self._view.has(photo)}
-        return dict(zip(self._view.rows_of(known), known.values(), strict=True))
+        said = {photo: one for photo in self._listed if (one := self.of(photo))}
+        return {row: said[photo] for photo, row in self._view.present(said).items()}
 
     def labeled(self, term: Term) -> int:
         """Count the photos that have the label which a term names."""
@@ -85,10 +84,10 @@ def with_known(
     where : str or None
         The condition of the search.
     """
-    said = known.by_row()
     hits, hidden = result.hits, result.hidden
     if how == "ignore" or not isinstance(hits, Ranked) or not isinstance(hidden, Ranked):
         return result
+    said = known.by_row()
     marked = np.fromiter(said, np.intp, len(said))
     in_hits, in_hidden = np.isin(hits.rows, marked), np.isin(hidden.rows, marked)
     there = (*hits.select(in_hits), *hidden.select(in_hidden))

@@ -131,7 +131,7 @@ def proposals(
     with service.searching():
         rows = service.unlabeled(view)
         photos = view.snapshot.photos.rows(rows)
-        listed = np.array(view.rows_of(p for p in view.book.listed() if view.has(p)), np.intp)
+        listed = np.array(list(view.present(view.book.listed()).values()), np.intp)
         chosen = propose(
             photos.vectors,
             view.snapshot.group_numbers(rows),

@@ -197,6 +197,11 @@ class View:
         """Whether a photo is in the collection."""
         return self.row_of(self.id_of(path)) is not None
 
+    def present(self, photos: Iterable[Path]) -> dict[Path, int]:
+        """Return the rows of those photos that are in the collection."""
+        rows = {photo: self.row_of(self.id_of(photo)) for photo in photos}
+        return {photo: row for photo, row in rows.items() if row is not None}
+
     def rows_of(self, photos: Iterable[Path]) -> list[int]:
         """Return the rows of photos of this collection."""
         ids, rows = self._by_id

@@ -138,7 +138,7 @@ class Service:
         if label is not None:
             known = KnownAnswers(view, [Term((label,))])
             said = (photo for photo in said if known.of(photo) is not None)
-        unlabeled[view.rows_of(path for path in said if view.has(path))] = False
+        unlabeled[list(view.present(said).values())] = False
         rows = np.flatnonzero(unlabeled)
         if len(rows) > MAX_CANDIDATES:
             rows = np.sort(np.random.default_rng(0).choice(rows, MAX_CANDIDATES, replace=False))
@@ -189,7 +189,7 @@ class Service:
 
     def _guessed(self, view: View, photos: Embedded) -> tuple[tuple[str, ...], Float32Array]:
         """Labels given since the sieve was trained, and the log odds that each photo has them."""
-        listed = [path for path in view.book.listed(test=False) if view.has(path)]
+        listed = view.present(view.book.listed(test=False))
         dataset = view.book.dataset(test=False, groups=dict.fromkeys(listed, ""))
         known = {label_key(label) for label in view.sieve.labels}
         words = () if dataset is None else dataset.vocabulary
@@ -213,9 +213,8 @@ class Service:
             listed = view.book.listed(test=True)
             key = (view.sieve.fingerprint, view.snapshot.stamp, tuple(listed.items()))
             if self._evaluated is None or self._evaluated[0] != key:
-                groups = {
-                    p: view.photo(view.rows_of([p])[0]).group.name for p in listed if view.has(p)
-                }
+                there = view.present(listed)
+                groups = {path: view.photo(row).group.name for path, row in there.items()}
                 test = view.book.dataset(test=True, groups=groups)
                 evaluation = None
                 if test is not None and labels:

@@ -121,7 +121,7 @@ def _chosen(view: View, label: str | None) -> NDArray[np.bool_]:
     listed = view.book.listed()
     paths = [p for p, own in listed.items() if key is None or key in map(label_key, own.yes)]
     chosen = np.zeros(len(view.snapshot), bool)
-    chosen[view.rows_of(path for path in paths if view.has(path))] = True
+    chosen[list(view.present(paths).values())] = True
     return chosen
 
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.data.names import label_key
 from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation, evaluate
+from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.scorer import Scorer
 from photosieve.training.features import Prepared
 
 
-def scores_of(scorer: Scorer, data: Prepared) -> NDArray[np.float64]:
+def scores_of(scorer: Scorer, labels: Sequence[str], photos: Embedded) -> NDArray[np.float64]:
     """Scores of photos and labels, (n, labels), some of which may be other words to the sieve."""
-    photos = scorer.embed_photos(data.photos)
     columns = {label_key(label): column for column, label in enumerate(scorer.labels)}
     scores = [
         photos.labels[:, columns[label_key(label)]]
         if label_key(label) in columns
         else scorer.scores(scorer.read_word(label), photos)
-        for label in data.labels
+        for label in labels
     ]
     return np.asarray(np.stack(scores, axis=1), np.float64)
 
@@ -47,17 +49,16 @@ def judged(
     cut : Cut, optional
         A rule for plain scores, instead of calibration and cut.
     """
-    scores = scores_of(scorer, data) if scores is None else scores
+    photos = scorer.embed_photos(data.photos)
+    scores = scores_of(scorer, data.labels, photos) if scores is None else scores
     groups, known = data.dataset.groups, {label_key(label): label for label in scorer.labels}
     probabilities, kept = scores.copy(), np.zeros(scores.shape, bool)
-    photos = None
     for column, label in enumerate(data.labels):
         own, rule = known.get(label_key(label)), cut or learned
         if cut is None and own is not None:
             column_scores = scores[:, [column]]
             probabilities[:, column] = scorer.calibration.labels(column_scores, (own,))[:, 0]
         elif cut is None:
-            photos = photos or scorer.embed_photos(data.photos)
             reading = scorer.read_word(label)
             probabilities[:, column] = scorer.probability(reading, photos)
             rule = scorer.cut((reading,), learned)

@@ -141,7 +141,7 @@ def review(before: Sieve, after: Sieve, data: Prepared, test: Prepared | None) -
     """
     if test is not None:
         return _compared(before, after, test, None, None)
-    old = scores_of(before.scorer, data)
+    old = scores_of(before.scorer, data.labels, before.scorer.embed_photos(data.photos))
     seen = _seen(before, data)
     columns = {label_key(label): column for column, label in enumerate(before.labels)}
     for column, label in enumerate(data.labels):
