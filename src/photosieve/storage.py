@@ -33,6 +33,9 @@ if sys.platform != "win32":
 CACHE = "PHOTOSIEVE_CACHE"
 """Environment variable that names another cache folder."""
 
+FRESH_NS = 2_000_000_000
+"""A file that was changed so recently may change again without another time."""
+
 parsing_literals = threading.Lock()
 """Held while Python parses a literal, as numpy does in `numpy.load`.
 
@@ -289,3 +292,19 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def lasting_state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes whenever a file does: size, times and inode.
+
+    None if it was changed so recently that it may change again unseen.
+
+    Raises
+    ------
+    OSError, ValueError
+        If there is no such file.
+    """
+    found = path.stat()
+    if abs(time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) < FRESH_NS:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino

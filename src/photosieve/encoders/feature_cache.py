@@ -24,7 +24,6 @@ from photosieve.encoders.protocol import Float32Array
 SHARE = 0.25
 """Part of the limit of the cache that features may take."""
 
-_FRESH_NS = 2_000_000_000
 _DAY = 86_400
 _AT_ONCE = 500
 """Photos that are asked for at a time."""
@@ -129,10 +128,9 @@ def _rows(keys: list[bytes], database: sqlite3.Connection) -> list[tuple[bytes, 
 def _key(path: Path, purpose: str) -> bytes:
     """Return the key of a photo as it is now; nothing if it is not there or has just changed."""
     try:
-        found = path.stat()
+        state = storage.lasting_state(path)
     except (OSError, ValueError):
+        state = None
+    if state is None:
         return b""
-    if abs(time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns)) < _FRESH_NS:
-        return b""
-    state = found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
     return hashlib.sha256(repr((purpose, str(path.absolute()), *state)).encode()).digest()

@@ -13,12 +13,10 @@ from photosieve.data.photos import Bytes
 from photosieve.errors import Skipped, UsageError
 from photosieve.index.snapshot import Snapshot
 from photosieve.index.sources import Root, place
+from photosieve.storage import FRESH_NS
 
 Key = tuple[str, str]
 """Root and path of a photo, which identify it in the table."""
-
-FRESH_NS = 2_000_000_000
-"""A file that changed so shortly before it was read may change again within the same time stamp."""
 
 
 @dataclass(slots=True)

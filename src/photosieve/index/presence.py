@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.index.changes import FRESH_NS
 from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import place
 from photosieve.index.store import is_remote
+from photosieve.storage import FRESH_NS
 
 Rows = NDArray[np.intp]
 

@@ -23,13 +23,8 @@ const button = (text, onclick, main = false) => make("button", { type: "button",
 
 // Start to learn, or show what runs or waits.
 export async function learn() {
-  if (["running", "done"].includes(newest()?.state)) return open();
-  try {
-    await start();
-    open();
-  } catch (error) {
-    failed(error);
-  }
+  if (["running", "done"].includes(newest()?.state)) open();
+  else await again();
 }
 
 async function again() {
