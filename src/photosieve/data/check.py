@@ -8,9 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from photosieve.data.findings import Finding
 from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import label_key
+from photosieve.data.notes import Finding
 from photosieve.data.photos import DEFAULT_MAX_PIXELS, content_hash, decode
 from photosieve.data.scan import ListedPhoto, Scan, scan
 from photosieve.errors import PhotoError, counted

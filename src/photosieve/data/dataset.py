@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from photosieve.data.findings import Finding
 from photosieve.data.label_files import Verdicts, opened_labels
 from photosieve.data.names import as_first_written, label_key
-from photosieve.data.notes import Note, missing_note, notes_of, rare_note
+from photosieve.data.notes import Finding, Note, missing_note, notes_of, rare_note
 from photosieve.data.scan import TEST_LABELS, scan
 from photosieve.errors import LabelsError, UsageError, counted
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL import Image
 
+from photosieve.data.colors import BLOCK_BYTES
 from photosieve.data.photos import (
     DEFAULT_MAX_PIXELS,
     JPEG_FORMATS,
@@ -15,7 +16,6 @@ from photosieve.data.photos import (
     opened,
     reduction,
 )
-from photosieve.data.rgb import BLOCK_BYTES
 
 MOST_WORK = 12
 """Bytes that a decoder takes for a pixel, beside the pixel itself."""

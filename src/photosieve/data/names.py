@@ -11,7 +11,9 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 _TYPOGRAPHIC = str.maketrans(
@@ -39,6 +41,11 @@ _MOST_LETTERS = 40
 _MOST_ALIKE = 20
 """More names than this with one letter of their own are a numbering, not misspellings."""
 
+_MOST_MISSING, _MOST_CANDIDATES, _MOST_OF_A_NAME = 20, 200, 50
+"""More is not compared: each pair takes time, which grows with the square of the letters."""
+
+_CUTOFF = 0.8
+"""Least similarity of the name of a missing photo and that of a photo that it may mean."""
 
 NO_TEXT = "its name is not valid UTF-8"
 NO_TEXT_REMEDY = "give it another name"
@@ -240,3 +247,38 @@ def differs_in_case(name: str, other: str) -> bool:
     """Whether two names differ in upper and lower case, and not only in how accents are written."""
     first, second = (nfc(text) for text in (name, other))
     return first != second and first.casefold() == second.casefold()
+
+
+def closest_names(missing: Iterable[Path], present: Iterable[Path]) -> dict[Path, Path]:
+    """Return for missing photos the photos with the most similar names, where there are such.
+
+    Only names with the same digits are compared: IMG_12 is never meant by IMG_13.
+
+    Parameters
+    ----------
+    missing, present : iterable of Path
+        Of one building.
+    """
+    by_digits: dict[tuple[str, ...], dict[str, Path]] = defaultdict(dict)
+    for photo in present:
+        stem = _stem(photo)
+        by_digits[_digits(stem)][stem] = photo
+    found = {}
+    for photo in islice(missing, _MOST_MISSING):
+        stem = _stem(photo)
+        candidates = by_digits.get(_digits(stem), {})
+        names = islice(candidates, _MOST_CANDIDATES)
+        if near := get_close_matches(stem, names, n=1, cutoff=_CUTOFF):
+            found[photo] = candidates[near[0]]
+    return found
+
+
+def _digits(stem: str) -> tuple[str, ...]:
+    return tuple(re.findall(r"\d+", stem))
+
+
+def _stem(photo: Path) -> str:
+    """Return the beginning of a name, in lower case and without zeros before a number."""
+    return re.sub(
+        r"\d+", lambda digits: digits[0].lstrip("0"), photo.stem[:_MOST_OF_A_NAME].casefold()
+    )

@@ -19,6 +19,7 @@ from typing import TypeVar
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from photosieve.data import DEFAULT_MEGAPIXELS
+from photosieve.data.colors import in_rgb
 from photosieve.data.formats import (
     DECODERS,
     HEAD_BYTES,
@@ -27,7 +28,6 @@ from photosieve.data.formats import (
     name_of,
     register_heif,
 )
-from photosieve.data.rgb import in_rgb
 from photosieve.errors import PhotoError, one_line
 
 Result = TypeVar("Result")

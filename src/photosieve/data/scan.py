@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from photosieve.data.findings import Finding
 from photosieve.data.folders import PhotoFile, find, is_ignored, walk
 from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts
 from photosieve.data.label_forms import (
@@ -29,9 +28,10 @@ from photosieve.data.names import (
     NO_TEXT_REMEDY,
     FileNames,
     as_first_written,
+    closest_names,
     is_text,
 )
-from photosieve.data.nearest import closest_names
+from photosieve.data.notes import Finding
 from photosieve.data.paths import absolute, building_names, expanded
 from photosieve.errors import LabelsError, PhotoError, UsageError, printable
 

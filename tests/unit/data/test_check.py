@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from photosieve.data.check import CheckReport, check
-from photosieve.data.findings import Finding
+from photosieve.data.notes import Finding
 from photosieve.errors import UsageError
 
 

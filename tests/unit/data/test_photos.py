@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from photosieve.data import rgb
+from photosieve.data import colors
 from photosieve.data.photos import MORE_VIEWS, content_hash, decode, more_views
 from photosieve.errors import PhotoError, Skipped
 
@@ -452,7 +452,7 @@ def test_conversion_in_blocks_changes_nothing(
         path, options = tmp_path / "photo.png", {"transparency": bytes(range(0, 250, 5))}
     image.save(path, **options)
     whole = decode(path)
-    monkeypatch.setattr(rgb, "BLOCK_BYTES", 40 * 41 * 8)
+    monkeypatch.setattr(colors, "BLOCK_BYTES", 40 * 41 * 8)
     assert whole.tobytes() == decode(path).tobytes()
     small = decode(path, shortest_side=10, shrink=True)
     assert (small.size, small.info["full_size"]) == ((11, 18), (41, 70))
