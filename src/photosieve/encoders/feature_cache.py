@@ -1,4 +1,4 @@
-"""Features of photos in the user's cache: a folder that is searched again is not embedded again.
+"""Features of photos in the user's cache: photos that are read again are not embedded again.
 
 A photo is known by its path, size, times and inode, as in an index, so that none is opened. One
 that was changed less than two seconds before is not kept: it could change again unseen.
@@ -23,6 +23,9 @@ from photosieve.encoders.protocol import Float32Array
 
 SHARE = 0.25
 """Part of the limit of the cache that features may take."""
+
+SECONDS = 5.0
+"""Least time between two times of writing: an interruption loses the work of so long."""
 
 _DAY = 86_400
 _AT_ONCE = 500
@@ -49,6 +52,7 @@ class FeatureCache:
         self.file = storage.cache_folder() / "features" / "features.sqlite"
         self._keys: list[bytes] = []
         self._new: list[tuple[bytes, int, int, bytes]] = []
+        self._saved = time.monotonic()
 
     def known(
         self, paths: Sequence[Path], purpose: str, shape: tuple[int, ...]
@@ -62,14 +66,16 @@ class FeatureCache:
                     yield places[key], np.frombuffer(data, "<f4").reshape(shape)
 
     def add(self, index: int, features: Float32Array) -> None:
-        """Note the features of a photo; `save` writes them."""
+        """Note the features of a photo; they are written after some seconds, or by `save`."""
         if self._keys[index]:
             data = np.ascontiguousarray(features, "<f4").tobytes()
             self._new.append((self._keys[index], int(time.time()), zlib.crc32(data), data))
+        if time.monotonic() - self._saved >= SECONDS:
+            self.save()
 
     def save(self) -> None:
         """Write what was noted, and remove what is too much."""
-        new, self._new = self._new, []
+        new, self._new, self._saved = self._new, [], time.monotonic()
         if not new:
             return
 

@@ -10,24 +10,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from photosieve.data.dataset import Dataset
-from photosieve.data.photos import DEFAULT_MAX_PIXELS, decode, more_views
 from photosieve.encoders import load_encoder
 from photosieve.encoders.downloads import local_only
-from photosieve.encoders.embedding import PhotoFeatures
-from photosieve.encoders.protocol import Encoder, Float32Array
+from photosieve.encoders.feature_cache import FeatureCache
+from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import word_features
 from photosieve.errors import (
     PhotoError,
@@ -43,7 +37,6 @@ from photosieve.progress import Progress, Status, Tracker, silent
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
 from photosieve.sieve.sieve import Sieve
-from photosieve.storage import draft_file
 from photosieve.training.features import Prepared, assemble, open_for, prepare
 from photosieve.training.prompting import prompted
 from photosieve.training.recipe import Recipe
@@ -157,70 +150,28 @@ def _prepared(
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
     start = open_for(_encoder(view.sieve.encoder.name), recipe)
-    if recipe.trains_blocks:
-        return prepare(start, dataset, progress=progress), start
-    if recipe.more_views:
-        features = _views(start, dataset, view, library.state / "views", progress)
-    else:
+    if not recipe.trains_blocks and not recipe.more_views:
         features = library.features(view, dataset.photos)
-    return assemble(start, dataset, features, dataset.vocabulary), start
-
-
-def _views(
-    encoder: Encoder, dataset: Dataset, view: View, folder: Path, progress: Progress
-) -> PhotoFeatures:
-    """Return features of photos and of more views of them, each photo stored in a file.
-
-    A file is named by the hash of the bytes that were read: a photo may have changed since it was
-    indexed.
-    """
-    cache = folder / encoder.trunk_fingerprint[:16]
-    photos = [view.photo(row) for row in view.rows_of(dataset.photos)]
-    tables: dict[int, Float32Array] = {}
-    for number, photo in enumerate(photos):
-        table = _stored(cache, view.sha256(photo.row))
-        if table is not None:
-            tables[number] = table
-    missing = [number for number in range(len(photos)) if number not in tables]
-    side = encoder.shortest_side and 2 * encoder.shortest_side  # views enlarge the corners
+        return assemble(start, dataset, features, dataset.vocabulary), start
+    inside: list[int] = []
     skipped: list[Skipped] = []
-    hashes: dict[int, str] = {}
-
-    def load(number: int) -> Sequence[Image.Image] | Skipped:
+    for number, row in enumerate(view.rows_of(dataset.photos)):
         try:
-            content = view.read(photos[number], DEFAULT_MAX_PIXELS)
-            hashes[number] = content.sha256
-            photo = decode(photos[number].path, data=content.data, shortest_side=side)
+            view.locate(view.photo(row))
+            inside.append(number)
         except PhotoError as error:
-            return Skipped.from_error(error)
-        return [photo, *more_views(photo)]
-
-    def skip(_: int, reason: Skipped) -> None:
-        skipped.append(reason)
-
-    for number, rows in encoder.stream(missing, load, skip):
-        tables[number] = rows
-        with draft_file(_views_file(cache, hashes[number])) as file:
-            np.savez(file, views=rows)
-        progress("reading photos", len(tables), len(photos))
-    if not tables:
-        raise TrainingError(f"none of the {len(photos)} labeled photos can be read")
-    kept = np.array(sorted(tables), np.intp)
-    table = np.stack([tables[number] for number in kept.tolist()])  # (n, 1 + v, p)
-    return PhotoFeatures(table[:, 0], kept, tuple(skipped), table[:, 1:])
-
-
-def _stored(cache: Path, sha256: str) -> Float32Array | None:
-    """Read the features of a photo and its views; None if they are not there, or damaged."""
-    try:
-        with np.load(_views_file(cache, sha256)) as file:  # an archive, which has checksums
-            return np.asarray(file["views"], np.float32)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        return None
-
-
-def _views_file(cache: Path, sha256: str) -> Path:
-    return cache / sha256[:2] / f"{sha256}.npz"
+            skipped.append(Skipped.from_error(error))
+    if not inside:
+        raise TrainingError(f"no labeled photo can be read; the first: {skipped[0]}")
+    data = prepare(
+        start,
+        replace(dataset.select(inside), notes=dataset.notes),
+        labels=dataset.vocabulary,
+        more_views=recipe.more_views,
+        progress=progress,
+        keep=None if recipe.trains_blocks else FeatureCache(),  # a block takes far more numbers
+    )
+    return replace(data, skipped=(*skipped, *data.skipped)), start
 
 
 def warm(library: Library) -> None:

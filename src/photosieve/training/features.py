@@ -14,6 +14,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.notes import Note, unreadable_note
 from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.encoders.embedding import PhotoFeatures, photo_features
+from photosieve.encoders.feature_cache import FeatureCache
 from photosieve.encoders.kept import KeptFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
 from photosieve.encoders.words import word_features
@@ -116,7 +117,7 @@ def prepare(
     words: bool = True,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     progress: Progress = silent,
-    keep: KeptFeatures | None = None,
+    keep: KeptFeatures | FeatureCache | None = None,
 ) -> Prepared:
     """Run the encoder's trunk over a dataset: every photo, label and general word once.
 
@@ -133,7 +134,7 @@ def prepare(
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
-    keep : KeptFeatures, optional
+    keep : KeptFeatures or FeatureCache, optional
         As for `photo_features`.
 
     Raises

@@ -1,6 +1,7 @@
 """A training takes the labels of the collection, and is reviewed on unseen photos."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from fastapi.testclient import TestClient
 from numpy.typing import NDArray
 from PIL import Image
 
+from photosieve.encoders.feature_cache import FeatureCache
+from photosieve.errors import TrainingError
 from photosieve.index.index import Index
 from photosieve.progress import Status
 from photosieve.server import worker
@@ -98,10 +101,13 @@ def test_nothing_to_learn_from(tmp_path: Path, trained: Path) -> None:
         worker.learn(library, tmp_path / "new", lambda _: None)
 
 
-def test_features_of_changed_bytes_are_not_kept_under_the_old_hash(
-    library: Library, tmp_path: Path
+def test_features_of_changed_bytes_are_not_kept_for_the_old_ones(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A labeled photo changes after it was indexed, is learned from, and is as before again."""
+    later = time.time_ns() + 5_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: later)  # else the photos are too new to be kept
+    monkeypatch.setattr("photosieve.server.worker._encoder", lambda _: CountingEncoder())
     photo = tmp_path / "secret-place" / "house-1" / "red.png"
     old = photo.read_bytes()
     view = library.view()
@@ -109,8 +115,10 @@ def test_features_of_changed_bytes_are_not_kept_under_the_old_hash(
     assert dataset is not None
 
     def features() -> NDArray[np.float32]:
-        found = worker._views(CountingEncoder(), dataset, view, tmp_path / "views", lambda *_: None)
-        return np.asarray(found.more_views[dataset.photos.index(photo)])
+        recipe = get_recipe("balanced")
+        found, _ = worker._prepared(library, view, dataset, recipe, lambda *_: None)
+        assert found.dataset.photos == dataset.photos
+        return found.more_views[dataset.photos.index(photo)]
 
     Image.new("RGB", (60, 40), "blue").save(photo)
     changed = features()
@@ -120,13 +128,34 @@ def test_features_of_changed_bytes_are_not_kept_under_the_old_hash(
     CountingEncoder.embedded.clear()
     assert np.array_equal(features(), expected)
     assert CountingEncoder.embedded == []
-    files = sorted((tmp_path / "views").rglob("*.npz"))
-    assert len(files) == len(dataset.photos) + 1
-    for file in files:  # as a failing disk does it
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 0x10
-        file.write_bytes(content)
+    file = FeatureCache().file
+    content = bytearray(file.read_bytes())  # as a failing disk does it
+    for at in range(5000, len(content), 100):
+        content[at] ^= 0x10
+    file.write_bytes(content)
     assert np.array_equal(features(), expected)
+    assert CountingEncoder.embedded
+
+
+def test_photos_that_lead_out_of_their_folder_are_not_learned_from(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("photosieve.server.worker._encoder", lambda _: CountingEncoder())
+    view = library.view()
+    dataset = view.book.dataset(test=False, groups=view.groups_of_photos)
+    assert dataset is not None
+    elsewhere = tmp_path / "elsewhere.png"
+    Image.new("RGB", (60, 40), "blue").save(elsewhere)
+    recipe = get_recipe("balanced")
+    for number, path in enumerate(dataset.photos, start=1):
+        path.unlink()
+        path.symlink_to(elsewhere)
+        if number == 1:
+            found, _ = worker._prepared(library, view, dataset, recipe, lambda *_: None)
+            assert found.dataset.photos == dataset.photos[1:]
+            assert found.skipped[0].path == path
+    with pytest.raises(TrainingError, match=r"no labeled photo can be read; .*a link to another"):
+        worker._prepared(library, view, dataset, recipe, lambda *_: None)
 
 
 def test_what_was_not_used_is_said(library: Library, tmp_path: Path) -> None:
