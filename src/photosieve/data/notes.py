@@ -1,4 +1,4 @@
-"""What a check finds about photos and labels, and the notes on those that are not used."""
+"""Findings about photos and labels, and a sentence for each kind of those that are not used."""
 
 from __future__ import annotations
 

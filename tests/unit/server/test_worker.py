@@ -118,7 +118,7 @@ def test_features_of_changed_bytes_are_not_kept_for_the_old_ones(
         recipe = get_recipe("balanced")
         found, _ = worker._prepared(library, view, dataset, recipe, lambda *_: None)
         assert found.dataset.photos == dataset.photos
-        return found.more_views[dataset.photos.index(photo)]
+        return np.asarray(found.more_views[dataset.photos.index(photo)])
 
     Image.new("RGB", (60, 40), "blue").save(photo)
     changed = features()
