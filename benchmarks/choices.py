@@ -1,6 +1,6 @@
 """Choices behind the default recipe, each against what else was tried. Takes about five minutes.
 
-    python benchmarks/choices.py [--data FOLDER] [--seeds 3]
+    python benchmarks/choices.py [--data FOLDER] [--seeds 2]
 
 Mean average precision of labels on photos of other buildings, with the default settings of the
 probe: (1) partial lists: 0, 30 and 60 % of the labels of the training photos are hidden, and what a
@@ -22,16 +22,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from machine import Figure, table, write
 from photosieve.data.dataset import Dataset
 from photosieve.decision.agreement import Agreement
 from photosieve.decision.metrics import average_precisions, mean_average_precision
 from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
-from photosieve.training.features import Prepared, prepare, start_head
+from photosieve.training.features import Prepared, start_head
 from photosieve.training.parallel import one_thread_each
 from photosieve.training.probe import Probe, ProbeSettings, Problem
 from photosieve.training.recipes import get_recipe
-from quality_sets import DATA, LISTING_WORDS, ROOT, SAMPLE_WORDS
+from quality_sets import DATA, LISTING_WORDS, ROOT, SAMPLE_WORDS, embedded
 
 SETTINGS = ProbeSettings(1.0, 1e-3)
 """Those that are chosen out of fold on both sets, or nearly."""
@@ -74,15 +75,15 @@ class Split:
 def splits(data: Path, seeds: int) -> Iterator[Split]:
     """Give the samples, and real listings: in each of three parts tested once a seed."""
     encoder = load_encoder("starter")
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
+    train = embedded(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
     test = Dataset.load(ROOT / "samples" / "test")
     yield Split(
-        "samples", encoder, train, prepare(encoder, test, labels=train.labels, more_views=True)
+        "samples", encoder, train, embedded(encoder, test, labels=train.labels, more_views=True)
     )
     if not (data / "listings").is_dir():
         print(f"listings left out: there is no folder {data / 'listings'}")
         return
-    everything = prepare(encoder, Dataset.load(data / "listings"), more_views=True)
+    everything = embedded(encoder, Dataset.load(data / "listings"), more_views=True)
     for seed in range(seeds):
         for rows in everything.dataset.folds(3, seed=seed):
             seen = everything.rows(np.setdiff1d(np.arange(len(everything.photos)), rows))
@@ -171,28 +172,32 @@ def _ranked(
 
 
 def main() -> None:
-    """Print all tables."""
+    """Print and write all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     options = parser.parse_args()
     found: dict[str, dict[tuple[str, str], list[float]]] = {
-        "partial lists": {}, "looks": {}, "words": {}
+        "partial_lists": {}, "looks": {}, "words": {}
     }  # fmt: skip
     with one_thread_each():
         for split in splits(options.data, options.seeds):
             for hidden in (0.0, 0.3, 0.6):
                 for name, value in partial(split, hidden).items():
                     key = f"{split.name}, {hidden:.0%} hidden", name
-                    found["partial lists"].setdefault(key, []).append(value)
+                    found["partial_lists"].setdefault(key, []).append(value)
             for name, value in looks(split).items():
                 found["looks"].setdefault((split.name, name), []).append(value)
             for (kind, name), value in words(split).items():
                 found["words"].setdefault((f"{split.name}, {kind}", name), []).append(value)
-    for title, table in found.items():
-        print(f"\n## {title}\n\n| photos | method | mAP |\n|---|---|---:|")
-        for (photos, method), values in table.items():
-            print(f"| {photos} | {method} | {np.mean(values):.3f} |")
+    figures: dict[str, Figure] = {"seeds": options.seeds}
+    for title, cells in found.items():
+        figures[title] = rows = [
+            {"photos": photos, "method": method, "mAP": f"{np.mean(values):.3f}"}
+            for (photos, method), values in cells.items()
+        ]
+        print(f"\n## {title}\n\n{table(rows)}")
+    write("choices", figures)
 
 
 if __name__ == "__main__":

@@ -1,50 +1,45 @@
-"""Which cut carries over: every rule and normalization that was tried. About ten minutes.
+"""Which cut carries over: every rule and normalization that was tried. About four minutes.
 
-    python benchmarks/cuts.py [--seeds 5] [--houses FOLDER]
+    python benchmarks/cuts.py [--seeds 1] [--houses FOLDER]
 
-Prints, on buildings that nothing was learned from, (1) macro F1 of labels by rule and by
+Measures, on buildings that nothing was learned from, (1) macro F1 of labels by rule and by
 normalization, beside what the best thresholds chosen with the test labels would reach; (2) how well
 words are answered that no label mentions, how often "none" is the answer where nothing matches, and
-the calibration error. Sample listings: the fixed test buildings with several seeds, and several
-other splits of all 14 buildings, 6 to train. Houses: as in quality.py.
+the calibration error. Sample listings: the fixed test buildings with some seeds, and as many other
+splits of all 14 buildings, 6 to train. Houses: as in quality.py. The documentation has five seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import quality_sets
+from machine import Figure, mean_and_range, table, write
 from photosieve.data.dataset import Dataset
 from photosieve.decision import metrics
-from photosieve.decision.cut import Cut
 from photosieve.decision.evaluation import Evaluation
 from photosieve.decision.metrics import Counts
-from photosieve.decision.objective import Objective
+from photosieve.decision.objective import F1
 from photosieve.decision.pairs import Pairs, search
 from photosieve.decision.selection import MEMBERS, SHIFTED, choose
 from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder, Float32Array, Head
-from photosieve.sieve.embedded import Embedded
 from photosieve.sieve.sieve import Sieve
-from photosieve.training.features import Prepared, prepare
+from photosieve.training.features import Prepared
 from photosieve.training.fit import fit
 from photosieve.training.recipes import get_recipe
 from photosieve.training.run import Run
-from quality_sets import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
-
-FAR_WORDS = (
-    "submarine", "giraffe", "violin", "glacier", "locomotive", "octopus", "rocket", "tiger",
-    "sushi", "trombone", "wedding dress", "volcano", "parachute", "canoe", "scoreboard", "penguin",
-    "fire engine", "football stadium", "courtroom", "supermarket aisle",
-)  # fmt: skip
-"""Words from far outside: no photo of a home shows one."""
+from quality_figures import ask
+from quality_sets import FAR_WORDS, HOUSES, ROOT, SAMPLE_WORDS, PhotoSet, Split
 
 TEMPLATE = "a photo of a {}"
 
@@ -52,102 +47,74 @@ Values = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 Rows = dict[str, list[float]]
 
-F1 = Objective("f1")
-
-
-@dataclass(frozen=True)
-class Split:
-    """Photos to learn from and photos of other buildings to test on."""
-
-    train: Prepared
-    test: Prepared
-    words: Mapping[str, str]
-    seed: int
-
 
 def main() -> None:
-    """Print both tables."""
+    """Print and write both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--houses", type=Path, default=HOUSES)
     options = parser.parse_args()
     torch.set_num_threads(1)  # these trainings are too small for more
     encoder = load_encoder("starter-small")
     sets = {
-        "listings, test buildings": sample_splits(encoder, options.seeds),
+        "listings, test buildings": quality_sets.samples(encoder, options.seeds, more_views=True),
         "listings, other splits": other_splits(encoder, options.seeds),
     }
     if options.houses.is_dir():
-        everything = prepare(encoder, Dataset.load(options.houses), more_views=True)
-        for size in (1, 4):
-            found = house_splits(everything, size, options.seeds)
-            sets[f"houses, trained on {size}"] = found
+        sizes, houses = (1, 4), quality_sets.houses_to_test(options.houses)
+        found = quality_sets.houses(encoder, houses, options.seeds, sizes, more_views=True)
+        sets |= {f"houses, trained on {size}": own for size, own in zip(sizes, found, strict=True)}
     else:
         print(f"houses left out: there is no folder {options.houses}\n")
-    rules: dict[str, Rows] = {}
-    figures: dict[str, Rows] = {}
-    for name, splits in sets.items():
-        rules[name], figures[name] = {}, {}
-        for split in splits:
+    columns: dict[str, dict[str, Rows]] = {"rules": {}, "answers": {}}
+    for name, photos in sets.items():
+        for split in map(known_labels, photos.splits):
+            print(f"{name}, seed {split.seed}", file=sys.stderr)
             sieve = Sieve.fit_prepared(encoder, split.train, Run(seed=split.seed))
             start = encoder.head.centered(split.train.words)
-            for key, value in judge_rules(sieve, split).items():
-                rules[name].setdefault(key, []).append(value)
-            for key, value in judge_normalizations(start, split).items():
-                rules[name].setdefault(key, []).append(value)
-            for key, value in judge_template(encoder, split).items():
-                rules[name].setdefault(key, []).append(value)
-            for key, value in judge_answers(sieve, split).items():
-                figures[name].setdefault(key, []).append(value)
-            for key, value in judge_anchors(start, split).items():
-                figures[name].setdefault(key, []).append(value)
-    print("## Macro F1 of labels, mean (lowest to highest)\n")
-    print_table(rules)
-    print("\n## Answers of the default sieve\n")
-    print_table(figures)
+            words = {
+                word: split.test.labels.index(label)
+                for word, label in photos.words.items()
+                if label in split.test.labels
+            }
+            judged = {
+                "rules": judge_rules(sieve, split)
+                | judge_normalizations(start, split)
+                | judge_template(encoder, split),
+                "answers": judge_answers(sieve, split, words)
+                | judge_anchors(encoder, start, split, words),
+            }
+            for kind, found_here in judged.items():
+                rows = columns[kind].setdefault(name, {})
+                for row, value in found_here.items():
+                    rows.setdefault(row, []).append(value)
+    figures: dict[str, Figure] = {"seeds": options.seeds}
+    for kind, by_set in columns.items():
+        figures[kind] = found_rows = [
+            {"": row, **{name: mean_and_range(rows[row]) for name, rows in by_set.items()}}
+            for row in next(iter(by_set.values()))
+        ]
+        print(f"\n## {kind}\n\n{table(found_rows)}")
+    write("cuts", figures)
 
 
-def sample_splits(encoder: Encoder, seeds: int) -> list[Split]:
-    """Split the sample listings as they lie, once for each seed."""
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
-    test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
-    return [Split(train, test, SAMPLE_WORDS, seed) for seed in range(seeds)]
-
-
-def other_splits(encoder: Encoder, count: int) -> list[Split]:
+def other_splits(encoder: Encoder, count: int) -> PhotoSet:
     """Split all sample buildings at random: 6 to train, 8 to test."""
-    everything = prepare(encoder, Dataset.load(ROOT / "samples"), more_views=True)
-    names = sorted(everything.dataset.group_names)
-    return [
-        cut_out(everything, np.random.default_rng(seed).choice(names, 6, replace=False), names,
-                SAMPLE_WORDS, seed)
-        for seed in range(count)
-    ]  # fmt: skip
+    everything = quality_sets.embedded(encoder, Dataset.load(ROOT / "samples"), more_views=True)
+    groups, names = np.array(everything.dataset.groups), everything.dataset.group_names
+    splits = []
+    for seed in range(count):
+        chosen = np.random.default_rng(seed).choice(sorted(names), 6, replace=False)
+        trained = np.isin(groups, chosen)
+        parts = [everything.rows(np.flatnonzero(part)) for part in (trained, ~trained)]
+        splits.append(Split(seed, *parts))
+    return PhotoSet("other", "other splits", encoder, tuple(splits), FAR_WORDS, SAMPLE_WORDS)
 
 
-def house_splits(everything: Prepared, size: int, count: int) -> list[Split]:
-    """Draw houses to train on; the rest of those not used in development are for testing."""
-    names = sorted(everything.dataset.group_names)[DEVELOPMENT_HOUSES:]
-    return [
-        cut_out(everything, np.random.default_rng(seed).choice(names, size, replace=False), names,
-                HOUSE_WORDS, seed)
-        for seed in range(count)
-    ]  # fmt: skip
-
-
-def cut_out(
-    everything: Prepared,
-    chosen: NDArray[np.str_],
-    names: list[str],
-    words: Mapping[str, str],
-    seed: int,
-) -> Split:
-    """Take some buildings to train on; what no photo of theirs is labeled with is not asked."""
-    groups = np.array(everything.dataset.groups)
-    train = everything.rows(np.flatnonzero(np.isin(groups, chosen)))
-    test = everything.rows(np.flatnonzero(np.isin(groups, np.setdiff1d(names, chosen))))
-    known = np.flatnonzero(train.targets.any(0))
-    return Split(train.columns(known), test.columns(known), words, seed)
+def known_labels(split: Split) -> Split:
+    """Leave out the labels that no training photo has: they are not asked for."""
+    known = np.flatnonzero(split.train.targets.any(0))
+    return replace(split, train=split.train.columns(known), test=split.test.columns(known))
 
 
 def f1_of(kept: Mask, relevant: Mask) -> float:
@@ -243,7 +210,7 @@ def distribution(
     return np.asarray(moved[0] @ moved[1].T, np.float64)
 
 
-NORMALISATIONS: Mapping[str, Normalization] = {
+NORMALIZATIONS: Mapping[str, Normalization] = {
     "cohort (mean and deviation over the training photos)": cohort,
     "nearest-neighbor (Chowdhury et al. 2024)": nearest_neighbors,
     "query bank (Bogolin et al. 2022)": query_bank,
@@ -259,7 +226,7 @@ def judge_normalizations(start: Head, split: Split) -> dict[str, float]:
     train, test, recipe = split.train, split.test, get_recipe("balanced")
     folds = train.dataset.folds(seed=split.seed)
     everything = np.arange(len(train.photos))
-    ways = {"none": plain, **NORMALISATIONS}
+    ways = {"none": plain, **NORMALIZATIONS}
     out_of_fold = {name: np.zeros(train.targets.shape) for name in ways}
     for held_out in folds:
         seen = train.rows(np.setdiff1d(everything, held_out))
@@ -324,44 +291,42 @@ def best_per_column(values: Values, relevant: Mask) -> float:
     return float(np.mean(best))
 
 
-def judge_answers(sieve: Sieve, split: Split) -> dict[str, float]:
-    """Measure the sieve on labels, on words that no label mentions, and on questions for "none"."""
-    result = sieve.evaluate_prepared(split.test)
-    empty = result.empty
-    oracle = best_per_column(result.probabilities, result.relevant)
-    found = {
-        "labels: macro F1": result.macro["f1"],
-        "labels: of the oracle per label": result.macro["f1"] / oracle,
-        "labels: calibration error": calibration_error(result.probabilities, result.relevant),
-        'absent labels answered "none"': empty.right / empty.asked if empty.asked else np.nan,
+def judge_answers(sieve: Sieve, split: Split, words: Mapping[str, int]) -> dict[str, float]:
+    """Measure the sieve on labels, on words that no label mentions, and on questions for "none".
+
+    Words have the columns of the labels that are true of the same photos.
+    """
+    labels = sieve.evaluate_prepared(split.test)
+    other = ask(sieve, split.test, list(words), np.array([*words.values()], np.intp))
+    far = ask(sieve, split.test, FAR_WORDS, None).empty
+    empty, f1 = labels.empty, labels.macro["f1"]
+    return {
+        "labels: macro F1": f1,
+        "labels: of the oracle per label": f1 / oracle(labels),
+        "labels: calibration error": labels.calibration_error,
+        'absent labels answered "none"': empty.right / empty.asked if empty.asked else math.nan,
         'present labels answered "none"': empty.wrong / max(empty.answerable, 1),
-        "recall of labels": result.micro["recall"],
-        'recall of labels with a gate at 95 % "none" for absent ones': recall_at_none(result, 0.95),
-    }
-    photos = sieve.scorer.embed_photos(split.test.photos)
-    groups = split.test.dataset.groups
-    known = {word: label for word, label in split.words.items() if label in split.test.labels}
-    relevant = split.test.targets[:, [split.test.labels.index(label) for label in known.values()]]
-    words, far = ask(sieve, list(known), photos), ask(sieve, list(FAR_WORDS), photos)
-    cut = Cut.threshold(sieve.tuning.calibration.word_threshold)
-    kept = cut.keep_by_group(words, groups)
-    oracle = best_per_column(words, relevant)
-    return found | {
-        "unlabeled words: macro F1": f1_of(kept, relevant),
-        "unlabeled words: of the oracle per word": f1_of(kept, relevant) / oracle,
-        "unlabeled words: calibration error": calibration_error(words, relevant),
-        'far words answered "none"': none_rate(cut.keep_by_group(far, groups), groups),
+        "recall of labels": labels.micro["recall"],
+        'recall of labels with a gate at 95 % "none" for absent ones': recall_at_none(labels, 0.95),
+        "unlabeled words: macro F1": other.macro["f1"],
+        "unlabeled words: of the oracle per word": other.macro["f1"] / oracle(other),
+        "unlabeled words: calibration error": other.calibration_error,
+        'far words answered "none"': far.right / far.asked,
     }
 
 
-def judge_anchors(start: Head, split: Split) -> dict[str, float]:
-    """Mean average precision of unlabeled words by what the anchors hold."""
+def oracle(answers: Evaluation) -> float:
+    """Macro F1 of the best threshold for each question."""
+    return best_per_column(answers.probabilities, answers.relevant)
+
+
+def judge_anchors(
+    encoder: Encoder, start: Head, split: Split, words: Mapping[str, int]
+) -> dict[str, float]:
+    """Mean average precision of unlabeled words by what the anchors of a trained head hold."""
     recipe = get_recipe("balanced")
-    known = [label for label in split.words.values() if label in split.test.labels]
-    relevant = split.test.targets[:, [split.test.labels.index(label) for label in known]]
-    texts = load_encoder("starter-small").text_features(
-        [word for word, label in split.words.items() if label in split.test.labels]
-    )
+    relevant = split.test.targets[:, [*words.values()]]
+    texts = encoder.text_features(list(words))
     ways = {
         "no anchors": replace(recipe, anchor_weight=0.0),
         "anchors on all general words": replace(recipe, anchor_quantile=1.0),
@@ -371,9 +336,8 @@ def judge_anchors(start: Head, split: Split) -> dict[str, float]:
     for name, way in ways.items():
         head = fit(split.train, start, Run(way, split.seed))[0]
         scores = head.project_photos(split.test.photos) @ head.project_texts(texts).T
-        columns = zip(scores.T, relevant.T, strict=True)
-        found[f"unlabeled words: mAP, {name}"] = float(
-            metrics.mean([float(metrics.average_precision(*column)) for column in columns])
+        found[f"unlabeled words: mAP, {name}"] = metrics.mean_average_precision(
+            scores.astype(float), relevant, np.ones_like(relevant)
         )
     return found
 
@@ -390,43 +354,6 @@ def recall_at_none(result: Evaluation, wanted: float) -> float:
     gate = max(float(np.quantile(gates, wanted)), result.cut.gate)
     kept = replace(result.cut, gate=gate).keep_by_group(result.probabilities, result.groups)
     return float(kept[result.relevant].mean())
-
-
-def ask(sieve: Sieve, words: list[str], photos: Embedded) -> Values:
-    """Probabilities of words, (photos, words)."""
-    columns = [sieve.scorer.probabilities(sieve.scorer.read(word), photos) for word in words]
-    return np.concatenate(columns, axis=1)
-
-
-def none_rate(kept: Mask, groups: tuple[str, ...]) -> float:
-    """How often the answer is empty, over all words in all buildings."""
-    names = np.array(groups)
-    return float(np.mean([~kept[names == name].any(0) for name in dict.fromkeys(groups)]))
-
-
-def calibration_error(probabilities: Values, relevant: Mask) -> float:
-    """Expected calibration error over ten bins."""
-    values, right = probabilities.ravel(), relevant.ravel()
-    bins = np.minimum((values * 10).astype(int), 9)
-    return float(
-        sum(
-            abs(values[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean()
-            for b in np.unique(bins)
-        )
-    )
-
-
-def print_table(found: dict[str, Rows]) -> None:
-    """Print rows of figures as Markdown, a column for each set of splits."""
-    print(f"| | {' | '.join(found)} |")
-    print(f"|---|{'---:|' * len(found)}")
-    for key in next(iter(found.values())):
-        cells = []
-        for rows in found.values():
-            values = rows[key]
-            cell = f"{np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})"
-            cells.append("-" if np.isnan(values).all() else cell)
-        print(f"| {key} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

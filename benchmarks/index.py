@@ -1,14 +1,11 @@
-"""What an index costs and how fast it answers, as ratios within one run.
+"""How much an index costs and how fast it answers, as ratios within one run.
 
-    python benchmarks/index.py [--photos 1000000] [--parts abcde]
+    python benchmarks/index.py [--photos 1000000] [--parts abcd]
 
-(a) Encoding photos from files, against plain models one photo at a time, against
-`sentence-transformers` if that is installed, and against the limits of the machine: decoding alone,
-and a matrix product of as many operations, in float32 and in the precision that is fastest here.
-(b) A second run over 100,000 unchanged files, against a bare walk through the folders. (c) Searches
+(a) A second run over 100,000 unchanged files, against a bare walk through the folders. (b) Searches
 over 10 thousand, 100 thousand and a million vectors of 512 numbers, against FAISS and numpy on the
-same vectors. (d) Memory of indexing. (e) A search as a process of its own, against a Python that
-only imports torch. Seconds are of the processor but for the parts (b) and (c), which one waits for.
+same vectors. (c) Memory of indexing. (d) A search as a process of its own, against a Python that
+only imports torch. Seconds are of the processor but for the parts (a) and (b), which one waits for.
 
 Each part takes up to five minutes: run them one by one.
 """
@@ -20,7 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -30,16 +27,13 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from machine import Figure, products, timed, write
+from machine import Figure, by_row, timed, write
 from photosieve.data.folders import walk
-from photosieve.data.photos import decode
 from photosieve.decision.calibration import Background, Calibration, Nearness
 from photosieve.decision.cut import Cut
 from photosieve.decision.tuning import Tuning
-from photosieve.encoders import load_encoder
-from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.head import unit
-from photosieve.encoders.protocol import Encoder, Float32Array, Item, Other
+from photosieve.encoders.protocol import Float32Array, Item, Other
 from photosieve.index import neighbors as ann
 from photosieve.index.candidates import candidates
 from photosieve.index.changes import find_changes
@@ -61,171 +55,27 @@ QUERIES = 60
 
 
 def main() -> None:
-    """Print the parts."""
+    """Print and write the parts."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--photos", type=int, default=1_000_000, help="the largest search")
-    parser.add_argument("--parts", default="abcde")
-    parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)  # a process of part (d)
+    parser.add_argument("--parts", default="abcd")
+    parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)  # a process of part (c)
     options = parser.parse_args()
     if options.grow:
         grow(Path(options.grow[0]), int(options.grow[1]))
         return
     if "a" in options.parts:
-        write("index", encoding())
-    if "b" in options.parts:
         write("index", unchanged(100_000))
-    if "c" in options.parts:
+    if "b" in options.parts:
         columns = {count: searches(count) for count in (10_000, 100_000, options.photos)}
         write("index", {"searches": by_row({f"{n:,}": column for n, column in columns.items()})})
-    if "d" in options.parts:
+    if "c" in options.parts:
         write("index", memory())
-    if "e" in options.parts:
+    if "d" in options.parts:
         write("index", cold())
 
 
-def by_row(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, float | str]]:
-    """Return a table of some columns, with a dash where a column lacks a row."""
-    names = dict.fromkeys(name for column in columns.values() for name in column)
-    return [
-        {"": name, **{title: column.get(name, "-") for title, column in columns.items()}}
-        for name in names
-    ]
-
-
 # (a)
-
-
-def encoding() -> dict[str, Figure]:
-    """Photos a CPU second, for the built-in model and for one of the size of ViT-B/32."""
-    from photosieve.encoders.efficientnet import build_image_tower
-    from photosieve.encoders.starter import NETWORKS, Starter
-    from speed import torch_features
-
-    photos = sorted((ROOT / "samples").rglob("*.jpg"))
-    decoding = rate(photos, lambda: decode_all(photos))
-    operations = products()
-    print(f"## (a) Encoding {len(photos)} photos of 480 x 360 from files, photos/CPU s\n")
-    print(f"decoding alone                  {decoding:7.1f}")
-    starter = Starter("starter-small")
-    plain_networks = NETWORKS["starter-small-float32"]
-    tower = build_image_tower(plain_networks)
-    columns = {
-        "`starter-small`": compare(
-            starter.name,
-            starter,
-            photos,
-            operations,
-            lambda path: torch_features(tower, plain_networks, path),
-        )
-    }
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "clip"
-        plain = clip(folder)
-        encoder = load_encoder(str(folder))
-        columns["ViT-B/32 size"] = compare("ViT-B/32 size", encoder, photos, operations, plain)
-        columns["ViT-B/32 size"] |= sentence_transformers(folder, photos, encoder)
-    for column in columns.values():
-        column["decoding alone"] = f"{decoding:,.0f}"
-    print()
-    return {"encoding": by_row(columns)}
-
-
-def compare(
-    name: str,
-    encoder: Encoder,
-    photos: list[Path],
-    operations: dict[str, float],
-    plain: Callable[[Path], object],
-) -> dict[str, str]:
-    """Print and return our rate, that of one at a time, and the limits."""
-    embed_photos(encoder, photos[:4])
-    few = photos[:20]
-    ours, theirs = [], []
-    for _ in range(3):  # in turn, as the machine's speed drifts
-        ours.append(rate(photos, lambda: embed_photos(encoder, photos)))
-        theirs.append(rate(few, lambda: [plain(path) for path in few]))
-    size = operations_of(plain, photos[0])
-    best = max(operations, key=lambda precision: operations[precision])
-    found = {
-        "photosieve": f"{median(ours):.1f}",
-        "torch, one at a time": f"{median(theirs):.1f}",
-        "ratio": f"{median(a / b for a, b in zip(ours, theirs, strict=True)):.1f}",
-        "limit: a float32 product of its size": f"{operations['float32'] / size:.0f}",
-        f"limit: the fastest product of its size, {best}": f"{operations[best] / size:.0f}",
-        "part of the float32 limit": f"{median(ours) * size / operations['float32']:.0%}",
-    }
-    print(f"\n{name}")
-    for title, value in found.items():
-        print(f"  {title:48}{value:>8}")
-    return found
-
-
-def operations_of(plain: Callable[[Path], object], path: Path) -> float:
-    """How many operations a photo takes."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        plain(path)
-    return float(counter.get_total_flops())
-
-
-def clip(folder: Path) -> Callable[[Path], object]:
-    """Save a CLIP of the size of ViT-B/32 with random weights; return its plain use."""
-    import torch
-    from transformers import CLIPImageProcessorPil, CLIPModel
-
-    from training import make_model, samples
-
-    make_model(folder, samples()[0])
-    model = cast(Any, CLIPModel).from_pretrained(folder).eval()
-    processor: Any = CLIPImageProcessorPil.from_pretrained(folder)
-
-    def plain(path: Path) -> object:
-        with Image.open(path) as photo:
-            inputs = processor(images=photo.convert("RGB"), return_tensors="pt")
-        with torch.no_grad():
-            return model.get_image_features(**inputs)
-
-    return plain
-
-
-def sentence_transformers(folder: Path, photos: list[Path], encoder: Encoder) -> dict[str, str]:
-    """Print and return the rate of the library, where it is installed."""
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        print("  sentence-transformers is not installed")
-        return {}
-    model: Any = SentenceTransformer(str(folder), device="cpu")
-
-    def encode() -> None:
-        opened = []
-        for path in photos:
-            with Image.open(path) as photo:
-                opened.append(photo.convert("RGB"))
-        model.encode(opened, batch_size=32)
-
-    pairs = [
-        (rate(photos, lambda: embed_photos(encoder, photos)), rate(photos, encode))
-        for _ in range(2)
-    ]
-    theirs, ratio = median(b for _, b in pairs), median(a / b for a, b in pairs)
-    print(f"  {'sentence-transformers':48}{theirs:8.1f}    ratio {ratio:.1f}")
-    return {"ratio to `sentence-transformers`": f"{ratio:.1f}"}
-
-
-def decode_all(photos: list[Path]) -> None:
-    """Decode photos."""
-    for path in photos:
-        decode(path, shortest_side=320)
-
-
-def rate(photos: Sequence[object], call: Callable[[], object]) -> float:
-    """Photos a CPU second."""
-    return len(photos) / timed(call).cpu
-
-
-# (b)
 
 
 class Nothing:
@@ -273,7 +123,7 @@ def unchanged(count: int) -> dict[str, Figure]:
 
         pairs = [(timed(again).wall, timed(bare).wall) for _ in range(5)]
     ratio = median(a / b for a, b in pairs)
-    print(f"## (b) A run over {count:,} unchanged files\n")
+    print(f"## (a) A run over {count:,} unchanged files\n")
     print(f"photosieve                      {median(a for a, _ in pairs):7.2f} s")
     print(f"bare walk with the same calls   {median(b for _, b in pairs):7.2f} s")
     print(f"ratio                           {ratio:7.1f}\n")
@@ -306,14 +156,14 @@ def fill(store: Store, root: Any) -> None:
     )
 
 
-# (c)
+# (b)
 
 
 def searches(count: int) -> dict[str, str]:
     """Time searches over so many vectors; return p50 and p95 of each way, in milliseconds."""
     import faiss
 
-    print(f"## (c) Search over {count:,} vectors of {WIDTH}, milliseconds\n")
+    print(f"## (b) Search over {count:,} vectors of {WIDTH}, milliseconds\n")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "vectors.npy"
         queries = write_vectors(path, count)
@@ -408,12 +258,12 @@ def show(name: str, call: Callable[[int], object]) -> str:
     return f"{p50:.1f} / {p95:.1f}"
 
 
-# (d)
+# (c)
 
 
 def memory() -> dict[str, Figure]:
     """Peak memory of indexing, of processes that do all but run a model."""
-    print("## (d) Peak memory of indexing, model aside\n")
+    print("## (c) Peak memory of indexing, model aside\n")
     counts, peaks = (50_000, 150_000), []
     for count in counts:
         with tempfile.TemporaryDirectory() as scratch:
@@ -467,7 +317,7 @@ def grow(scratch: Path, count: int) -> None:
     print(int(status["VmHWM"].split()[0]) // 1024)
 
 
-# (e)
+# (d)
 
 
 def cold() -> dict[str, Figure]:
@@ -487,7 +337,7 @@ def cold() -> dict[str, Figure]:
             {name: timed(partial(quiet, *command)) for name, command in commands.items()}
             for _ in range(10)
         ][1:]
-    print("## (e) A search as a process of its own\n")
+    print("## (d) A search as a process of its own\n")
     rows: list[dict[str, float | str]] = []
     for name in commands:
         cpu, wall = (median(getattr(r[name], kind) for r in rounds) for kind in ("cpu", "wall"))

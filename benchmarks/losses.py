@@ -1,82 +1,56 @@
-"""Which loss, with which anchors: every recipe that the starter can run. About fifteen minutes.
+"""Which loss, with which anchors: every recipe that the starter can run. About three minutes.
 
-    python benchmarks/losses.py [--seeds 5] [--houses FOLDER]
+    python benchmarks/losses.py [--seeds 1] [--houses FOLDER]
 
 For each recipe, on buildings that nothing was learned from: macro F1 at the learned cut, mean
 average precision of labels, and mean average precision of words that no label mentions. Then the
 main losses again, with and without anchors and with weights between the pretrained and the trained
 ones (WiSE-FT), where the share was chosen out of fold. Sample listings: the fixed test buildings
-with several seeds. Houses: as in quality.py, 4 to train on. Mean, and lowest to highest.
+with some seeds. Houses: as in quality.py, 4 to train on. Means over seeds; the documentation has 5.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from photosieve.data.dataset import Dataset
-from photosieve.decision import metrics
+import quality_sets
+from machine import Figure, table, write
+from photosieve.decision.metrics import mean_average_precision
 from photosieve.encoders import load_encoder
-from photosieve.encoders.protocol import Encoder
 from photosieve.sieve.sieve import Sieve
-from photosieve.training.features import Prepared, prepare
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
 from photosieve.training.run import Run
-from quality_sets import DEVELOPMENT_HOUSES, HOUSE_WORDS, HOUSES, ROOT, SAMPLE_WORDS
+from quality_sets import HOUSES, PhotoSet, Split
 
 LOSSES = ("balanced", "multi-positive", "notebook")
 HOUSES_TO_TRAIN = 4
 
 
-@dataclass(frozen=True)
-class Task:
-    """Photos to learn from, photos to test on, words to ask for, and a seed for each training."""
-
-    name: str
-    splits: Sequence[tuple[Prepared, Prepared]]
-    words: Mapping[str, str]
-
-
 def main() -> None:
-    """Print the two tables."""
+    """Print and write the two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--houses", type=Path, default=HOUSES)
     options = parser.parse_args()
     encoder = load_encoder("starter-small")
-    tasks = [listings(encoder, options.seeds)]
+    sets = {"listings": quality_sets.samples(encoder, options.seeds, more_views=True)}
     if options.houses.is_dir():
-        tasks.append(houses(encoder, options.houses, options.seeds))
-    print("## Recipes\n")
-    print_table(encoder, tasks, [recipe for recipe in RECIPES.values() if not recipe.trains_blocks])
-    print("\n## Anchors and interpolation\n")
-    print_table(encoder, tasks, variants())
-
-
-def listings(encoder: Encoder, seeds: int) -> Task:
-    """The sample listings as they lie, once for each seed."""
-    train = prepare(encoder, Dataset.load(ROOT / "samples" / "train"), more_views=True)
-    test = prepare(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
-    return Task("listings", [(train, test)] * seeds, SAMPLE_WORDS)
-
-
-def houses(encoder: Encoder, folder: Path, draws: int) -> Task:
-    """Draws of houses to train on, among those that were not used in development."""
-    everything = prepare(encoder, Dataset.load(folder), more_views=True)
-    names = sorted(everything.dataset.group_names)[DEVELOPMENT_HOUSES:]
-    groups = np.array(everything.dataset.groups)
-    splits = []
-    for seed in range(draws):
-        chosen = np.random.default_rng(seed).choice(names, HOUSES_TO_TRAIN, replace=False)
-        parts = (chosen, np.setdiff1d(names, chosen))
-        train, test = (everything.rows(np.flatnonzero(np.isin(groups, part))) for part in parts)
-        splits.append((train, test))
-    return Task("houses", splits, HOUSE_WORDS)
+        houses, sizes = quality_sets.houses_to_test(options.houses), [HOUSES_TO_TRAIN]
+        found = quality_sets.houses(encoder, houses, options.seeds, sizes, more_views=True)
+        sets["houses"] = found[0]
+    heads = [recipe for recipe in RECIPES.values() if not recipe.trains_blocks]
+    figures: dict[str, Figure] = {"seeds": options.seeds}
+    for name, recipes in {"recipes": heads, "anchors": variants()}.items():
+        figures[name] = rows = [row(sets, recipe) for recipe in recipes]
+        print(f"\n## {name.title()}\n\n{table(rows)}", flush=True)
+    write("losses", figures)
 
 
 def variants() -> list[Recipe]:
@@ -99,46 +73,31 @@ def variants() -> list[Recipe]:
     return found
 
 
-def print_table(encoder: Encoder, tasks: Sequence[Task], recipes: Sequence[Recipe]) -> None:
-    """Print three figures of each recipe on each task as Markdown."""
-    figures = ("macro F1", "labels, mAP", "other words, mAP")
-    print(f"| | {' | '.join(f'{task.name}: {figure}' for task in tasks for figure in figures)} |")
-    print(f"|---|{'---:|' * (len(figures) * len(tasks))}")
-    for recipe in recipes:
-        cells = []
-        for task in tasks:
-            found = np.array(
-                [
-                    judge(encoder, train, test, task.words, recipe, seed)
-                    for seed, (train, test) in enumerate(task.splits)
-                ]
-            )  # (seeds, figures)
-            cells += [
-                f"{column.mean():.3f} ({column.min():.3f} to {column.max():.3f})"
-                for column in found.T
-            ]
-        print(f"| {recipe.name} | {' | '.join(cells)} |", flush=True)
+def row(sets: Mapping[str, PhotoSet], recipe: Recipe) -> dict[str, str]:
+    """Return three figures of a recipe on each set."""
+    print(recipe.name, file=sys.stderr)
+    found = {"": recipe.name}
+    for name, photos in sets.items():
+        splits = [judge(photos, split, recipe) for split in photos.splits]
+        for figure in splits[0]:
+            found[f"{name}: {figure}"] = f"{np.mean([one[figure] for one in splits]):.3f}"
+    return found
 
 
-def judge(
-    encoder: Encoder,
-    train: Prepared,
-    test: Prepared,
-    words: Mapping[str, str],
-    recipe: Recipe,
-    seed: int,
-) -> tuple[float, float, float]:
+def judge(photos: PhotoSet, split: Split, recipe: Recipe) -> dict[str, float]:
     """Macro F1 and mean average precision of labels, mean average precision of other words."""
-    sieve = Sieve.fit_prepared(encoder, train, Run(recipe, seed), words=False)
-    totals = sieve.evaluate_prepared(test).totals
-    head = sieve.encoder.head
-    scores = (
-        head.project_photos(test.photos) @ head.project_texts(encoder.text_features(list(words))).T
-    )  # (photos, words)
+    test, words = split.test, photos.words
+    run = Run(recipe, split.seed)
+    sieve = Sieve.fit_prepared(photos.encoder, split.train, run, words=False)
+    totals, head = sieve.evaluate_prepared(test).totals, sieve.encoder.head
+    texts = head.project_texts(photos.encoder.text_features(list(words)))
     relevant = test.targets[:, [test.labels.index(label) for label in words.values()]]
-    columns = zip(scores.T, relevant.T, strict=True)
-    asked = np.mean([metrics.average_precision(*column) for column in columns])
-    return totals["macro_f1"], totals["mean_average_precision"], float(asked)
+    scores = (head.project_photos(test.photos) @ texts.T).astype(float)  # (photos, words)
+    return {
+        "macro F1": totals["macro_f1"],
+        "labels, mAP": totals["mean_average_precision"],
+        "other words, mAP": mean_average_precision(scores, relevant, np.ones_like(relevant)),
+    }
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from typing import Any
 
 RESULTS = Path(os.environ.get("BENCHMARK_RESULTS", Path(__file__).with_name("results")))
 
-Figure = float | str | Sequence[Mapping[str, float | str]]
+Row = Mapping[str, float | str]
+Figure = float | str | Sequence[Row]
 """A number, a text, or a table: a list of rows, each a mapping from column to value."""
 
 _TELLING = r"avx512\w*|avx\w*|amx\w*|fma|sse4_2|neon|asimd\w*|sve2?|i8mm|bf16"
@@ -68,8 +69,12 @@ def timed(call: Callable[[], object]) -> Clock:
 
 
 def _cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of the processes that have ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+_BEGUN = time.perf_counter()
 
 
 def instruction_sets() -> list[str]:
@@ -129,6 +134,8 @@ def write(name: str, figures: Mapping[str, Figure]) -> None:
         Of the script.
     figures : mapping of str to figure
         Numbers are rounded to three digits.
+
+    Prints the processor, and the time since this module was loaded.
     """
     here, file = machine(), RESULTS / f"{name}.json"
     old = json.loads(file.read_text("utf-8")) if file.exists() else {}
@@ -136,7 +143,33 @@ def write(name: str, figures: Mapping[str, Figure]) -> None:
     saved = {"machine": here, "figures": {**kept, **_rounded(figures)}}
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    print(f"\n{here['processor']}, {here['cores']} cores: written to {file.name}")
+    sets = ", ".join(here["instruction_sets"])
+    took = Clock(time.perf_counter() - _BEGUN, _cpu_seconds())
+    print(f"\n{here['processor']} ({sets}), {here['cores']} cores: {took}: written to {file.name}")
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return rows as a Markdown table, as the documentation has them."""
+    lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)]]
+    lines += [[str(_rounded(value)) for value in row.values()] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def by_row(columns: Mapping[str, Mapping[str, str]]) -> list[dict[str, float | str]]:
+    """Return a table of some columns, with a dash where a column lacks a row."""
+    names = dict.fromkeys(name for column in columns.values() for name in column)
+    return [
+        {"": name, **{title: column.get(name, "-") for title, column in columns.items()}}
+        for name in names
+    ]
+
+
+def mean_and_range(values: Sequence[float]) -> str:
+    """Return mean, lowest and highest of some fractions as text; a dash if there is none."""
+    if not any(math.isfinite(value) for value in values):
+        return "-"
+    mean = sum(values) / len(values)
+    return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def _rounded(value: Any) -> Any:

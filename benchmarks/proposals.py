@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from machine import table, write
 from photosieve.data.dataset import Dataset
 from photosieve.decision import metrics
 from photosieve.encoders import load_encoder
@@ -198,7 +199,7 @@ def guesses(photos: Photos, seeds: int) -> dict[str, list[float]]:
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print and write both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--listings", type=Path, default=LISTINGS)
     parser.add_argument("--seeds", type=int, default=20)
@@ -208,22 +209,28 @@ def main() -> None:
         return
     photos = Photos.load(options.listings)
     steps = range(STEP, MOST + 1, STEP)
-    print(f"mAP on other listings, mean of {options.seeds} seeds, by photos labeled\n")
-    print(f"| | {' | '.join(map(str, steps))} | mean | above random |")
-    print("|---|" + "---:|" * (len(steps) + 2))
-    base = None
+    base, taught = None, []
     for name, choose in strategies(photos).items():
-        table = np.array([simulate(photos, choose, seed) for seed in range(options.seeds)])
-        base = table if base is None else base
-        more = (table - base).mean(1)
+        found = np.array([simulate(photos, choose, seed) for seed in range(options.seeds)])
+        base = found if base is None else base
+        more = (found - base).mean(1)
         error = more.std() / np.sqrt(len(more))
-        cells = " | ".join(f"{value:.3f}" for value in [*table.mean(0), table.mean()])
-        print(f"| {name.strip()} | {cells} | {more.mean():+.3f} +- {error:.3f} |", flush=True)
-    print("\nmicro F1 of guesses for the next 12 photos, by photos labeled\n")
-    print(f"| | {' | '.join(map(str, EARLY))} |")
-    print("|---|" + "---:|" * len(EARLY))
-    for name, values in guesses(photos, options.seeds).items():
-        print(f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |")
+        values = {
+            str(step): f"{value:.3f}" for step, value in zip(steps, found.mean(0), strict=True)
+        }
+        above = {
+            "mean": f"{found.mean():.3f}",
+            "above random": f"{more.mean():+.3f} +- {error:.3f}",
+        }
+        taught.append({"photos labeled": name.strip(), **values, **above})
+    guessed = [
+        {"photos labeled": name}
+        | {str(count): f"{value:.2f}" for count, value in zip(EARLY, values, strict=True)}
+        for name, values in guesses(photos, options.seeds).items()
+    ]
+    print(f"mAP on other listings, mean of {options.seeds} seeds\n\n{table(taught)}")
+    print(f"\nmicro F1 of guesses for the next 12 photos\n\n{table(guessed)}")
+    write("proposals", {"seeds": options.seeds, "taught": taught, "guesses": guessed})
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How good the answers are: the tables of the README. Takes a quarter of an hour on two cores.
+"""How good the answers are: the tables of the README. Takes some minutes for each set.
 
-    python benchmarks/quality.py [--sets samples listings houses clip] [--seeds 5] [--quick]
+    python benchmarks/quality.py [--sets samples listings houses clip] [--seeds 1] [--quick]
 
-Prints a table of labels, and one of other words, for each set of photos (see `quality_sets`; sets
-that are absent are left out), and few-shot accuracy on the vectors of CLIP. ``--quick`` takes the
-small starter and a part of each set, to see whether all is well, in less than a minute. Nothing is
-random but by the seeds 0, 1, ...
+Writes a table of labels, and one of other words, for each set of photos (see `quality_sets`; sets
+that are absent are left out), by default for the samples; and for the vectors of CLIP few-shot
+accuracy. ``--quick`` takes the small starter and a part of each set, to see whether all is well, in
+less than a minute, and writes nothing. Nothing is random but by the seeds 0, 1, ...
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 
 import quality_sets
 from few_shot import few_shot
+from machine import table, write
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
 from quality_figures import (
@@ -51,10 +52,10 @@ WORD_COLUMNS = ("mean_average_precision", "macro_f1", "empty_right", "calibratio
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS[:1])
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--data", type=Path, default=DATA, help="where listings, ... are")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
@@ -71,10 +72,10 @@ def main() -> None:
             continue
         for photos in sets(name, folder, seeds, quick=options.quick):
             quickly = measure(photos, QUICK_METHODS, head_folds=3) if options.quick else None
-            print_set(photos, quickly or measure(photos))
+            show(photos, quickly or measure(photos), quick=options.quick)
         if name == "clip":
             print("few-shot", file=sys.stderr)
-            print_few_shot(quality_sets.flickr(folder), seeds)
+            show_few_shot(quality_sets.flickr(folder), seeds, quick=options.quick)
 
 
 def sets(name: str, folder: Path, seeds: int, *, quick: bool) -> Iterator[PhotoSet]:
@@ -97,25 +98,25 @@ def sets(name: str, folder: Path, seeds: int, *, quick: bool) -> Iterator[PhotoS
         yield from quality_sets.houses(encoder, dataset, seeds, trained_on, more_views=not quick)
 
 
-def print_set(photos: PhotoSet, methods: dict[str, Answers]) -> None:
-    """Print the tables of a set as Markdown."""
+def show(photos: PhotoSet, methods: dict[str, Answers], *, quick: bool) -> None:
+    """Print the tables of a set, and write them."""
     seeds = len({split.seed for split in photos.splits})
-    print(f"\n## {photos.title}\n\nLabels, {seeds} seed{'s' * (seeds > 1)}:\n")
-    print(f"| method | {' | '.join(LABEL_COLUMNS.values())} | sd |")
-    print(f"|---|{'---:|' * (len(LABEL_COLUMNS) + 1)}")
+    labels: list[dict[str, str]] = []
+    words: list[dict[str, str]] = []
     for method, answers in methods.items():
         found = figures(answers.labels, calibrated=method != BY_HAND)
-        cells = [cell(found[name]) for name in LABEL_COLUMNS]
+        cells = {title: cell(found[name]) for name, title in LABEL_COLUMNS.items()}
         spread = (found[name].deviation for name in ("mean_average_precision", "macro_f1"))
-        print(f"| {method} | {' | '.join(cells)} | {' / '.join(f'{sd:.3f}' for sd in spread)} |")
-    asked = f"{len(photos.words)} synonyms" if photos.words else "a third of the labels, hidden"
-    print(f"\nOther words ({asked}), and {len(photos.far)} far words:\n")
-    print(f"| method | {' | '.join(LABEL_COLUMNS[name] for name in WORD_COLUMNS)} | far: none |")
-    print(f"|---|{'---:|' * (len(WORD_COLUMNS) + 1)}")
-    for method, answers in methods.items():
+        labels.append({"method": method, **cells, "sd": " / ".join(f"{sd:.3f}" for sd in spread)})
         found = figures(answers.words, calibrated=method != BY_HAND)
-        cells = [cell(found[name]) for name in WORD_COLUMNS]
-        print(f"| {method} | {' | '.join(cells)} | {none_right(answers.far):.3f} |", flush=True)
+        cells = {LABEL_COLUMNS[name]: cell(found[name]) for name in WORD_COLUMNS}
+        words.append({"method": method, **cells, "far: none": f"{none_right(answers.far):.3f}"})
+    asked = f"{len(photos.words)} synonyms" if photos.words else "a third of the labels, hidden"
+    print(f"\n## {photos.title}\n\nLabels, {seeds} seed{'s' * (seeds > 1)}:\n\n{table(labels)}")
+    print(f"\nOther words ({asked}), and {len(photos.far)} far words:\n\n{table(words)}")
+    if not quick:
+        name = photos.name
+        write("quality", {f"{name}_seeds": seeds, f"{name}_labels": labels, f"{name}_words": words})
 
 
 def cell(figure: Figure) -> str:
@@ -125,21 +126,23 @@ def cell(figure: Figure) -> str:
     return f"{figure.value:.3f}" if np.isnan(figure.interval.low) else str(figure.interval)
 
 
-def print_few_shot(photos: Flickr, draws: int) -> None:
-    """Print few-shot accuracy as Markdown."""
+def show_few_shot(photos: Flickr, draws: int, *, quick: bool) -> None:
+    """Print few-shot accuracy, and write it."""
     counts, found = few_shot(photos, draws)
     shown = ", ".join(f"{label} {count}" for label, count in counts.items())
     shots = sorted({number for _, number in found})
+    rows = [
+        {"method": method}
+        | {f"shots: {number}": accuracy(found[method, number]) for number in shots}
+        for method in dict.fromkeys(name for name, _ in found)
+    ]
     print(
         f"\n## Few-shot accuracy on CLIP vectors\n\nPhotos with one label: {shown}. Top-1 "
         "accuracy, and in brackets the mean of the labels' own; mean and standard deviation over "
-        f"{draws} draws.\n"
+        f"{draws} draws.\n\n{table(rows)}"
     )
-    print(f"| method | {' | '.join(f'shots: {number}' for number in shots)} |")
-    print(f"|---|{'---:|' * len(shots)}")
-    for method in dict.fromkeys(name for name, _ in found):
-        cells = [accuracy(found[method, number]) for number in shots]
-        print(f"| {method} | {' | '.join(cells)} |")
+    if not quick:
+        write("quality", {"few_shot_draws": draws, "few_shot": rows})
 
 
 def accuracy(draws: Sequence[tuple[float, float]]) -> str:

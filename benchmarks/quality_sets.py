@@ -20,10 +20,9 @@ import numpy as np
 
 from photosieve import VectorEncoder
 from photosieve.data.dataset import Dataset
+from photosieve.encoders.feature_cache import FeatureCache
 from photosieve.encoders.head import unit
-from photosieve.encoders.kept import KeptFeatures
 from photosieve.encoders.protocol import Encoder, Float32Array
-from photosieve.storage import cache_folder
 from photosieve.training.features import Prepared, prepare
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,6 +136,8 @@ class PhotoSet:
 
     Parameters
     ----------
+    name : str
+        Of letters, digits and "_".
     title : str
     encoder : Encoder
     splits : tuple of Split
@@ -147,6 +148,7 @@ class PhotoSet:
         third of the labels is left out of training in turn and asked for.
     """
 
+    name: str
     title: str
     encoder: Encoder
     splits: tuple[Split, ...]
@@ -162,8 +164,7 @@ def embedded(
     more_views: bool = False,
 ) -> Prepared:
     """Prepare photos as a training does. Their features are kept in the cache for the next run."""
-    keep = KeptFeatures(cache_folder() / "benchmarks", seconds=5)
-    return prepare(encoder, dataset, labels=labels, more_views=more_views, keep=keep)
+    return prepare(encoder, dataset, labels=labels, more_views=more_views, keep=FeatureCache())
 
 
 def samples(encoder: Encoder, seeds: int, *, more_views: bool) -> PhotoSet:
@@ -172,7 +173,7 @@ def samples(encoder: Encoder, seeds: int, *, more_views: bool) -> PhotoSet:
     test = embedded(encoder, Dataset.load(ROOT / "samples" / "test"), labels=train.labels)
     splits = tuple(Split(seed, train, test) for seed in range(seeds))
     title = "Sample listings: trained on 6 buildings, tested on 8 others"
-    return PhotoSet(title, encoder, splits, FAR_WORDS, SAMPLE_WORDS)
+    return PhotoSet("samples", title, encoder, splits, FAR_WORDS, SAMPLE_WORDS)
 
 
 def listings(
@@ -187,7 +188,7 @@ def listings(
         for fold in everything.dataset.folds(FOLDS, seed=seed)[:folds]
     )  # fmt: skip
     title = f"Real listings: cross-validation in {FOLDS} folds of {len(dataset.group_names)}"
-    return PhotoSet(title, encoder, splits, FAR_WORDS, LISTING_WORDS)
+    return PhotoSet("listings", title, encoder, splits, FAR_WORDS, LISTING_WORDS)
 
 
 def houses(
@@ -205,7 +206,9 @@ def houses(
             parts = [everything.rows(np.flatnonzero(part)) for part in (trained, ~trained)]
             splits.append(Split(seed, *parts))
         title = f"Houses: trained on {size}, tested on {len(names) - size} others"
-        found.append(PhotoSet(title, encoder, tuple(splits), FAR_WORDS, HOUSE_WORDS))
+        found.append(
+            PhotoSet(f"houses_{size}", title, encoder, tuple(splits), FAR_WORDS, HOUSE_WORDS)
+        )
     return found
 
 
@@ -291,5 +294,5 @@ def clip(photos: Flickr, seeds: int, sizes: Sequence[int]) -> list[PhotoSet]:
             for seed, order in enumerate(orders)
         )
         title = f"CLIP vectors: trained on {size} photos, tested on {count - size} others"
-        found.append(PhotoSet(title, photos.encoder, splits, photos.far))
+        found.append(PhotoSet(f"clip_{size}", title, photos.encoder, splits, photos.far))
     return found

@@ -1,4 +1,4 @@
-"""What each starter costs, and what it gives: the table in docs/models.md. Under ten minutes.
+"""How much each starter costs and gives: the table in docs/models.md. About three minutes.
 
     python benchmarks/starters.py [--listings FOLDER]
 
@@ -10,11 +10,10 @@ trained on the listings, on those that were held out of training.
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
+from statistics import median
 
-import numpy as np
-
+from machine import by_row, table, timed, write
 from photosieve.data.dataset import Dataset
 from photosieve.decision import metrics
 from photosieve.encoders import STARTERS
@@ -29,7 +28,7 @@ ROUNDS = 3
 
 
 def main() -> None:
-    """Print the table."""
+    """Print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--listings", type=Path, default=LISTINGS)
     listings = parser.parse_args().listings
@@ -39,27 +38,23 @@ def main() -> None:
             column |= real_listings(Starter(name), Dataset.load(listings))
     else:
         print(f"listings left out: there is no folder {listings}\n")
-    print(f"| | {' | '.join(f'`{name}`' for name in STARTERS)} |\n|---|{'---:|' * len(STARTERS)}")
-    for row in columns[0]:
-        print(f"| {row} | {' | '.join(column[row] for column in columns)} |")
+    rows = by_row({f"`{name}`": column for name, column in zip(STARTERS, columns, strict=True)})
+    print(table(rows))
+    write("starters", {"starters": rows})
 
 
 def costs(encoder: Starter) -> dict[str, str]:
     """Measure time, storage and size, photos being taken from files."""
     photos = sorted((ROOT / "samples").rglob("*.jpg"))
     embed_photos(encoder, photos[:2])  # converts the towers on a machine that has not yet
-    wall, busy = [], []
-    for _ in range(ROUNDS):
-        started, worked = time.perf_counter(), time.process_time()  # the latter of all threads
-        embed_photos(encoder, photos)
-        wall.append(time.perf_counter() - started)
-        busy.append(time.process_time() - worked)
+    rounds = [timed(lambda: embed_photos(encoder, photos)) for _ in range(ROUNDS)]
+    busy, wall = (median(getattr(one, kind) for one in rounds) for kind in ("cpu", "wall"))
     sides = ", ".join(f"Lite{network.number} {network.side} px" for network in encoder.networks)
     weights = sum(network.file.stat().st_size for network in encoder.networks)
     return {
         "image towers": sides,
-        "one core, ms a photo": f"{1000 * np.median(busy) / len(photos):.0f}",
-        "photos a second, all cores": f"{len(photos) / np.median(wall):.0f}",
+        "CPU ms a photo": f"{1000 * busy / len(photos):.0f}",
+        "photos a second, all cores": f"{len(photos) / wall:.0f}",
         "features in an index, kB a photo": f"{encoder.head.photo_width * 4 / 1000:.1f}",
         "weights of the image towers, MB": f"{weights / 1e6:.0f}",
     }
@@ -89,8 +84,8 @@ def untrained(encoder: Starter, dataset: Dataset) -> float:
     """Return the mean average precision of the labels, ranked by the pretrained encoder."""
     labels = dataset.vocabulary
     scores = embed_photos(encoder, dataset.photos).features @ embed_texts(encoder, labels).T
-    columns = zip(scores.T, dataset.matrix(labels).T, strict=True)
-    return float(metrics.mean([metrics.average_precision(*column) for column in columns]))
+    shown, known = dataset.matrix(labels), dataset.known(labels)
+    return metrics.mean_average_precision(scores.astype(float), shown, known)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """How fast a model of CLIP's size is trained, against a plain loop in the same run.
 
-    python benchmarks/training.py [--rounds 3] [--long]
+    python benchmarks/training.py [--rounds 1] [--long]
 
 The model has the size of CLIP ViT-B/32 and random weights: speed does not depend on their values.
 The plain loop does what the notebooks do: in every epoch it opens each photo, prepares it and runs
 all of the model, whatever is trained. Ours decodes once, runs what is frozen once, and keeps what
 enters the first trained block. Both take batches of 8 (photo, label) pairs of the sample listings
-and the same loss. (1) Seconds of a step and of an epoch, and the most memory, by what is trained;
-(2) photos embedded per second; (3) with --long, a whole training of 100 epochs with the last block.
-Each measurement has a process of its own, the two sides in turn; what counts is the median ratio.
+and the same loss. (1) Seconds of a step and the most memory, by what is trained; (2) photos
+embedded per CPU second; or, with --long, (3) a whole training of 100 epochs with the last block.
+Each measurement has a process of its own, the two sides in turn; what counts is the median ratio of
+CPU seconds. A round takes two to three minutes, the whole training four.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from machine import Clock, Figure, clock, table, timed, write
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
 from photosieve.encoders.blocks.opening import open_blocks
@@ -59,36 +61,47 @@ START, END = 49406, 49407
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--long", action="store_true", help="measure the whole training instead")
     options = parser.parse_args()
     dataset, _ = samples()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"{len(dataset)} photos, {PAIRS} (photo, label) pairs, batches of {BATCH}, {device}\n")
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder), dataset)
-        print("| trained | plain, s a step | ours, s a step | ratio of epochs "
-              "| plain, GiB | ours, GiB | ours, s before the first epoch |")  # fmt: skip
-        print("|---|---:|---:|---:|---:|---:|---:|")
-        for part, recipe in PARTS.items():
-            ours, theirs = in_turn(train_ours, train_plainly, folder, recipe, options.rounds)
-            steps = [run["step"] for run in ours], [run["step"] for run in theirs]
-            ratio = median(b / a for a, b in zip(*steps, strict=True))
-            print(
-                f"| {part} | {median(steps[1]):.3f} | {median(steps[0]):.3f} | {ratio:.1f} "
-                f"| {max(run['memory'] for run in theirs):.1f} "
-                f"| {max(run['memory'] for run in ours):.1f} "
-                f"| {median(run['before'] for run in ours):.0f} |"
-            )
-        ours, theirs = in_turn(embed_ours, embed_plainly, folder, "", options.rounds)
-        ratio = median(a["rate"] / b["rate"] for a, b in zip(ours, theirs, strict=True))
-        rates = [median(run["rate"] for run in runs) for runs in (ours, theirs)]
-        print(f"\nembedding: {rates[0]:.1f} photos/s, plain {rates[1]:.1f}, ratio {ratio:.1f}")
         if options.long:
             found = alone(train_long, folder, "clip-freeze-1")
-            print(f"\n100 epochs with the last block: {found['seconds'] / 60:.1f} minutes")
+            print(f"100 epochs with the last block: {Clock(found['wall'], found['cpu'])}")
+            write("training", {"long_cpu_seconds": found["cpu"], "long_seconds": found["wall"]})
+            return
+        rows = [steps(folder, part, recipe, options.rounds) for part, recipe in PARTS.items()]
+        print(table(rows), flush=True)
+        ours, theirs = in_turn(embed_ours, embed_plainly, folder, "", options.rounds)
+    rates = [median(run["rate"] for run in runs) for runs in (ours, theirs)]
+    ratio = median(a["rate"] / b["rate"] for a, b in zip(ours, theirs, strict=True))
+    print(f"\nembedding: {rates[0]:.1f} photos/CPU s, plain {rates[1]:.1f}, ratio {ratio:.1f}")
+    embedding: dict[str, Figure] = {
+        "photos_a_cpu_second": rates[0], "plain_photos_a_cpu_second": rates[1], "ratio": ratio
+    }  # fmt: skip
+    write("training", {"steps": rows, **embedding})
+
+
+def steps(folder: str, part: str, recipe: str, rounds: int) -> dict[str, float | str]:
+    """Compare the steps of a training."""
+    ours, theirs = in_turn(train_ours, train_plainly, folder, recipe, rounds)
+    return {
+        "trained": part,
+        "plain, CPU s a step": median(run["cpu"] for run in theirs),
+        "photosieve, CPU s a step": median(run["cpu"] for run in ours),
+        "ratio": median(b["cpu"] / a["cpu"] for a, b in zip(ours, theirs, strict=True)),
+        "plain, s on the clock": median(run["wall"] for run in theirs),
+        "photosieve, s on the clock": median(run["wall"] for run in ours),
+        "plain, GiB": max(run["memory"] for run in theirs),
+        "photosieve, GiB": max(run["memory"] for run in ours),
+        "before the first epoch, CPU s": median(run["before"] for run in ours),
+    }
 
 
 def samples() -> tuple[Dataset, NDArray[np.bool_]]:
@@ -129,21 +142,20 @@ def save_tokenizer(
 
 def train_ours(folder: str, recipe: str) -> dict[str, float]:
     """Seconds of a step, median over epochs after the first, which warms up."""
-    started = time.perf_counter()
     chosen = get_recipe(recipe)
-    data, head = prepared(folder, chosen)
-    before = time.perf_counter() - started
+    with clock() as before:
+        data, head = prepared(folder, chosen)
     if chosen.blocks == ALL and not torch.cuda.is_available():  # some photos will do: it is slow
         data = data.rows(np.arange(12))
-    times: list[float] = []
-    run = Run(chosen, progress=lambda *_: times.append(time.perf_counter())).lasting(EPOCHS + 1)
-    fit(data, head, run)
-    steps = -(-int(data.targets.sum()) // BATCH)
-    return {
-        "step": float(np.median(np.diff(times))) / steps,
-        "before": before,
-        "memory": peak(),
-    }
+    times: list[tuple[float, float]] = []
+
+    def note(*_: object) -> None:
+        times.append((time.perf_counter(), time.process_time()))
+
+    fit(data, head, Run(chosen, progress=note).lasting(EPOCHS + 1))
+    count = -(-int(data.targets.sum()) // BATCH)
+    wall, cpu = np.median(np.diff(times, axis=0), axis=0) / count
+    return {"wall": wall, "cpu": cpu, "before": before.cpu, "memory": peak()}
 
 
 def prepared(folder: str, recipe: Recipe) -> tuple[Prepared, Head]:
@@ -175,7 +187,7 @@ def train_plainly(folder: str, recipe: str) -> dict[str, float]:
     count = 4 if blocks == ALL else 8
     for step in range(count + 1):
         if step == 1:
-            started = time.perf_counter()
+            started, used = time.perf_counter(), time.process_time()
         batch = order[BATCH * step : BATCH * (step + 1)]
         photos = [Image.open(dataset.photos[row]).convert("RGB") for row in rows[batch]]
         labels = [dataset.vocabulary[column] for column in columns[batch]]
@@ -192,24 +204,22 @@ def train_plainly(folder: str, recipe: str) -> dict[str, float]:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         float(loss.detach())  # waits for a graphics card
-    return {"step": (time.perf_counter() - started) / count, "memory": peak()}
+    wall, cpu = time.perf_counter() - started, time.process_time() - used
+    return {"wall": wall / count, "cpu": cpu / count, "memory": peak()}
 
 
 def train_long(folder: str, recipe: str) -> dict[str, float]:
     """Seconds of a whole training, from files to weights."""
-    started = time.perf_counter()
     chosen = get_recipe(recipe)
-    fit(*prepared(folder, chosen), Run(chosen))
-    return {"seconds": time.perf_counter() - started}
+    took = timed(lambda: fit(*prepared(folder, chosen), Run(chosen)))
+    return {"wall": took.wall, "cpu": took.cpu}
 
 
 def embed_ours(folder: str, _: str) -> dict[str, float]:
-    """Photos embedded per second, from files."""
+    """Photos embedded per CPU second, from files."""
     encoder, photos = load_encoder(folder), list(samples()[0].photos)
     embed_photos(encoder, photos[:2])
-    started = time.perf_counter()
-    embed_photos(encoder, photos)
-    return {"rate": len(photos) / (time.perf_counter() - started)}
+    return {"rate": len(photos) / timed(lambda: embed_photos(encoder, photos)).cpu}
 
 
 def embed_plainly(folder: str, _: str) -> dict[str, float]:
@@ -218,13 +228,13 @@ def embed_plainly(folder: str, _: str) -> dict[str, float]:
     model = cast(Any, transformers.CLIPModel).from_pretrained(folder).to(device).eval()
     processor = cast(Any, transformers.CLIPImageProcessorPil).from_pretrained(folder)
     photos = samples()[0].photos[:40]
-    started = time.perf_counter()
-    for path in photos:
-        pixels = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")
-        with torch.no_grad():
-            found = model.get_image_features(pixel_values=pixels["pixel_values"].to(device))
-        found.pooler_output.cpu()
-    return {"rate": len(photos) / (time.perf_counter() - started)}
+    with clock() as took:
+        for path in photos:
+            pixels = processor(images=Image.open(path).convert("RGB"), return_tensors="pt")
+            with torch.no_grad():
+                found = model.get_image_features(pixel_values=pixels["pixel_values"].to(device))
+            found.pooler_output.cpu()
+    return {"rate": len(photos) / took.cpu}
 
 
 Measure = Callable[[str, str], dict[str, float]]

@@ -50,7 +50,7 @@ def test_speed(results: Path) -> None:
 
 
 @pytest.mark.slow
-def test_losses() -> None:
+def test_losses(results: Path) -> None:
     done = subprocess.run(
         [sys.executable, "benchmarks/losses.py", "--seeds", "1", "--houses", "none"],
         cwd=ROOT, capture_output=True, text=True,
@@ -62,6 +62,8 @@ def test_losses() -> None:
     assert f1["balanced"] > max(f1["multi-positive"], f1["notebook"], f1["distinct"])
     assert f1["projection"] > f1["balanced"]
     assert "| balanced, anchors, interpolated |" in second
+    figures = json.loads((results / "losses.json").read_text("utf-8"))["figures"]
+    assert figures["recipes"][0]["listings: macro F1"] == rows["balanced"]
 
 
 @pytest.mark.slow
@@ -78,7 +80,7 @@ def test_training() -> None:
 @pytest.mark.slow
 def test_index() -> None:
     done = subprocess.run(
-        [sys.executable, "benchmarks/index.py", "--parts", "bce", "--photos", "20000"],
+        [sys.executable, "benchmarks/index.py", "--parts", "abd", "--photos", "20000"],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
