@@ -18,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/photosieve demo
 
 # The unit tests that need no server, no transformers model, no simulation, no killed process and less
-# than a second each: one to two minutes.
+# than a second each: under a minute on two free cores.
 fast: .venv/developed
 	$(BIN)/pytest $(QUICK) tests/unit
 

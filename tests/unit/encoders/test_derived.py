@@ -87,6 +87,7 @@ def test_a_model_that_embeds_otherwise_gets_features_of_its_own() -> None:
     assert_array_equal(word_features(other), other.text_features(general_words()))
 
 
+@pytest.mark.long
 def test_the_starter_is_joined_once_on_a_machine(
     monkeypatch: pytest.MonkeyPatch, towers_folder: Path
 ) -> None:

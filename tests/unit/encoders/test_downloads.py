@@ -43,6 +43,7 @@ def test_a_sieve_does_not_download_its_model(monkeypatch: pytest.MonkeyPatch) ->
         load_encoder("somebody/model-that-is-not-here")
 
 
+@pytest.mark.long
 def test_a_cache_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code = "from photosieve import load_encoder; load_encoder('a/b')"

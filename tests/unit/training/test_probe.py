@@ -327,6 +327,7 @@ def balanced(encoder: World, data: Prepared, test_data: Prepared) -> dict[str, f
     return dict(fitted(encoder, data, "balanced", words=False).evaluate_prepared(test_data).totals)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_trained_head_is_as_good_in_other_units(
     change: str, encoder: World, balanced: dict[str, float]
