@@ -145,6 +145,12 @@ def prepared(listings: Path, encoder: Encoder) -> Prepared:
 
 
 @pytest.fixture(scope="session")
+def test_data(listings: Path, encoder: Encoder, prepared: Prepared) -> Prepared:
+    """The test photos as features, with the labels of the training photos."""
+    return prepare(encoder, Dataset.load(listings / "test"), labels=prepared.labels)
+
+
+@pytest.fixture(scope="session")
 def zoo(tmp_path_factory: pytest.TempPathFactory) -> "Zoo":
     """Small models of each family, and photos; read only."""
     from tests.zoo import build

@@ -26,21 +26,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def resumable(saved: bool, command: str) -> Iterator[None]:
-    """Print how to resume after Ctrl-C.
-
-    Parameters
-    ----------
-    saved : bool
-        Whether the work inside the block saves its progress.
-    command : str
-        Describes the command that resumes it.
-    """
+def resumable(command: str) -> Iterator[None]:
+    """Print after Ctrl-C which command resumes the work, whose progress is saved."""
     try:
         yield
     except KeyboardInterrupt:
-        if not saved:
-            raise
         typer.echo(f"photosieve: interrupted; to resume, run {command}", err=True)
         raise typer.Exit(130) from None
 

@@ -112,7 +112,7 @@ def index(
         from photosieve.index.cluster import embed_on
 
         embed = embed_on(ray)
-    with progress_bar(STAGES) as progress, resumable(True, "the same command"):
+    with progress_bar(STAGES) as progress, resumable("the same command"):
         update = photo_index.update(
             sieve,
             *(folders or ()),

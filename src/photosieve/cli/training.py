@@ -99,7 +99,7 @@ def train(
     with (
         checkpoints,
         progress_bar(stages, work) as progress,
-        resumable(True, "the same command with --resume"),
+        resumable("the same command with --resume"),
     ):
         sieve = Sieve.fit(
             dataset,
@@ -270,7 +270,6 @@ def compare(
     from photosieve.report.table import write_leaderboard
     from photosieve.sieve.compare import compare as run_comparison
     from photosieve.sieve.compare import comparison_stages
-    from photosieve.training.recipes import DEFAULT
 
     names = read_recipes(recipes)
     check_report(html, excel)

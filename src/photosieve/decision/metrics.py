@@ -344,12 +344,11 @@ def bootstrap_weights(groups: int, draws: int, seed: int) -> Float64Array:
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=draws).astype(np.float64)
 
 
-def percentile_interval(value: float, draws: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Interval that holds the middle `confidence` of the bootstrap's draws."""
+def percentile_interval(value: float, draws: ArrayLike) -> Interval:
+    """Interval that holds the middle 95 % of the bootstrap's draws."""
     defined = np.asarray(draws, np.float64)
     defined = defined[~np.isnan(defined)]
     if not len(defined):
         return Interval(value, np.nan, np.nan)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(defined, [tail, 1 - tail])
+    low, high = np.quantile(defined, [0.025, 0.975])
     return Interval(value, float(low), float(high))

@@ -137,14 +137,10 @@ def _embedded(
 
 
 def embed_photos(
-    encoder: Encoder,
-    paths: Sequence[Path],
-    *,
-    max_pixels: int = photos.DEFAULT_MAX_PIXELS,
-    progress: Progress = silent,
+    encoder: Encoder, paths: Sequence[Path], *, progress: Progress = silent
 ) -> PhotoFeatures:
     """Embed photos as unit vectors, (kept, d); they stand in place of the features."""
-    found = photo_features(encoder, paths, max_pixels=max_pixels, progress=progress)
+    found = photo_features(encoder, paths, progress=progress)
     project = encoder.head.project_photos
     return replace(found, features=project(found.features), more_views=project(found.more_views))
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,15 +81,8 @@ class TowerSource:
         return storage.cache_folder() / f"{self.name}-{key[:16]}"
 
 
-def load_tower(source: TowerSource, precision: Literal["f32", "bf16"] = "f32") -> Tower:
-    """Load a tower in its fastest form, and convert it first where this machine has not yet.
-
-    Parameters
-    ----------
-    source : TowerSource
-    precision : {"f32", "bf16"}
-        Number format of the computation; a CPU without bfloat16 uses float32.
-    """
+def load_tower(source: TowerSource) -> Tower:
+    """Load a tower in its fastest form, and convert it first where this machine has not yet."""
     try:
         import openvino
     except ImportError:
@@ -102,7 +95,7 @@ def load_tower(source: TowerSource, precision: Literal["f32", "bf16"] = "f32") -
         # A tower that was written and read differs in the last bit: the first run gives the same
         # answers as later ones.
         model = _read(core, source.folder) or converted
-    return _compile(model, source.folder, precision)
+    return _compile(model, source.folder)
 
 
 def load_converted(folder: Path) -> Tower | None:
@@ -112,7 +105,7 @@ def load_converted(folder: Path) -> Tower | None:
     except ImportError:
         return None
     model = _read(openvino.Core(), folder)
-    return None if model is None else _compile(model, folder, "f32")
+    return None if model is None else _compile(model, folder)
 
 
 def torch_tower(module: torch.nn.Module, device: str = "cpu") -> Tower:
@@ -189,11 +182,11 @@ def _keep(model: Any, folder: Path) -> None:
     cache.trim()
 
 
-def _compile(model: Any, folder: Path, precision: str) -> Tower:
+def _compile(model: Any, folder: Path) -> Tower:
     import openvino
 
     core = openvino.Core()
-    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": precision}
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
     # The compiled form is kept, too: compiling takes half of the time of a first search.
     place = folder / _COMPILED
     try:

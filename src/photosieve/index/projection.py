@@ -46,10 +46,10 @@ class _OutdatedError(Exception):
 def newest_snapshot(
     store: Store,
     sieve: Sieve,
-    damaged: Collection[Path] = (),
+    damaged: Collection[Path],
     *,
-    beside_table: bool = False,
-    progress: Progress = silent,
+    beside_table: bool,
+    progress: Progress,
 ) -> Snapshot:
     """Open the snapshot of a table's newest version for a sieve, and make it if there is none.
 

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.dataset import Dataset
-from photosieve.encoders import load_encoder
-from photosieve.encoders.downloads import local_only
 from photosieve.encoders.feature_cache import FeatureCache
 from photosieve.encoders.protocol import Encoder
 from photosieve.encoders.words import word_features
@@ -36,6 +34,7 @@ from photosieve.index.store import is_remote
 from photosieve.progress import Progress, Status, Tracker, silent
 from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
+from photosieve.sieve.saved import load_base
 from photosieve.sieve.sieve import Sieve
 from photosieve.training.features import Prepared, assemble, open_for, prepare
 from photosieve.training.prompting import prompted
@@ -183,10 +182,7 @@ def warm(library: Library) -> None:
     library.features(view, ())
 
 
-@cache
-def _encoder(name: str) -> Encoder:
-    with local_only():
-        return load_encoder(name)
+_encoder = cache(load_base)
 
 
 def main() -> None:

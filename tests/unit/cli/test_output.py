@@ -68,12 +68,7 @@ def test_our_recipes_come_before_those_of_the_notebooks(
 
 
 def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as stop, resumable(True, "the same command with --resume"):
+    with pytest.raises(typer.Exit) as stop, resumable("the same command with --resume"):
         raise KeyboardInterrupt
     assert stop.value.exit_code == 130
     assert "to resume, run the same command with --resume" in capsys.readouterr().err
-
-
-def test_an_interruption_without_saved_work_stays_one() -> None:
-    with pytest.raises(KeyboardInterrupt), resumable(False, "the same command"):
-        raise KeyboardInterrupt

@@ -1,19 +1,10 @@
 """A mean loss that is too high seldom passes the test, and a low one nearly always."""
 
-import math
-
 import numpy as np
 import pytest
 
 from photosieve.decision.betting import mean_is_below
-
-CONFIDENCE = 0.9
-
-
-def most_wrong(draws: int) -> float:
-    """Fraction of wrong passes that chance allows: 3 standard deviations above the true one."""
-    allowed = 1 - CONFIDENCE
-    return allowed + 3 * math.sqrt(allowed * CONFIDENCE / draws)
+from tests.unit.decision.chance import most_by_chance
 
 
 @pytest.mark.simulation
@@ -29,7 +20,7 @@ def test_a_mean_loss_that_is_too_high_seldom_passes(buildings: int, most: float)
         "narrow": rng.beta(40 * most, 40 * (1 - most), shape),
     }
     passed = {name: mean_is_below(most, losses, 0.9).mean() for name, losses in kinds.items()}
-    assert all(fraction <= most_wrong(draws) for fraction in passed.values()), passed
+    assert all(fraction <= most_by_chance(draws) for fraction in passed.values()), passed
     if buildings >= 60:  # it is sharp, too: most of the error that is allowed is used up
         assert passed["all or nothing"] > 0.06
 

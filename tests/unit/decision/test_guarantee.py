@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from photosieve.decision import guarantee as module
 from photosieve.decision.guarantee import Guarantee, guarantee, split_buildings
 from photosieve.errors import GuaranteeError, SieveError, UsageError
+from tests.unit.decision.chance import CONFIDENCE, most_by_chance
 
 Float64Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-CONFIDENCE = 0.9
 PHOTOS = 10  # in each building
 
 
@@ -103,12 +103,6 @@ HARD = Population.make(building_effect=1.2)
 EASY = Population.make(building_effect=0.2)
 
 
-def most_broken(draws: int) -> float:
-    """Fraction of broken guarantees that chance allows: 3 deviations above the true one."""
-    allowed = 1 - CONFIDENCE
-    return allowed + 3 * math.sqrt(allowed * CONFIDENCE / draws)
-
-
 def perfect(buildings: int) -> tuple[Float64Array, Mask, list[str]]:
     """One photo with its label and one without in each building, told apart without a mistake."""
     relevant = np.tile([[True], [False]], (buildings, 1))
@@ -125,7 +119,7 @@ def test_guarantees_are_kept(target: str) -> None:
     draws = 1000
     guarantees, true = HARD.guarantees(target, buildings=60, draws=draws)
     broken = float((true > 0.2 + 1e-9).mean())
-    assert broken <= most_broken(draws)
+    assert broken <= most_by_chance(draws)
     # Not by being timid: now and then one is broken, and what is given away is small.
     assert broken > 0.01
     observed = np.mean([1 - found.observed for found in guarantees])
@@ -139,7 +133,7 @@ def test_photos_as_the_unit_would_break_guarantees() -> None:
     """The same method, told that each photo is a building: its guarantees mean nothing."""
     draws = 200
     _, true = HARD.guarantees("recall>=0.8", buildings=30, draws=draws, unit="photo")
-    assert (true > 0.2).mean() > most_broken(draws) + 0.1
+    assert (true > 0.2).mean() > most_by_chance(draws) + 0.1
 
 
 @pytest.mark.simulation

@@ -37,13 +37,15 @@ def test_contents_that_change_places(
     np.testing.assert_allclose(index.snapshot.vectors, expected, atol=1e-6)
 
 
+def stop(stage: str, done: int, _: int) -> None:
+    """Interrupt an update after 20 photos."""
+    if stage == "indexing" and done == 20:
+        raise KeyboardInterrupt
+
+
 def test_interrupted_it_keeps_what_is_done(index: Index, folder: Path) -> None:
     for number in range(200, 230):
         photo(folder / "house-5" / f"{number}.png", number)
-
-    def stop(stage: str, done: int, _: int) -> None:
-        if stage == "indexing" and done == 20:
-            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         index.update(None, folder, progress=stop)
@@ -54,10 +56,6 @@ def test_interrupted_it_keeps_what_is_done(index: Index, folder: Path) -> None:
 def test_a_first_run_that_is_interrupted_can_be_searched(
     folder: Path, sieve: Path, tmp_path: Path
 ) -> None:
-    def stop(stage: str, done: int, _: int) -> None:
-        if stage == "indexing" and done == 20:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         Index(tmp_path / "first").update(sieve, folder, progress=stop)
     assert Index(tmp_path / "first").search("red").looked_at == 20

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from photosieve.data.dataset import Dataset
 from photosieve.index.index import Index
-from photosieve.server import trainer, worker
+from photosieve.server import trainer
 from photosieve.server.app import create_app
 from photosieve.server.guard import Rules
 from photosieve.server.library import Library
@@ -26,7 +26,6 @@ TOKEN = "correct horse battery"
 def _by_name() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved, "load_encoder", fake_by_name)
-        patch.setattr(worker, "load_encoder", fake_by_name)
         # A process of its own does not know the encoder of the tests: this one takes any task.
         patch.setattr(
             trainer, "WORKER", (sys.executable, "-S", "-c", "import sys; sys.stdin.read()")

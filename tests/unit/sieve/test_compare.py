@@ -13,16 +13,23 @@ from photosieve.decision.cut import NOTEBOOK_CUT
 from photosieve.encoders.blocks import opening
 from photosieve.encoders.protocol import Encoder, Float32Array, Head, Item, Other
 from photosieve.errors import EncoderError, UsageError
+from photosieve.progress import Progress
 from photosieve.sieve.compare import compare, compare_prepared
-from photosieve.training.features import Prepared, prepare
+from photosieve.training.features import Prepared
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import RECIPES
 from tests.conftest import FakeEncoder
 
 
-@pytest.fixture(scope="module")
-def test_data(listings: Path, encoder: Encoder, prepared: Prepared) -> Prepared:
-    return prepare(encoder, Dataset.load(listings / "test"), labels=prepared.labels)
+def noted() -> tuple[list[tuple[int, int]], Progress]:
+    """A list, and a progress that notes in it how far the comparison is."""
+    told: list[tuple[int, int]] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if stage == "comparing recipes":
+            told.append((done, total))
+
+    return told, progress
 
 
 def brief(*names: str) -> list[Recipe]:
@@ -34,12 +41,7 @@ def brief(*names: str) -> list[Recipe]:
 def test_rows_are_the_recipes_and_the_cut_by_hand(
     encoder: Encoder, prepared: Prepared, test_data: Prepared
 ) -> None:
-    told: list[tuple[int, int]] = []
-
-    def progress(stage: str, done: int, total: int) -> None:
-        if stage == "comparing recipes":
-            told.append((done, total))
-
+    told, progress = noted()
     recipes = brief("zero-shot", "notebook", "balanced")
     found = compare_prepared(encoder, prepared, test_data, recipes, seeds=2, progress=progress)
     names = {"zero-shot", "notebook, cut by hand", "notebook", "balanced"}
@@ -112,12 +114,7 @@ def _openable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_photos_are_prepared_once_for_all_recipes_that_open_the_same(listings: Path) -> None:
     encoder = Openable()
     train, test = Dataset.load(listings / "train"), Dataset.load(listings / "test")
-    told: list[tuple[int, int]] = []
-
-    def progress(stage: str, done: int, total: int) -> None:
-        if stage == "comparing recipes":
-            told.append((done, total))
-
+    told, progress = noted()
     names = ["clip-8", "zero-shot", "clip-2", "notebook", "clip-freeze-2", "last-2"]
     found = compare(encoder, train, test, brief(*names), seeds=1, progress=progress)
     assert encoder.asked == [

@@ -53,11 +53,6 @@ def with_targets(data: Prepared, targets: NDArray[np.bool_]) -> Prepared:
     return replace(data, targets=targets)
 
 
-@pytest.fixture
-def test_data(listings: Path, encoder: Encoder, prepared: Prepared) -> Prepared:
-    return prepare(encoder, Dataset.load(listings / "test"), labels=prepared.labels)
-
-
 @pytest.mark.parametrize("recipe", [BATCHES, NOTEBOOK], ids=lambda recipe: recipe.name)
 def test_a_seed_decides_the_result(recipe: Recipe, prepared: Prepared, encoder: Encoder) -> None:
     one, same, other = (trained(prepared, encoder.head, recipe, seed=seed) for seed in (1, 1, 2))
