@@ -67,6 +67,8 @@ def gone(snapshot: Snapshot, rows: Rows) -> Rows:
     incomplete = {
         group for group in groups if not is_remote(group.root) and not _complete(snapshot, group)
     }
+    if not incomplete:
+        return np.zeros(0, np.intp)
     roots = {group.root for group in incomplete}
     parts = [
         _absent(snapshot, group)

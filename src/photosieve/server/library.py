@@ -24,6 +24,7 @@ from photosieve.index.index import Index
 from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
+from photosieve.server.listing import Listing
 from photosieve.sieve.sieve import Sieve
 from photosieve.storage import cache_folder, draft_file, locked_file
 from photosieve.training.features import Prepared, assemble
@@ -201,6 +202,18 @@ class View:
         """Return the rows of those photos that are in the collection."""
         rows = {photo: self.row_of(self.id_of(photo)) for photo in photos}
         return {photo: row for photo, row in rows.items() if row is not None}
+
+    def listing(self) -> Listing:
+        """Return what the labels files say now; it is made again when one of them has changed."""
+        listed = self.book.listed()
+        last = self._last_listing
+        if not last or last[0].photos is not listed:
+            last[:] = [Listing(listed, self.present(listed))]
+        return last[0]
+
+    @cached_property
+    def _last_listing(self) -> list[Listing]:
+        return []
 
     def rows_of(self, photos: Iterable[Path]) -> list[int]:
         """Return the rows of photos of this collection."""

@@ -283,5 +283,5 @@ class Scorer:
 
 def matches(terms: tuple[Term, ...], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probability that photos match a query, (n,), from that of each term, (n, terms)."""
-    negative = np.array([term.negative for term in terms])
-    return np.asarray(np.where(negative, 1 - probabilities, probabilities).min(1))
+    columns = zip(terms, probabilities.T, strict=True)
+    return functools.reduce(np.minimum, (1 - p if term.negative else p for term, p in columns))
