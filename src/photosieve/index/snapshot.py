@@ -10,8 +10,10 @@ Rows are sorted by root, folder and path, so that a group is a range of rows.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import hashlib
+import operator
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +61,9 @@ class PhotoGroup:
     short: str
     start: int
     stop: int
+
+
+_stop = operator.attrgetter("stop")
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ class Snapshot:
 
     def group(self, row: int) -> PhotoGroup:
         """Return the group of a row."""
-        return self.groups[int(self.group_numbers(row))]
+        return self.groups[bisect.bisect_right(self.groups, row, key=_stop)]
 
     def group_numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
         """Return the positions in `groups` of the groups of rows."""

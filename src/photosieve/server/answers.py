@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from photosieve.data.label_files import Verdicts
 from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
@@ -35,6 +36,11 @@ class KnownAnswers:
     def __init__(self, view: View, terms: Sequence[Term]) -> None:
         self._listing = view.listing()
         self._said = functools.reduce(np.minimum, map(self._listing.says, terms))  # (listed,)
+
+    @property
+    def listed(self) -> Mapping[Path, Verdicts]:
+        """What is known of all listed photos, as `LabelBook.listed` gives it."""
+        return self._listing.photos
 
     def of(self, photo: Path) -> Literal["yes", "no"] | None:
         """Return what is known of a photo and the whole query."""

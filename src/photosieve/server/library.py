@@ -90,7 +90,13 @@ class View:
         return self._digest(path).hex()
 
     def _digest(self, path: Path) -> bytes:
-        return hashlib.blake2b(os.fsencode(path), key=self.key, digest_size=ID_BYTES).digest()
+        keyed = self._keyed.copy()
+        keyed.update(os.fsencode(path))
+        return keyed.digest()
+
+    @cached_property
+    def _keyed(self) -> hashlib.blake2b:
+        return hashlib.blake2b(key=self.key, digest_size=ID_BYTES)
 
     @cached_property
     def _by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
@@ -202,6 +208,18 @@ class View:
         """Return the rows of those photos that are in the collection."""
         rows = {photo: self.row_of(self.id_of(photo)) for photo in photos}
         return {photo: row for photo, row in rows.items() if row is not None}
+
+    def is_test(self, photo: Photo) -> bool:
+        """Whether a photo is kept for testing: one labels file covers its whole group."""
+        known, group = self._tests, photo.group.start
+        if group not in known:
+            folder = photo.path.parent
+            known[group] = folder in self.book and self.book.is_test(photo.path)
+        return known[group]
+
+    @cached_property
+    def _tests(self) -> dict[int, bool]:
+        return {}
 
     def listing(self) -> Listing:
         """Return what the labels files say now; it is made again when one of them has changed."""
