@@ -26,6 +26,7 @@ from photosieve import cache, checksums
 from photosieve.encoders.protocol import Float32Array
 from photosieve.index import sources
 from photosieve.index.arrays import CheckedArray, DamagedSnapshotError
+from photosieve.index.kept import KeptAnswers
 from photosieve.index.neighbors import Neighbors
 from photosieve.index.store import Store, is_remote
 from photosieve.sieve.embedded import Embedded
@@ -206,6 +207,11 @@ class Snapshot:
     def complete(self) -> dict[int, tuple[int, int]]:
         """By the first row of a group, the state of its folder when all its photos were there."""
         return {}
+
+    @functools.cached_property
+    def answers(self) -> KeptAnswers:
+        """The last answers of searches in all photos or in groups."""
+        return KeptAnswers()
 
     @functools.cached_property
     def by_hash(self) -> tuple[NDArray[np.intp], NDArray[np.void]]:

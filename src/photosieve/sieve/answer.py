@@ -184,6 +184,15 @@ class SearchResult:
         return self.looked_at - len(self.hits)
 
     @property
+    def rows(self) -> NDArray[np.intp]:
+        """The rows of all hits, those that are hidden included."""
+        parts = [
+            part.rows if isinstance(part, Ranked) else np.array([hit.row for hit in part], np.intp)
+            for part in (self.hits, self.hidden)
+        ]
+        return np.concatenate(parts)
+
+    @property
     def lowest(self) -> float | None:
         """The lowest probability of a hit; None without hits."""
         if isinstance(self.hits, Ranked):
