@@ -207,7 +207,8 @@ class Calibration:
     def label_odds(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
         """Return the log odds of labels, (photos, labels), from scores of that shape."""
         shifts = np.array([self.shifts.get(label, 0.0) for label in labels])
-        return self.slope * np.asarray(scores, np.float64) + (self.intercept + shifts)
+        odds = self.slope * np.asarray(scores, np.float64) + (self.intercept + shifts)
+        return np.asarray(odds, np.float64)
 
     def label_score(self, odds: float, label: str) -> float:
         """Return the score of a label that has these log odds."""
@@ -225,7 +226,7 @@ class Calibration:
     def word_odds(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
         """Return the log odds of other words, from normalized scores and affinities."""
         penalty = self.remoteness * _distance(affinity)
-        return self.word_slope * normal + (self.word_intercept - penalty)
+        return np.asarray(self.word_slope * normal + (self.word_intercept - penalty), np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
@@ -372,7 +373,7 @@ def log_odds(probabilities: Any) -> Float64Array:
 def bounded(odds: NDArray[np.floating[Any]]) -> Float64Array:
     """Return log odds as `log_odds` gives them for their probabilities."""
     most = math.log((1 - LEAST) / LEAST)
-    return np.clip(np.asarray(odds, np.float64), -most, most)
+    return np.asarray(np.clip(odds, -most, most), np.float64)
 
 
 def probability(odds: NDArray[np.floating[Any]]) -> Float64Array:

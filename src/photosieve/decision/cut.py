@@ -139,7 +139,7 @@ class Cut:
         passes = best >= self.gate
         if (passes & (best <= self.floor)).any():
             return None
-        return (lists > self.floor) & passes[:, codes]
+        return np.asarray((lists > self.floor) & passes[:, codes], bool)
 
     def explain(self, values: ArrayLike, groups: Groups) -> list[Verdict]:
         """Decide about one query's photos as `keep_by_group` does, with the reason for each.

@@ -59,7 +59,7 @@ class Listing:
             denied[self._no.get(key, [])] = True
             lacks &= denied
         said = np.where(has, 1, -lacks.astype(np.int8)).astype(np.int8)
-        return -said if term.negative else said
+        return np.asarray(-said if term.negative else said, np.int8)
 
 
 def _by_key(labels: Iterable[Sequence[str]]) -> dict[str, list[int]]:

@@ -285,4 +285,5 @@ class Scorer:
 def matches(terms: tuple[Term, ...], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probability that photos match a query, (n,), from that of each term, (n, terms)."""
     columns = zip(terms, probabilities.T, strict=True)
-    return functools.reduce(np.minimum, (1 - p if term.negative else p for term, p in columns))
+    likely = (1 - p if term.negative else p for term, p in columns)
+    return np.asarray(functools.reduce(np.minimum, likely), np.float64)
