@@ -39,7 +39,7 @@ class KnownAnswers:
 
     @property
     def listed(self) -> Mapping[Path, Verdicts]:
-        """What is known of all listed photos, as `LabelBook.listed` gives it."""
+        """The verdicts on all listed photos, as `LabelBook.listed` gives them."""
         return self._listing.photos
 
     def of(self, photo: Path) -> Literal["yes", "no"] | None:

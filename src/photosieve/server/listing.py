@@ -1,4 +1,4 @@
-"""What the labels files say of all photos at one time, arranged to be asked by label."""
+"""The labels files of a collection at one time, arranged to be asked by label."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Listing:
         return self._places.get(photo)
 
     def has(self, term: Term) -> NDArray[np.bool_]:
-        """Which photos have a label that a term names, (listed,): of alternatives one is enough."""
+        """Return which photos have a label that a term names, (listed,): of alternatives one is enough."""
         has = np.zeros(len(self.photos), bool)
         for key in map(label_key, term.phrasings):
             has[self._yes.get(key, [])] = True
         return has
 
     def says(self, term: Term) -> NDArray[np.int8]:
-        """What is known of each photo and a term, (listed,): 1 for yes, -1 for no, or 0."""
+        """Return for each photo whether it has a term, (listed,): 1 for yes, -1 for no, or 0."""
         has, lacks = self.has(term), np.ones(len(self.photos), bool)
         for key in map(label_key, term.phrasings):
             denied = self._plain & (key in self._denied_by_lists)
