@@ -10,6 +10,7 @@ is in its place. So two processes, and two indexes of the same photos, lose noth
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +28,9 @@ from photosieve.errors import LabelsError
 
 _Changes = Mapping[Path, tuple[Verdicts | None, Verdicts | None]]
 """The verdicts on photos, before and after."""
+
+_NONE: dict[str, Verdicts] = {}
+"""The verdicts of a labels file that does not exist."""
 
 Stamp = tuple[int, int, int]
 """Time, size and number of a file, one of which differs after each change."""
@@ -57,6 +61,8 @@ class LabelBook:
         """The labels file of each such folder; it need not exist."""
         self._cache: dict[Path, tuple[Stamp, dict[str, Verdicts]]] = {}
         """For each labels file that was read, its stamp and the verdicts by path."""
+        self._joined: dict[bool | None, tuple[list[dict[str, Verdicts]], dict[Path, Verdicts]]] = {}
+        """The last results of `listed`, and what each was made of."""
         self._paths: dict[Path, dict[str, str]] = {}
         """For each labels file, the paths that its names mean."""
         self._below: dict[Path, FileNames] = {}
@@ -69,6 +75,7 @@ class LabelBook:
         }
         for home in set(self._home.values()):
             self._files[home] = known.get(home) or home / NEW_LABELS
+        self._sorted = sorted(self._files.values())
         if self._history.unfinished():
             # Labels can be read where nothing can be written now.
             with suppress(LabelsError), self._history.lock():
@@ -139,14 +146,19 @@ class LabelBook:
         start = "" if place == Path() else f"{place.as_posix()}/"
         return [listed[start + name] for name in names if start + name in listed]
 
-    def listed(self, *, test: bool | None = None) -> dict[Path, Verdicts]:
-        """Return what is known of all listed photos, or of those kept for testing, or not."""
-        return {
-            file.parent / name: verdicts
-            for file in sorted(self._files.values())
-            if test is None or test == (file.name == TEST_LABELS)
-            for name, verdicts in self._listed(file).items()
-        }
+    def listed(self, *, test: bool | None = None) -> Mapping[Path, Verdicts]:
+        """Return what is known of all listed photos, or of those kept for testing, or not.
+
+        It is the same object until a labels file changes.
+        """
+        files = [f for f in self._sorted if test is None or test == (f.name == TEST_LABELS)]
+        parts = [self._listed(file) for file in files]
+        last = self._joined.get(test)
+        if last is None or not all(map(operator.is_, last[0], parts)):
+            named = zip(files, parts, strict=True)
+            joined = {file.parent / name: own for file, part in named for name, own in part.items()}
+            last = self._joined[test] = parts, joined
+        return last[1]
 
     def counts(self) -> dict[str, int]:
         """Return how many photos have each label, the most frequent first."""
@@ -177,7 +189,7 @@ class LabelBook:
         try:
             found = file.stat()
         except OSError:
-            return {}
+            return _NONE
         changed = found.st_mtime_ns, found.st_size, found.st_ino
         known = self._cache.get(file)
         if known is None or known[0] != changed:

@@ -47,6 +47,9 @@ the precision of such labels rises from .56 to .62."""
 ENOUGH_PHOTOS = 10
 """Labels with so many photos are not lowered."""
 
+LEAST = 1e-12
+"""Log odds are those of a probability between this and 1 minus this."""
+
 RIDGE = 0.1
 """Of the curves: keeps their slopes finite where scores tell right from wrong without a mistake."""
 
@@ -199,8 +202,13 @@ class Calibration:
 
     def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
         """Return the probabilities of labels, (photos, labels), from scores of that shape."""
+        return probability(self.label_odds(scores, labels))
+
+    def label_odds(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
+        """Return the log odds of labels, (photos, labels), from scores of that shape."""
         shifts = np.array([self.shifts.get(label, 0.0) for label in labels])
-        return probability(self.slope * np.asarray(scores, np.float64) + self.intercept + shifts)
+        odds = self.slope * np.asarray(scores, np.float64) + (self.intercept + shifts)
+        return np.asarray(odds, np.float64)
 
     def label_score(self, odds: float, label: str) -> float:
         """Return the score of a label that has these log odds."""
@@ -213,8 +221,12 @@ class Calibration:
 
     def words(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
         """Return the probabilities of other words, from normalized scores and affinities."""
+        return probability(self.word_odds(normal, affinity))
+
+    def word_odds(self, normal: NDArray[np.floating[Any]], affinity: Any) -> Float64Array:
+        """Return the log odds of other words, from normalized scores and affinities."""
         penalty = self.remoteness * _distance(affinity)
-        return probability(self.word_slope * normal + self.word_intercept - penalty)
+        return np.asarray(self.word_slope * normal + (self.word_intercept - penalty), np.float64)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON."""
@@ -354,8 +366,14 @@ def _shifts(
 
 def log_odds(probabilities: Any) -> Float64Array:
     """Log odds of probabilities, bounded for 0 and 1."""
-    certain = np.clip(np.asarray(probabilities, np.float64), 1e-12, 1 - 1e-12)
+    certain = np.clip(np.asarray(probabilities, np.float64), LEAST, 1 - LEAST)
     return np.asarray(np.log(certain / (1 - certain)))
+
+
+def bounded(odds: NDArray[np.floating[Any]]) -> Float64Array:
+    """Return log odds as `log_odds` gives them for their probabilities."""
+    most = math.log((1 - LEAST) / LEAST)
+    return np.asarray(np.clip(odds, -most, most), np.float64)
 
 
 def probability(odds: NDArray[np.floating[Any]]) -> Float64Array:

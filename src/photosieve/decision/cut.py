@@ -109,10 +109,12 @@ class Cut:
         array of bool (photos, queries)
         """
         lists = np.asarray(scores, np.float64).T  # (queries, photos)
-        kept = np.zeros(lists.shape, bool)
-        if not kept.size:
-            return kept.T
+        if not lists.size:
+            return np.zeros(lists.T.shape, bool)
         codes = _codes(groups)
+        if math.isinf(self.drop) and (kept := self._keep_without_drop(lists, codes)) is not None:
+            return kept.T
+        kept = np.zeros(lists.shape, bool)
         # As `keep` does it, for all groups at once: they follow one another, each best first.
         order = np.lexsort((-lists, np.broadcast_to(codes, lists.shape)))
         ranked = np.take_along_axis(lists, order, -1)
@@ -126,6 +128,18 @@ class Cut:
         stays &= (ranked[:, first] >= self.gate) & (ends == ends[:, first])
         np.put_along_axis(kept, order, stays, -1)
         return kept.T
+
+    def _keep_without_drop(
+        self, lists: NDArray[np.float64], codes: NDArray[np.intp]
+    ) -> NDArray[np.bool_] | None:
+        """Do `keep_by_group` without sorting; None where a best photo is not above the floor."""
+        order = np.argsort(codes, kind="stable")
+        starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+        best = np.fmax.reduceat(lists[:, order], starts, axis=-1)  # (queries, groups)
+        passes = best >= self.gate
+        if (passes & (best <= self.floor)).any():
+            return None
+        return np.asarray((lists > self.floor) & passes[:, codes], bool)
 
     def explain(self, values: ArrayLike, groups: Groups) -> list[Verdict]:
         """Decide about one query's photos as `keep_by_group` does, with the reason for each.

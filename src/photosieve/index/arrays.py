@@ -50,6 +50,7 @@ class CheckedArray:
         if len(self._checksums) != -(-len(self._bytes) // BLOCK_BYTES):
             raise DamagedSnapshotError(f"{path} is damaged: its length differs.")
         self._verified = np.zeros(len(self._checksums), bool)
+        self._whole = False  # whether all of it is verified
         self._verify([0])  # numpy reads the form of the array from there
         with parsing_literals:
             array: NDArray[Any] = np.load(path, mmap_mode="r" if size else None)
@@ -75,6 +76,8 @@ class CheckedArray:
 
     def __getitem__(self, key: Any) -> Any:
         """Return a part, as numpy does; the first index may be an array of rows."""
+        if self._whole and not isinstance(key, tuple):
+            return self._array[key]
         if isinstance(key, int | np.integer) and self._array.flags.c_contiguous and len(self):
             width = self._array.strides[0]
             start = self._start + (int(key) % len(self)) * width
@@ -84,11 +87,11 @@ class CheckedArray:
         part = self._array[(slice(None), *columns)]
         if isinstance(rows, slice):
             part = part[rows]
-            if part.size:
+            if part.size and not self._whole:
                 self._verify_bytes(*self._place(part))
             return np.asarray(part)
         found = np.asarray(part[rows])
-        if found.size:
+        if found.size and not self._whole:
             numbers = np.asarray(rows).reshape(-1)
             if numbers.dtype == bool:
                 numbers = np.flatnonzero(numbers)
@@ -131,6 +134,7 @@ class CheckedArray:
         for start in range(0, len(missing), _BLOCKS_AT_ONCE):
             self._verify(missing[start : start + _BLOCKS_AT_ONCE])
             self.release()
+        self._whole = True
 
     def release(self) -> None:
         """Take what was read of the file out of this process's memory; the array stays usable."""

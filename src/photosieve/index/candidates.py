@@ -98,6 +98,9 @@ def _best(photos: Embedded, values: Values, bound: float, rows: Rows | slice, ex
         limit = best[0].min() if len(best[0]) >= extra else -np.inf
         rest = np.flatnonzero(~passing & (scores > limit))
         others = np.concatenate([best[0], scores[rest]]), np.concatenate([best[1], place[rest]])
+        if len(rest) > extra:  # sorted are only those that can be among the best
+            chosen = others[0] >= np.partition(others[0], -extra)[-extra]
+            others = others[0][chosen], others[1][chosen]
         order = np.argsort(-others[0], kind="stable")[:extra]
         best = others[0][order], others[1][order]
     return np.sort(np.concatenate([*kept, best[1]]))

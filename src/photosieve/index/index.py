@@ -28,7 +28,7 @@ from photosieve.errors import PhotoIndexError, Skipped, UsageError
 from photosieve.index import neighbors
 from photosieve.index.arrays import DamagedSnapshotError
 from photosieve.index.candidates import candidates
-from photosieve.index.presence import find_present
+from photosieve.index.presence import find_present, gone
 from photosieve.index.problems import index_errors
 from photosieve.index.projection import newest_snapshot
 from photosieve.index.scope import find_groups, rows_in_scope
@@ -192,18 +192,18 @@ class Index:
         cut: Cut | None,
         hidden: int,
     ) -> SearchResult:
+        named = find_groups(snapshot, within)
+        question = query, named, top, cut, hidden
+        kept = snapshot.answers.find(question) if where is None else None
+        if kept is not None and not len(gone(snapshot, kept.rows)):
+            return kept
         scorer = self.sieve.scorer
         readings = scorer.read(query)
-        named = find_groups(snapshot, within)
         rows = rows_in_scope(snapshot, self.store, named, where)
         find = functools.partial(
-            candidates,
-            snapshot.photos,
-            scorer,
-            readings,
-            cut or scorer.cut(readings, self.sieve.cut),
-            extra=(top or 0) + hidden,
-        )
+            candidates, snapshot.photos, scorer, readings,
+            cut or scorer.cut(readings, self.sieve.cut), extra=(top or 0) + hidden,
+        )  # fmt: skip
         chosen, searched, lost = find_present(snapshot, rows, find)
         result = answer(
             scorer,
@@ -218,7 +218,10 @@ class Index:
             looked_at=searched,
             rule=cut,
         )
-        return replace(result, gone=lost, within=named)
+        result = replace(result, gone=lost, within=named)
+        if where is None and not lost:
+            snapshot.answers.keep(question, result)
+        return result
 
     def update(
         self,

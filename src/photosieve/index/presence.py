@@ -63,15 +63,20 @@ def gone(snapshot: Snapshot, rows: Rows) -> Rows:
     array of int (m,)
         In no order; empty if all given photos exist.
     """
-    groups = [snapshot.groups[number] for number in np.unique(snapshot.group_numbers(rows))]
+    numbers = np.unique(snapshot.group_numbers(rows)).tolist()
+    groups = snapshot.groups
     incomplete = {
-        group for group in groups if not is_remote(group.root) and not _complete(snapshot, group)
+        number
+        for number in numbers
+        if not is_remote(groups[number].root) and not _complete(snapshot, groups[number])
     }
-    roots = {group.root for group in incomplete}
+    if not incomplete:
+        return np.zeros(0, np.intp)
+    roots = {groups[number].root for number in incomplete}
     parts = [
         _absent(snapshot, group)
-        for group in snapshot.groups
-        if group in incomplete or (group.root in roots and not _has_folder(snapshot, group))
+        for number, group in enumerate(groups)
+        if number in incomplete or (group.root in roots and not _has_folder(snapshot, group))
     ]
     absent = np.concatenate([np.zeros(0, np.intp), *parts])
     return absent if np.isin(absent, rows).any() else absent[:0]

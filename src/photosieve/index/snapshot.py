@@ -10,8 +10,10 @@ Rows are sorted by root, folder and path, so that a group is a range of rows.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import hashlib
+import operator
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ from photosieve import cache, checksums
 from photosieve.encoders.protocol import Float32Array
 from photosieve.index import sources
 from photosieve.index.arrays import CheckedArray, DamagedSnapshotError
+from photosieve.index.kept import KeptAnswers
 from photosieve.index.neighbors import Neighbors
 from photosieve.index.store import Store, is_remote
 from photosieve.sieve.embedded import Embedded
@@ -59,6 +62,9 @@ class PhotoGroup:
     short: str
     start: int
     stop: int
+
+
+_stop = operator.attrgetter("stop")
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,7 @@ class Snapshot:
 
     def group(self, row: int) -> PhotoGroup:
         """Return the group of a row."""
-        return self.groups[int(self.group_numbers(row))]
+        return self.groups[bisect.bisect_right(self.groups, row, key=_stop)]
 
     def group_numbers(self, rows: ArrayLike) -> NDArray[np.intp]:
         """Return the positions in `groups` of the groups of rows."""
@@ -201,6 +207,11 @@ class Snapshot:
     def complete(self) -> dict[int, tuple[int, int]]:
         """By the first row of a group, the state of its folder when all its photos were there."""
         return {}
+
+    @functools.cached_property
+    def answers(self) -> KeptAnswers:
+        """The last answers of searches in all photos or in groups."""
+        return KeptAnswers()
 
     @functools.cached_property
     def by_hash(self) -> tuple[NDArray[np.intp], NDArray[np.void]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from photosieve.data.label_files import Verdicts, opened_labels
-from photosieve.data.names import label_key
+from photosieve.data.label_files import Verdicts
 from photosieve.index.presence import gone
 from photosieve.index.scope import rows_in_scope
 from photosieve.server.library import View
@@ -21,8 +22,6 @@ from photosieve.sieve.scorer import matches
 Known = Literal["apply", "ignore", "hide", "only"]
 """Known answers decide; they are shown only; photos with them are left out; or all others are."""
 
-MARKED = {"yes": "marked right", "no": "marked wrong"}
-
 
 class KnownAnswers:
     """The answers of labels to one query, photo by photo: yes, no, or nothing.
@@ -31,42 +30,33 @@ class KnownAnswers:
     ----------
     view : View
     terms : sequence of Term
+        Photos without one of them do not match; those with all of them do.
     """
 
     def __init__(self, view: View, terms: Sequence[Term]) -> None:
-        self._view, self._listed = view, view.book.listed()
-        self._opened = opened_labels(self._listed.values())
-        self._named = {label_key(x) for own in self._listed.values() for x in own.yes}
-        self._terms = terms
+        self._listing = view.listing()
+        self._said = functools.reduce(np.minimum, map(self._listing.says, terms))  # (listed,)
+
+    @property
+    def listed(self) -> Mapping[Path, Verdicts]:
+        """The verdicts on all listed photos, as `LabelBook.listed` gives them."""
+        return self._listing.photos
 
     def of(self, photo: Path) -> Literal["yes", "no"] | None:
         """Return what is known of a photo and the whole query."""
-        own = self._listed.get(photo)
-        if own is None:
-            return None
-        said = [self._said(own, term) for term in self._terms]
-        if "no" in said:
-            return "no"
-        return "yes" if all(one == "yes" for one in said) else None
+        place = self._listing.place(photo)
+        said = 0 if place is None else self._said[place]
+        return "yes" if said > 0 else "no" if said < 0 else None
 
-    def _said(self, own: Verdicts, term: Term) -> Literal["yes", "no"] | None:
-        """Return what an entry says of a term: of alternatives one is enough."""
-        keys = set(map(label_key, term.phrasings))
-        if keys & set(map(label_key, own.yes)):
-            return "no" if term.negative else "yes"
-        # A list says nothing of words that are no labels at all.
-        no = self._named - self._opened if own.no is None else set(map(label_key, own.no))
-        return ("yes" if term.negative else "no") if keys <= no else None
-
-    def by_row(self) -> dict[int, Literal["yes", "no"]]:
-        """Return what is known of the photos of the view, by their rows."""
-        said = {photo: one for photo in self._listed if (one := self.of(photo))}
-        return {row: said[photo] for photo, row in self._view.present(said).items()}
+    def rows(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rows of the photos that match and of those that do not."""
+        rows = self._listing.rows
+        there = rows >= 0
+        return rows[there & (self._said > 0)], rows[there & (self._said < 0)]
 
     def labeled(self, term: Term) -> int:
         """Count the photos that have the label which a term names."""
-        keys = set(map(label_key, term.phrasings))
-        return sum(bool(keys & set(map(label_key, own.yes))) for own in self._listed.values())
+        return int(self._listing.has(term).sum())
 
 
 def with_known(
@@ -87,41 +77,52 @@ def with_known(
     hits, hidden = result.hits, result.hidden
     if how == "ignore" or not isinstance(hits, Ranked) or not isinstance(hidden, Ranked):
         return result
-    said = known.by_row()
-    marked = np.fromiter(said, np.intp, len(said))
+    right, wrong = known.rows()
+    marked = np.append(right, wrong)
     in_hits, in_hidden = np.isin(hits.rows, marked), np.isin(hidden.rows, marked)
-    there = (*hits.select(in_hits), *hidden.select(in_hidden))
+    there = hits.select(in_hits).merge(hidden.select(in_hidden))
     hits, hidden = hits.select(~in_hits), hidden.select(~in_hidden)  # nothing is known of these
     if how != "hide":
-        right = {row for row, one in said.items() if one == "yes"}
-        missing = _hits(view, result, right - {hit.row for hit in there}, where)
-        every = [_marked(hit, said[hit.row]) for hit in (*there, *missing)]
+        missing = np.setdiff1d(right, there.rows)
+        every = there.merge(_ranked(view, result, missing, where))
+        kept = np.isin(every.rows, right)
+        every = replace(every, kept=kept, make=functools.partial(_marked, every, {*right.tolist()}))
         if how == "only":
             hits, hidden = (part.select(np.zeros(len(part), bool)) for part in (hits, hidden))
-        hits = hits.insert([hit for hit in every if hit.kept])
-        hidden = hidden.insert([hit for hit in every if not hit.kept])
+        hits, hidden = hits.merge(every.select(kept)), hidden.merge(every.select(~kept))
     return replace(result, hits=hits, hidden=hidden)
 
 
-def _marked(hit: Hit, said: Literal["yes", "no"]) -> Hit:
-    return replace(hit, kept=said == "yes", reason=MARKED[said])
-
-
-def _hits(
-    view: View, result: SearchResult, photos: Iterable[int], where: str | None
-) -> Iterable[Hit]:
-    """Give rows in the scope of a search as hits, with their probabilities."""
-    rows = np.array(sorted(photos), np.intp)
-    every = np.arange(len(view.snapshot))
-    rows = np.intersect1d(
-        rows, every[rows_in_scope(view.snapshot, view.index.store, result.within, where)]
+def _marked(ranked: Ranked, right: set[int], places: NDArray[np.intp]) -> tuple[Hit, ...]:
+    """Make hits that known answers decide about."""
+    return tuple(
+        replace(hit, kept=True, reason="marked right")
+        if hit.row in right
+        else replace(hit, kept=False, reason="marked wrong")
+        for hit in ranked.make(places)
     )
-    rows = np.setdiff1d(rows, gone(view.snapshot, rows))
-    scorer = view.sieve.scorer
-    terms = scorer.probabilities(result.readings, view.snapshot.photos.rows(rows))
+
+
+def _ranked(view: View, result: SearchResult, rows: NDArray[np.intp], where: str | None) -> Ranked:
+    """Give rows in the scope of a search as hits, with their probabilities, in no order."""
+    snapshot, scorer = view.snapshot, view.sieve.scorer
+    scope = rows_in_scope(snapshot, view.index.store, result.within, where)
+    rows = rows if isinstance(scope, slice) else np.intersect1d(rows, scope)
+    rows = np.setdiff1d(rows, gone(snapshot, rows))
+    terms = scorer.probabilities(result.readings, snapshot.photos, rows)  # (n, terms)
     likely = matches(tuple(reading.term for reading in result.readings), terms)
-    for row, probability, by_term in zip(
-        rows.tolist(), likely.tolist(), terms.tolist(), strict=True
-    ):
-        path = view.photo(row).path
-        yield Hit(path, 0.0, probability, tuple(by_term), kept=False, row=row)
+
+    def make(places: NDArray[np.intp]) -> tuple[Hit, ...]:
+        return tuple(
+            Hit(
+                snapshot.place(int(rows[one])),
+                score=0.0,
+                probability=float(likely[one]),
+                terms=tuple(terms[one].tolist()),
+                kept=False,
+                row=int(rows[one]),
+            )
+            for one in places.tolist()
+        )
+
+    return Ranked(np.arange(len(rows)), rows, likely, np.zeros(len(rows), bool), make)

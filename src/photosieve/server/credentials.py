@@ -10,8 +10,6 @@ import time
 from collections.abc import Mapping
 
 from limits import RateLimitItem
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
@@ -39,7 +37,9 @@ def peer(scope: Scope) -> str:
 
 
 class Limiter:
-    """Counts by address.
+    """Counts by address, in windows that begin with the first event of an address.
+
+    The counts of the `limits` package start a thread for most events.
 
     Parameters
     ----------
@@ -49,22 +49,30 @@ class Limiter:
 
     def __init__(self, limits: Mapping[str, RateLimitItem]) -> None:
         self._limits = limits
-        self._counts = FixedWindowRateLimiter(MemoryStorage())
+        self._lock = threading.Lock()
+        self._windows: dict[str, dict[str, tuple[float, int]]] = {kind: {} for kind in limits}
+        """The end and the count of each address's window, the one that ends first at the front."""
 
     def count(self, kind: str, address: str) -> int:
         """Count an event; return the seconds until the next may come, 0 for now."""
-        return (
-            0 if self._counts.hit(self._limits[kind], kind, address) else self._wait(kind, address)
-        )
+        limit, windows = self._limits[kind], self._windows[kind]
+        with self._lock:
+            now = time.monotonic()
+            while windows and (first := next(iter(windows.items())))[1][0] <= now:
+                del windows[first[0]]
+            end, count = windows.get(address, (now + limit.get_expiry(), 0))
+            windows[address] = end, count + 1
+        return _wait(end, now) if count >= limit.amount else 0
 
     def check(self, kind: str, address: str) -> int:
         """Return the seconds until an event may come, 0 for now."""
-        fine = self._counts.test(self._limits[kind], kind, address)
-        return 0 if fine else self._wait(kind, address)
+        now = time.monotonic()
+        end, count = self._windows[kind].get(address, (now, 0))
+        return _wait(end, now) if end > now and count >= self._limits[kind].amount else 0
 
-    def _wait(self, kind: str, address: str) -> int:
-        reset = self._counts.get_window_stats(self._limits[kind], kind, address).reset_time
-        return max(1, int(reset - time.time()) + 1)
+
+def _wait(end: float, now: float) -> int:
+    return max(1, int(end - now) + 1)
 
 
 class Credentials:

@@ -24,6 +24,7 @@ from photosieve.index.index import Index
 from photosieve.index.snapshot import PhotoGroup, Snapshot
 from photosieve.index.sources import open_root, place
 from photosieve.index.store import is_remote
+from photosieve.server.listing import Listing
 from photosieve.sieve.sieve import Sieve
 from photosieve.storage import cache_folder, draft_file, locked_file
 from photosieve.training.features import Prepared, assemble
@@ -89,7 +90,13 @@ class View:
         return self._digest(path).hex()
 
     def _digest(self, path: Path) -> bytes:
-        return hashlib.blake2b(os.fsencode(path), key=self.key, digest_size=ID_BYTES).digest()
+        keyed = self._keyed.copy()
+        keyed.update(os.fsencode(path))
+        return keyed.digest()
+
+    @cached_property
+    def _keyed(self) -> hashlib.blake2b:
+        return hashlib.blake2b(key=self.key, digest_size=ID_BYTES)
 
     @cached_property
     def _by_id(self) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
@@ -201,6 +208,30 @@ class View:
         """Return the rows of those photos that are in the collection."""
         rows = {photo: self.row_of(self.id_of(photo)) for photo in photos}
         return {photo: row for photo, row in rows.items() if row is not None}
+
+    def is_test(self, photo: Photo) -> bool:
+        """Whether a photo is kept for testing: one labels file covers its whole group."""
+        known, group = self._tests, photo.group.start
+        if group not in known:
+            folder = photo.path.parent
+            known[group] = folder in self.book and self.book.is_test(photo.path)
+        return known[group]
+
+    @cached_property
+    def _tests(self) -> dict[int, bool]:
+        return {}
+
+    def listing(self) -> Listing:
+        """Return what the labels files say now; it is made again when one of them has changed."""
+        listed = self.book.listed()
+        last = self._last_listing
+        if not last or last[0].photos is not listed:
+            last[:] = [Listing(listed, self.present(listed))]
+        return last[0]
+
+    @cached_property
+    def _last_listing(self) -> list[Listing]:
+        return []
 
     def rows_of(self, photos: Iterable[Path]) -> list[int]:
         """Return the rows of photos of this collection."""

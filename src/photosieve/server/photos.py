@@ -82,7 +82,7 @@ def _ranked(
 ) -> list[RankedPhoto]:
     return [
         RankedPhoto(
-            **photo_fields(request, view, view.photo(hit.row, hit.path)),
+            **photo_fields(request, view, view.photo(hit.row, hit.path), known.listed),
             kept=kept,
             known=known.of(hit.path),
             probability=round(hit.probability, 6),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,6 +15,7 @@ from anyio import CapacityLimiter
 from fastapi import Request
 from numpy.typing import NDArray
 
+from photosieve.data.label_files import Verdicts
 from photosieve.data.names import label_key
 from photosieve.decision.calibration import log_odds
 from photosieve.decision.evaluation import Evaluation
@@ -252,17 +253,21 @@ def find_photo(view: View, photo_id: str) -> Photo:
     return photo
 
 
-def photo_fields(request: Request, view: View, photo: Photo) -> dict[str, Any]:
-    """Return the fields of `photosieve.server.schemas.PhotoItem`."""
-    listed = photo.path.parent in view.book
-    verdicts = view.book.verdicts(photo.path)
+def photo_fields(
+    request: Request, view: View, photo: Photo, listed: Mapping[Path, Verdicts] | None = None
+) -> dict[str, Any]:
+    """Return the fields of `photosieve.server.schemas.PhotoItem`.
+
+    For many photos, give the result of `LabelBook.listed`: it looks at each labels file once.
+    """
+    verdicts = view.book.verdicts(photo.path) if listed is None else listed.get(photo.path)
     return {
         "id": photo.id,
         "name": photo.path.name,
         "group": photo.group.name,
         "labels": None if verdicts is None else verdicts.yes,
         "no": None if verdicts is None else verdicts.no,
-        "test": listed and view.book.is_test(photo.path),
+        "test": view.is_test(photo),
         "photo": address(request.scope, f"/photos/{photo.id}"),
         "thumbnail": address(
             request.scope, f"/thumbnails/{photo.id}?v={view.sha256(photo.row)[:8]}"

@@ -83,17 +83,21 @@ class Ranked(Sequence[Hit]):
         of_these = rows[chosen], probabilities[chosen], kept[chosen]
         return Ranked(self.places[chosen], *of_these, self.make)
 
-    def insert(self, hits: Sequence[Hit]) -> Ranked:
-        """Return them and others, best first."""
+    def merge(self, other: Ranked) -> Ranked:
+        """Return the hits of both, best first; of equals the own ones come first."""
+        if not len(other):
+            return self
         own = len(self)
-        rows = np.append(self.rows, np.array([hit.row for hit in hits], np.intp))
-        probabilities = np.append(self.probabilities, [hit.probability for hit in hits])
-        kept = np.append(self.kept, np.array([hit.kept for hit in hits], bool))
+        rows = np.append(self.rows, other.rows)
+        probabilities = np.append(self.probabilities, other.probabilities)
+        kept = np.append(self.kept, other.kept)
         order = np.argsort(-probabilities.round(6), kind="stable")
 
         def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
-            made = iter(self.make(self.places[chosen[chosen < own]]))
-            return tuple(next(made) if one < own else hits[one - own] for one in chosen.tolist())
+            mine = chosen < own
+            made = iter(self.make(self.places[chosen[mine]]))
+            others = iter(other.make(other.places[chosen[~mine] - own]))
+            return tuple(next(made if one else others) for one in mine.tolist())
 
         return Ranked(order, rows[order], probabilities[order], kept[order], make)
 
@@ -178,6 +182,15 @@ class SearchResult:
     def left_out(self) -> int:
         """Number of photos that are not among the hits."""
         return self.looked_at - len(self.hits)
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """The rows of all hits, those that are hidden included."""
+        parts = [
+            part.rows if isinstance(part, Ranked) else np.array([hit.row for hit in part], np.intp)
+            for part in (self.hits, self.hidden)
+        ]
+        return np.concatenate(parts)
 
     @property
     def lowest(self) -> float | None:
@@ -312,7 +325,7 @@ def answer(
     numbers = np.arange(len(photos))[rows]
 
     def make(chosen: NDArray[np.intp]) -> tuple[Hit, ...]:
-        reasons = rule.reasons(probabilities, groups, chosen)
+        reasons = rule.reasons(probabilities, groups, chosen) if len(chosen) else ()
         return tuple(
             Hit(
                 path=path(int(numbers[place])),

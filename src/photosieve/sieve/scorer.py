@@ -17,6 +17,7 @@ from photosieve.decision.calibration import (
     Background,
     Calibration,
     background,
+    bounded,
     log_odds,
     probability,
 )
@@ -239,17 +240,17 @@ class Scorer:
         if reading.label is not None:
             return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
         affinity = self.record.nearness.affinity(reading.affinity)
-        alone = self.calibration.words(reading.background.normalize(scores), affinity)
+        alone = self.calibration.word_odds(reading.background.normalize(scores), affinity)
         linked = np.flatnonzero(reading.links)
         if not len(linked):
-            return alone
+            return probability(alone)
         # The average is over the distances of the labels from their own thresholds.
         names = [self.labels[column] for column in linked]
-        labels = self.calibration.labels(photos.scores(linked, rows), names)  # (n, linked)
+        labels = self.calibration.label_odds(photos.scores(linked, rows), names)  # (n, linked)
         weights, cut = reading.links[linked], self.record.tuning.cut
         limit = log_odds(self.calibration.word_threshold)
-        margins = log_odds(labels) - log_odds(max(cut.gate, cut.floor))
-        own = log_odds(alone) - limit
+        margins = bounded(labels) - log_odds(max(cut.gate, cut.floor))
+        own = bounded(alone) - limit
         return probability(limit + (1 - weights.sum()) * own + margins @ weights)
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
@@ -283,5 +284,6 @@ class Scorer:
 
 def matches(terms: tuple[Term, ...], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probability that photos match a query, (n,), from that of each term, (n, terms)."""
-    negative = np.array([term.negative for term in terms])
-    return np.asarray(np.where(negative, 1 - probabilities, probabilities).min(1))
+    columns = zip(terms, probabilities.T, strict=True)
+    likely = (1 - p if term.negative else p for term, p in columns)
+    return np.asarray(functools.reduce(np.minimum, likely), np.float64)

@@ -115,15 +115,23 @@ def test_the_order_of_photos_does_not_matter() -> None:
 
 def test_each_building_has_lists_of_its_own() -> None:
     rng = np.random.default_rng(3)
-    scores = rng.uniform(0, 1, (12, 4))
+    scores = rng.uniform(0, 1, (12, 4)).round(1)
+    scores[3, 1] = math.nan
     groups = [f"house {number}" for number in rng.integers(0, 4, 12)]
+    for cut in (
+        Cut(gate=0.7, floor=0.2, drop=0.3),
+        Cut(gate=0.7, floor=0.2),
+        Cut.threshold(0.55),
+        Cut.threshold(0.5),  # some list has no score above it: the best photo alone is in
+        Cut(gate=0.2, floor=0.8),
+    ):
+        kept = cut.keep_by_group(scores, groups)
+        for name in set(groups):
+            rows = [row for row, group in enumerate(groups) if group == name]
+            for label in range(4):
+                assert_array_equal(kept[rows, label], cut.keep(scores[rows, label]))
     cut = Cut(gate=0.7, floor=0.2, drop=0.3)
-    kept = cut.keep_by_group(scores, groups)
-    for name in set(groups):
-        rows = [row for row, group in enumerate(groups) if group == name]
-        for label in range(4):
-            assert_array_equal(kept[rows, label], cut.keep(scores[rows, label]))
-    assert not np.array_equal(kept, cut.keep(scores.T).T)
+    assert not np.array_equal(cut.keep_by_group(scores, groups), cut.keep(scores.T).T)
     assert cut.keep_by_group(np.zeros((0, 3)), []).shape == (0, 3)
 
 

@@ -1,8 +1,11 @@
 """The guard before a slow application."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable
 
+import pytest
 from limits import RateLimitItemPerMinute
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -89,3 +92,28 @@ def test_answers_are_not_stored_unless_they_say_so() -> None:
         assert headers["cache-control"] == "no-store"
 
     asyncio.run(play())
+
+
+def test_a_request_starts_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(threading.Thread, "start", started.append)
+
+    async def play() -> None:
+        server = guarded(lambda: asyncio.sleep(0))
+        assert [(await ask(server))[0] for _ in range(5)] == [200] * 5
+
+    asyncio.run(play())
+    assert not started
+
+
+def test_a_limit_ends_and_its_address_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    limiter = Limiter({"all": RateLimitItemPerMinute(2)})
+    assert [limiter.count("all", "a") for _ in range(3)] == [0, 0, 61]
+    now += 50
+    assert (limiter.check("all", "a"), limiter.check("all", "b")) == (11, 0)
+    assert limiter.count("all", "b") == 0
+    now += 10
+    assert (limiter.check("all", "a"), limiter.count("all", "c")) == (0, 0)
+    assert list(limiter._windows["all"]) == ["b", "c"]
