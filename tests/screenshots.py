@@ -21,7 +21,23 @@ def open_first(page: Page) -> None:
 
 
 def type_part(page: Page) -> None:
-    page.locator("#query").press_sequentially("la")
+    page.locator("#query").press_sequentially("be")
+
+
+def choose(entry: str) -> Callable[[Page], object]:
+    """Press an entry of the menu."""
+
+    def act(page: Page) -> None:
+        page.get_by_label("More").click()
+        page.click(entry)
+
+    return act
+
+
+def select_some(page: Page) -> None:
+    for number in range(3):
+        page.locator(".card").nth(number).hover()
+        page.locator(".pick").nth(number).check()
 
 
 STATES: dict[str, tuple[str, Callable[[Page], object] | None]] = {
@@ -33,13 +49,20 @@ STATES: dict[str, tuple[str, Callable[[Page], object] | None]] = {
     "review": ("?q=kitchen&sort=unsure&review=yes", None),
     "cut": ("?q=kitchen&cut=0.9", None),
     "scrolled": ("?q=window", lambda page: page.evaluate("scrollTo(0, 700)")),
-    "none": ("?q=submarine", None),
+    "none": ("?q=zorblax", None),
     "notes": ("?q=Küche, sofa -window", None),
     "error": ("?q=-sofa", None),
     "suggestions": ("", type_part),
     "menu": ("", lambda page: page.get_by_label("More").click()),
     "keys": ("", lambda page: page.keyboard.press("?")),
     "photo": ("?q=kitchen", open_first),
+    "selection": ("?q=kitchen", select_some),
+    "download": ("?q=kitchen", choose("#download")),
+    "upload": ("", choose("#upload")),
+    "labels": ("", choose("#vocabulary")),
+    "import": ("", choose("#import-labels")),
+    "export": ("", choose("#export-labels")),
+    "versions": ("", choose("#show-versions")),
     "label": ("?view=label", None),
     "report": ("report", None),
 }

@@ -325,7 +325,9 @@ def test_a_query_that_looks_like_an_option_is_explained(run: Run, sieve: Path) -
     advised = run("search", "--sieve", sieve, "--", "-window + sofa", photos)
     assert advised.status == 0, advised.err
     assert "-window took out" in advised.out
-    run("search", "--sieve", sieve, "--", "-window", photos).assert_one_sentence(2, "unwanted")
+    run("search", "--sieve", sieve, "--", "-window", photos).assert_one_sentence(
+        2, "only words with a minus"
+    )
 
 
 def test_the_best_photos_are_not_called_matches(run: Run, sieve: Path) -> None:

@@ -106,7 +106,7 @@ def test_bad_input(run: Run, sieve: Path, index: Path, tmp_path: Path) -> None:
     run("search", "sofa", SAMPLES, "--index", index).assert_one_sentence(2, "use --in")
     run("search", "sofa", SAMPLES, "--sieve", sieve, "--in", "x").assert_one_sentence(2, "--index")
     run("search", "sofa", "--index", index, "--in", "fountain").assert_one_sentence(
-        2, 'no group "fountain"', "fountain-square-3"
+        2, 'no building "fountain"', "fountain-square-3"
     )
     run("search", "sofa", "--index", index, "--where", "price < 3").assert_one_sentence(
         2, 'no column "price"', "the columns are"

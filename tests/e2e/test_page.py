@@ -54,7 +54,7 @@ def test_search_and_move_the_cut(browser: Browser, address: str) -> None:
         expect(page.locator(".rule")).to_contain_text("the closest photos")
         page.fill("#group", "no such place")
         page.press("#group", "Enter")
-        expect(page.locator("#status")).to_contain_text("There is no group")
+        expect(page.locator("#status")).to_contain_text("There is no building")
 
 
 def test_with_the_keyboard_alone(browser: Browser, address: str) -> None:

@@ -41,6 +41,8 @@ def test_an_address_holds_the_view(page: Page) -> None:
     read = call(page, "route", "read", "?q=+sofa&cut=0.30&sort=unsure&in=a%2Fb&view=label")
     shown = {key: value for key, value in read.items() if value}
     assert shown == {"q": "sofa", "cut": "0.30", "sort": "unsure", "in": "a/b", "view": "label"}
+    assert call(page, "route", "read", "?like=0123456789abcdef")["like"] == "0123456789abcdef"
+    assert call(page, "route", "read", "?like=zzz")["like"] == ""
     assert call(page, "route", "read", f"{call(page, 'route', 'write', read)[1:]}") == read
     assert call(page, "route", "write", call(page, "route", "read", "")) == "."
 
@@ -139,8 +141,8 @@ def test_a_zoom_holds_the_point_below_the_pointer(page: Page) -> None:
 
 
 def test_a_query_that_was_read_in_another_way_than_meant(page: Page) -> None:
-    def said(word: str) -> list[str]:
-        return list(call(page, "readings", "readings", [word], ["window"]))
+    def said(word: str, *strange: str) -> list[str]:
+        return list(call(page, "readings", "readings", [word], ["window"], strange))
 
     assert said("sofa") == []
     assert said("floor-to-ceiling") == []
@@ -151,6 +153,10 @@ def test_a_query_that_was_read_in_another_way_than_meant(page: Page) -> None:
     assert "sofa -window" in minus
     (language,) = said("Küche")
     assert "English" in language
+    assert said("Küche", "Küche") == [language]
+    assert said("Fenster", "sofa") == []
+    (language,) = said("Fenster", "Fenster")
+    assert "If “Fenster” is not English" in language
 
 
 def test_words_with_commas_each_once(page: Page) -> None:
@@ -159,6 +165,26 @@ def test_words_with_commas_each_once(page: Page) -> None:
     ]  # fmt: skip
     assert call(page, "vocabularies", "split", "T\u2011Shirt", ["t-shirt"]) == []
     assert len(call(page, "vocabularies", "split", "a" * 500)[0]) == 100
+
+
+def test_the_labels_of_a_photo_in_words(page: Page) -> None:
+    def said(labels: list[str] | None, no: list[str] | None) -> str:
+        return str(call(page, "labels", "summary", {"labels": labels, "no": no}))
+
+    assert said(["sofa", "bed"], None) == "sofa, bed"
+    assert said(None, None) == said([], []) == "not labeled"
+    assert said([], None) == "none of the labels"
+    assert said([], ["sofa"]) == "not sofa"
+    assert said([], ["a", "b", "c", "d"]) == "none of 4 labels"
+
+
+def test_labels_keep_the_order_in_which_they_were_chosen(page: Page) -> None:
+    labels = ["sofa", "bed", "Kitchen", "lamp"]  # the most frequent first
+    chosen = ["kitchen", "sofa", "renamed since"]
+    assert call(page, "vocabularies", "inOrder", labels, chosen) == [
+        "Kitchen", "sofa", "bed", "lamp",
+    ]  # fmt: skip
+    assert call(page, "vocabularies", "inOrder", labels, []) == labels
 
 
 def test_ticks_say_yes_and_no_for_the_labels_shown_alone(page: Page) -> None:

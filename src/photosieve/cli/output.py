@@ -195,7 +195,7 @@ def print_matched(matched: Matched) -> None:
 
 def print_status(status: Mapping[str, Any]) -> None:
     """Print the contents of an index."""
-    typer.echo(f"{status['index']}: {status['photos']} photos in {status['groups']} groups")
+    typer.echo(f"{status['index']}: {status['photos']} photos in {status['groups']} buildings")
     typer.echo(f"size:    {status['bytes'] / 2**20:,.1f} MiB")
     for folder in status["folders"]:
         typer.echo(f"folder:  {folder}")

@@ -83,7 +83,7 @@ def export_labels(dataset: Dataset, to: str, out: str | Path | None = None) -> E
         spellings.setdefault(label_key(label), label)
     labels = list(spellings.values())
     exact = _exact(items, labels, dataset.opened)
-    if to != "json":  # other forms have lists that say no to all other labels
+    if to not in ("json", "csv"):  # other forms have lists that say no to all other labels
         items = exact
     form = _BY_NAME.get(to)
     if form is None:

@@ -19,6 +19,7 @@ from photosieve.data.label_files import (
     MARK,
     LabelEntry,
     Verdicts,
+    csv_cells,
     is_csv,
     parse_entries,
     read_text,
@@ -272,8 +273,8 @@ def _dump(value: object) -> str:
 
 
 def _edited_csv(file: Path, text: str, new: NewEntries) -> str:
-    rows = [_row(file, name, own) for name, own in new.items() if own is not None]
-    left = dict(zip([name for name, own in new.items() if own is not None], rows, strict=True))
+    rows = [_cells(file, name, own) for name, own in new.items() if own is not None]
+    left = {row[0]: _line(row) for row in rows}
     lines = list(io.StringIO(text if text.strip(MARK) else "photo,labels\n", newline=""))
     end = "\r\n" if lines[0].endswith("\r\n") else "\n"
     reader = csv.reader(iter(lines), strict=True)
@@ -283,6 +284,9 @@ def _edited_csv(file: Path, text: str, new: NewEntries) -> str:
         written = "".join(lines[start : reader.line_num])
         header, start = start == 0, reader.line_num
         name = cells[0].strip() if cells and not header else None
+        if header and len(cells) == 2 and max(map(len, rows), default=2) == 3:
+            title = written.rstrip("\r\n")
+            written = f"{title},no{written[len(title) :]}"
         if name is None or name not in new:
             kept.append(written)
         elif name in left:
@@ -292,16 +296,16 @@ def _edited_csv(file: Path, text: str, new: NewEntries) -> str:
     return "".join([*kept, *(row + end for row in left.values())])
 
 
-def _row(file: Path, name: str, verdicts: Verdicts) -> str:
-    """Return a row of a CSV file, without the end of its line."""
-    if verdicts.no is not None:
-        raise LabelsError(
-            f"{file} can only list labels, and cannot say yes and no. Convert it first: "
-            f"photosieve labels export {file.parent} --to json"
-        )
-    for label in verdicts.yes:
+def _cells(file: Path, name: str, verdicts: Verdicts) -> list[str]:
+    """Return the cells of a row of a CSV file."""
+    for label in (*verdicts.yes, *(verdicts.no or ())):
         if re.search("[,;]", label):
             raise LabelsError(f"{file} cannot hold {label!r}, which has a comma: use a JSON file.")
+    return csv_cells(name, verdicts)
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Return cells as CSV, without the end of the line."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="").writerow([name, ", ".join(verdicts.yes)])
+    csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()

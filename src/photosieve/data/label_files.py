@@ -25,6 +25,9 @@ EXAMPLE = '{"photo.jpg": ["kitchen", "stove"]}'
 MARK = "\ufeff"
 """Some programs begin UTF-8 text with it."""
 
+NO_TO_NOTHING = "-"
+"""A cell "no" of a CSV file that says no to nothing; an empty one says no to all other labels."""
+
 EXACT_EXAMPLE = '{"yes": ["kitchen"], "no": ["window"]}'
 
 
@@ -257,18 +260,36 @@ def _read_csv(file: Path, text: str) -> list[LabelEntry]:
     entries: list[LabelEntry] = []
     try:
         header = [cell.strip().lower() for cell in next(rows, [])]
-        if header != ["photo", "labels"]:
-            raise LabelsError(f"{file}, line 1: the first line must be photo,labels.")
+        if header[:2] != ["photo", "labels"] or header[2:] not in ([], ["no"]):
+            raise LabelsError(
+                f"{file}, line 1: the first line must be photo,labels or photo,labels,no."
+            )
         for row in rows:
-            if row and len(row) != 2:
+            if row and len(row) not in (2, len(header)):
                 hint = 'write photo.jpg,"kitchen, stove" or photo.jpg,kitchen;stove'
                 raise LabelsError(f"{file}, line {rows.line_num}: {len(row)} cells; {hint}.")
             if row:
-                entries.append(LabelEntry(row[0].strip(), row[1]))
+                entries.append(LabelEntry(row[0].strip(), _csv_value(row[1:])))
     except csv.Error as error:
         message = f"{file}, line {rows.line_num}: not valid CSV ({error})."
         raise LabelsError(message) from error
     return entries
+
+
+def _csv_value(cells: Sequence[str]) -> object:
+    """Return the value of an entry: a text, or yes and no as in a JSON object."""
+    yes, no = (*cells, "")[:2]
+    if not no.strip():
+        return yes
+    return ("yes", yes), ("no", "" if no.strip() == NO_TO_NOTHING else no)
+
+
+def csv_cells(name: str, verdicts: Verdicts) -> list[str]:
+    """Return the cells of a CSV row that `read_entries` reads as these verdicts."""
+    cells = [name, ", ".join(verdicts.yes)]
+    if verdicts.no is not None:
+        cells.append(", ".join(verdicts.no) or NO_TO_NOTHING)
+    return cells
 
 
 def _kind(value: object) -> str:

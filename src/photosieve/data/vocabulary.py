@@ -38,12 +38,31 @@ def deleted(verdicts: Verdicts, label: str) -> Verdicts:
     return Verdicts(yes, no)
 
 
-def split(verdicts: Verdicts, label: str, into: str, *, chosen: bool) -> Verdicts:
+def split(
+    verdicts: Verdicts,
+    label: str,
+    into: str,
+    *,
+    chosen: bool,
+    written_out: Collection[str] | None = None,
+) -> Verdicts:
     """Return verdicts after some photos of a label got another label instead.
 
     The two labels exclude one another: a chosen photo has the new one and has not the old one, any
     other photo of the old label has not the new one, and a photo without the old label has neither.
+
+    Parameters
+    ----------
+    verdicts : Verdicts
+    label, into : str
+    chosen : bool
+        Whether the photo gets the new label, if it has the old one.
+    written_out : collection of str, optional
+        All labels that plain lists name, where no list will name the new label: a list would say
+        nothing about that one, so it becomes exact.
     """
+    if verdicts.no is None and written_out is not None:
+        verdicts = Verdicts(verdicts.yes, _rest(written_out, _keys(verdicts.yes)))
     old, new = label_key(label), label_key(into)
     had = old in _keys(verdicts.yes)
     yes = list(verdicts.yes)

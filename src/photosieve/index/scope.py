@@ -70,7 +70,7 @@ def find_groups(snapshot: Snapshot, names: Sequence[str]) -> tuple[str, ...]:
         if spelled is None:
             near = ", ".join(difflib.get_close_matches(name, groups, cutoff=0.4))
             raise UsageError(
-                f'there is no group "{name}" in the index; '
+                f'there is no building "{name}" in the index; '
                 + (f"near are: {near}" if near else f"it has {len(groups)} others")
             )
         found.append(spelled)

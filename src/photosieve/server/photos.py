@@ -94,12 +94,15 @@ def _ranked(
     ]
 
 
-def _sorted(view: View, hits: Sequence[Hit], sort: Order, cut: float) -> Sequence[Hit]:
+def _sorted(
+    view: View, hits: Sequence[Hit], sort: Order, cut: float, known: KnownAnswers
+) -> Sequence[Hit]:
     """Return matches, which come best first, in another order."""
     if sort == "probability":
         return hits
-    if sort == "unsure":
-        return sorted(hits, key=lambda hit: abs(hit.probability - cut))
+    if sort == "unsure":  # known answers are sure, wherever the cut is
+        said = known.by_row()
+        return sorted(hits, key=lambda hit: (hit.row in said, abs(hit.probability - cut)))
     if sort == "name":
         return sorted(hits, key=lambda hit: hit.path.name.casefold())
     rows = [hit.row for hit in hits]  # these are in the order of buildings and names
@@ -136,8 +139,8 @@ def search(
     sort: Annotated[
         Order,
         Query(
-            description="Matches by probability, least sure first (closest to the cut), "
-            "by building and name, by name alone, or the newest first."
+            description="Matches by probability, least sure first (closest to the cut, known "
+            "answers last), by building and name, by name alone, or the newest first."
         ),
     ] = "probability",
     offset: Offset = 0,
@@ -193,7 +196,7 @@ def matching(
         answers = KnownAnswers(view, [reading.term for reading in result.readings])
         lowest = lowest_match(result)
         result = with_known(view, result, answers, known, where)
-    hits = _sorted(view, result.hits, sort, lowest)
+    hits = _sorted(view, result.hits, sort, lowest, answers)
     return SearchAnswer(
         query=q,
         matches=len(result),

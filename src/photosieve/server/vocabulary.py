@@ -54,6 +54,7 @@ def label_facts(view: View) -> list[LabelFacts]:
             no[key] -= verdicts.no is None
         for key in set(map(label_key, verdicts.no or ())):
             no[key] += 1
+    mentioned = set(spellings)
     learned = {label_key(label): (label, count) for label, count in view.sieve.labels.items()}
     for key, (label, _) in learned.items():
         spellings.setdefault(key, label)
@@ -66,7 +67,8 @@ def label_facts(view: View) -> list[LabelFacts]:
             LabelFacts(
                 label=label,
                 yes=len(yes[key]),
-                no=no[key] + (0 if key in opened else plain),  # lists say no to all others
+                # Lists say no to all other labels that files name.
+                no=no[key] + (plain if key in mentioned - opened else 0),
                 test=len(yes[key]) - len(training),
                 buildings=len(homes),
                 learned=learned.get(key, ("", 0))[1],
@@ -108,13 +110,22 @@ def split(request: Request, change: SplitLabel) -> ChangedVocabulary:
     view = get_service(request).library.view()
     chosen = {find_photo(view, one).path for one in change.photos}
     key = label_key(change.label)
-    if not any(key in map(label_key, view.book.labels(photo) or ()) for photo in chosen):
+    found = [view.book.verdicts(photo) for photo in chosen]
+    having = [own for own in found if own is not None and key in map(label_key, own.yes)]
+    if not having:
         raise ApiError(404, f'none of these photos has the label "{change.label}"')
+    lists = [own.yes for own in view.book.listed().values() if own.no is None]
+    named = {label_key(label): label for yes in lists for label in yes}
+    exact = key in named and all(own.no is not None for own in having)
     return _reword(
         request,
         [change.label],
         lambda photo, own: vocabulary.split(
-            own, change.label, visible(change.into), chosen=photo in chosen
+            own,
+            change.label,
+            visible(change.into),
+            chosen=photo in chosen,
+            written_out=tuple(named.values()) if exact else None,
         ),
     )
 

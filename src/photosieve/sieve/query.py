@@ -82,7 +82,7 @@ def parse(query: str) -> tuple[Term, ...]:
     finish()
     if all(term.negative for term in terms):
         raise UsageError(
-            f'the query "{query}" says only what is unwanted; '
+            f'the query "{query}" has only words with a minus; '
             "add what to look for, such as: sofa -window"
         )
     return tuple(terms)

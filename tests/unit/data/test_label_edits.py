@@ -240,16 +240,28 @@ def test_what_else_an_exact_entry_holds_stays_byte_for_byte(
     )
 
 
-def test_a_csv_file_has_no_place_for_yes_and_no(tmp_path: Path) -> None:
-    building(tmp_path, "photo,labels\na.jpg,sofa\n", "a.jpg", file="labels.csv")
+def test_a_csv_file_gets_a_column_for_no_when_somebody_says_no(tmp_path: Path) -> None:
+    text = '\ufeff"Photo","Labels"\r\na.jpg,"sofa"\r\nb.jpg,bed;lamp\r\n'
+    file = building(tmp_path, text, "a.jpg", "b.jpg", "c.jpg", file="labels.csv") / "labels.csv"
     book = LabelBook(tmp_path / "history", {tmp_path: tmp_path})
-    with pytest.raises(
-        LabelsError, match=r"Convert it first: photosieve labels export .* --to json"
-    ):
-        book.change({tmp_path / "a.jpg": Verdicts(("sofa",), ("bed",))})
-    assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("sofa",))
-    book.change({tmp_path / "a.jpg": ["bed"]})
-    assert book.verdicts(tmp_path / "a.jpg") == Verdicts(("bed",))
+    a, b, c = (tmp_path / name for name in ("a.jpg", "b.jpg", "c.jpg"))
+    before = file.read_bytes()
+    book.change({a: Verdicts(("sofa",), ("bed", "rug")), c: Verdicts(("rug",), ())})
+    head = before.decode().replace('"Labels"', '"Labels",no').replace('"sofa"', 'sofa,"bed, rug"')
+    assert file.read_bytes().decode() == head + "c.jpg,rug,-\r\n"
+    assert book.verdicts(b) == Verdicts(("bed", "lamp"))
+    assert Dataset.load(tmp_path).noes == (("bed", "rug"), None, ())
+    book.change({b: ["bed"]})
+    assert book.verdicts(b) == Verdicts(("bed",))
+    with pytest.raises(LabelsError, match=r"cannot hold 'rug, red', which has a comma"):
+        book.change({a: Verdicts((), ("rug, red",))})
+    with pytest.raises(LabelsError, match=r"cannot hold the entry 'a\.jpg'"):
+        book.change({a: Verdicts((), ("-",))})
+    assert book.verdicts(a) == Verdicts(("sofa",), ("bed", "rug"))
+    for _ in range(2):
+        book.undo()
+    assert Dataset.load(tmp_path).labels == (("sofa",), ("bed", "lamp"))
+    assert Dataset.load(tmp_path).noes == (None, None)
 
 
 def test_drafts_of_a_killed_writer_are_neither_read_nor_kept(tmp_path: Path) -> None:

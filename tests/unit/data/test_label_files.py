@@ -100,6 +100,8 @@ def test_wrong_shapes_name_the_entry(tmp_path: Path, text: str, sentence: str) -
         ("a.jpg,sofa\n", "line 1: the first line must be photo,labels"),
         ("photo,labels\nb.jpg,sofa\na.jpg,sofa,lamp\n", "line 3: 3 cells"),
         ("photo,labels\na.jpg\n", "line 2: 1 cells"),
+        ("photo,labels,no\na.jpg,sofa,bed,lamp\n", "line 2: 4 cells"),
+        ("photo,labels,no\na.jpg,sofa,sofa\n", "'sofa' as both yes and no"),
         ('photo,labels\na.jpg,"sofa\n', "line 2: not valid CSV"),
         ("photo,labels\na.jpg," + "x" * 200_000 + "\n", "line 2: not valid CSV"),
     ],

@@ -61,7 +61,7 @@ def foreign(folder: Path, name: str, text: object, *photos: str) -> Path:
 HOLD_NONE = {"folders", "keywords"}
 """Forms that cannot say that a photo has none of the labels."""
 
-HOLD_NO = {"json", "columns", "coco"}
+HOLD_NO = {"json", "csv", "columns", "coco"}
 """Forms that tell no from unknown."""
 
 

@@ -36,6 +36,17 @@ def test_after_a_split_the_two_labels_exclude_one_another() -> None:
     assert both(unknown) == (unknown, unknown)
 
 
+def test_lists_say_no_to_a_label_that_only_exact_entries_got_by_a_split() -> None:
+    named = ("room", "tv", "bed")
+
+    def other(own: Verdicts) -> Verdicts:
+        return split(own, "room", "hall", chosen=False, written_out=named)
+
+    assert other(Verdicts(("Room", "tv"))) == Verdicts(("Room", "tv"), ("bed", "hall"))
+    assert other(Verdicts(())) == Verdicts((), ("room", "tv", "bed", "hall"))
+    assert other(Verdicts(("tv",), ("room",))) == Verdicts(("tv",), ("room", "hall"))
+
+
 def test_mentions_goes_by_any_spelling() -> None:
     assert mentions(Verdicts(("T\u2011shirt",)), ["t-SHIRT"])
     assert mentions(Verdicts((), ("sofa",)), ["lamp", "Sofa"])

@@ -25,7 +25,7 @@ def test_a_group_and_those_below_it(tmp_path: Path, sieve: Path) -> None:
     assert names("a") == {"p1.png", "p2.png", "p3.png"}
     assert names("a/b/") == {"p2.png", "p3.png"}
     assert names("listings", "ab") == {"p0.png", "p4.png"}
-    with pytest.raises(UsageError, match=r'no group "a/d" in the index; near are: .*a/b'):
+    with pytest.raises(UsageError, match=r'no building "a/d" in the index; near are: .*a/b'):
         found.search("red", within=["a/d"])
 
 
@@ -66,5 +66,5 @@ def test_groups_in_another_spelling(tmp_path: Path, sieve: Path) -> None:
     assert groups("café/A/") == (f"{folder}/a",)
     assert groups("HOUSE") == ("House",)
     assert groups("twin") == ("twin",)
-    with pytest.raises(UsageError, match='no group "TWIN"'):  # two could be meant
+    with pytest.raises(UsageError, match='no building "TWIN"'):  # two could be meant
         groups("TWIN")

@@ -61,12 +61,24 @@ def test_some_photos_of_a_label_get_another(client: TestClient, library: Library
     assert_problem(client.post("/labels/split", json=wrong), 404, "none of these photos")
 
 
+def test_a_label_split_off_an_exact_photo_is_a_no_on_lists(client: TestClient) -> None:
+    green = ids(client, "house-3")["green.png"]
+    client.put("/labels", json={"photos": {green: {"yes": ["garden"], "no": []}}})
+    change = {"label": "garden", "into": "lawn", "photos": [green]}
+    assert client.post("/labels/split", json=change).json()["labels"]["lawn"] == 1
+    facts = {one["label"]: one for one in client.get("/labels/vocabulary").json()}
+    listed = client.get("/labels").json()["listed"]
+    assert facts["lawn"]["no"] == listed - 1
+    assert facts["garden"]["no"] == listed - facts["garden"]["yes"]
+
+
 def test_a_deleted_label_is_gone_and_comes_back(client: TestClient, library: Library) -> None:
     done = client.post("/labels/delete", json={"label": "garden"}).json()
     assert "garden" not in done["labels"]
     assert not any("garden" in str(own) for file in files(library) for own in labels_of(file))
     facts = {one["label"]: one for one in client.get("/labels/vocabulary").json()}
     assert facts["garden"]["yes"] == 0
+    assert facts["garden"]["no"] == 0
     assert facts["garden"]["learned"] > 0  # the sieve knows it until it learns again
     client.post("/labels/undo")
     assert client.get("/labels").json()["labels"]["garden"] == 2

@@ -60,8 +60,9 @@ def test_matches_in_other_orders(reader: TestClient) -> None:
 
     best = found("probability")
     assert len(best) > 3
-    away = [photo["probability"] - 0.01 for photo in found("unsure")]
-    assert away == sorted(away)
+    unsure = [(p["known"] is not None, p["probability"] - 0.01) for p in found("unsure")]
+    assert unsure == sorted(unsure)
+    assert {known for known, _ in unsure} == {True, False}
     assert [p["name"] for p in found("name")] == sorted(p["name"] for p in best)
     places = [(p["group"], p["name"]) for p in found("building")]
     assert places == sorted(places)

@@ -39,7 +39,7 @@ from photosieve.sieve.query import Term, parse, written
 )
 def test_reading(query: str, terms: list[Term] | None) -> None:
     if terms is None:
-        with pytest.raises(UsageError, match="only what is unwanted"):
+        with pytest.raises(UsageError, match="only words with a minus"):
             parse(query)
     else:
         assert list(parse(query)) == terms
@@ -60,7 +60,7 @@ def test_nothing(query: str) -> None:
 
 
 def test_only_what_is_unwanted() -> None:
-    with pytest.raises(UsageError, match="only what is unwanted; add what to look for"):
+    with pytest.raises(UsageError, match="only words with a minus; add what to look for"):
         parse("-sofa -window")
 
 

@@ -75,10 +75,8 @@ def _form(ending: str, text: str, *, captions: bool = True) -> FileForm | None:
 
 
 def _is_own(text: str) -> bool:
-    return (
-        re.fullmatch(r"[^\w;\t]*photo[^\w;\t]+labels[^\w;\t]*", text.partition("\n")[0].lower())
-        is not None
-    )
+    columns = r"[^\w;\t]*photo[^\w;\t]+labels([^\w;\t]+no)?[^\w;\t]*"
+    return re.fullmatch(columns, text.partition("\n")[0].lower()) is not None
 
 
 def likely_files(folder: Path, names: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from photosieve.data.label_files import LabelEntry, read_entries
+from photosieve.data.label_files import LabelEntry, csv_cells, read_entries
 from photosieve.data.label_forms.forms import FileForm, Labeled
 from photosieve.data.label_forms.tables import csv_text
 
@@ -21,8 +21,8 @@ def _write_json(photos: Sequence[Labeled], _: Sequence[str]) -> str:
 
 
 def _write_csv(photos: Sequence[Labeled], _: Sequence[str]) -> str:
-    rows = ([photo.name, ", ".join(photo.verdicts.yes)] for photo in photos)
-    return csv_text([["photo", "labels"], *rows])
+    rows = [csv_cells(photo.name, photo.verdicts) for photo in photos]
+    return csv_text([["photo", "labels", "no"][: max(map(len, rows), default=2)], *rows])
 
 
 def _read(file: Path, _: Path) -> list[LabelEntry]:

@@ -2,12 +2,13 @@
 
 export async function ask(path, { method = "GET", body, signal } = {}) {
   let answer;
+  const json = body !== undefined && !(body instanceof FormData);
   try {
     answer = await fetch(path, {
       method,
       signal,
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: json ? { "Content-Type": "application/json" } : {},
+      body: json ? JSON.stringify(body) : body,
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
@@ -22,9 +23,9 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
 }
 
 export function alike(id, signal) {
-  const form = new FormData();
-  form.set("id", id);
-  return fetch("search/photo", { method: "POST", body: form, signal }).then((answer) => answer.json());
+  const body = new FormData();
+  body.set("id", id);
+  return ask("search/photo", { method: "POST", body, signal });
 }
 
 // Make an element; children may be elements or texts. Text is never read as HTML.

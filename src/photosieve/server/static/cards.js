@@ -1,7 +1,7 @@
 // The card of a photo: picture, one line, and what is known of it. It holds no state.
 
 import { byId, canChange, make, sameLabel } from "./api.js";
-import { edit } from "./labels.js";
+import { edit, summary } from "./labels.js";
 import { isSelected, toggle } from "./selection.js";
 
 export const has = (photo, label) => (photo.labels || []).some((own) => sameLabel(own, label));
@@ -27,8 +27,7 @@ export function picture(url, name) {
 }
 
 export function tags(photo, query) {
-  if (photo.labels === null) return make("div", { class: "tags" }, "not labeled");
-  if (!photo.labels.length) return make("div", { class: "tags" }, "none of the labels");
+  if (!photo.labels?.length) return make("div", { class: "tags" }, summary(photo));
   return make("div", { class: "tags" }, ...photo.labels.map((label) =>
     make("span", { class: sameLabel(label, query) ? "tag hit" : "tag" }, label)));
 }

@@ -45,11 +45,11 @@ function draw(at, photos) {
     byId(id).textContent = next ? `${next.photos} ${word} at ${next.cut.toFixed(2)}` : "";
     byId(id).value = next ? String(next.cut) : "";
   }
-  curve(at, photos);
+  curve(photos);
 }
 
 // Bars grow with the square root of the count, so that single photos beside many can be seen.
-function curve(at, photos) {
+function curve(photos) {
   const shape = (name, attributes) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -61,7 +61,8 @@ function curve(at, photos) {
   const bar = (place, from, to, kind) => shape("rect", { x: place * (100 / BINS) + 0.2, y: HEIGHT - to, width: 100 / BINS - 0.4, height: to - from, class: kind });
   const bars = counts.flatMap(([kept, out], place) => [
     bar(place, 0, height(kept), "in"), bar(place, height(kept), height(kept + out), "not")]);
-  byId("curve").replaceChildren(...bars, shape("line", { x1: at * 100, x2: at * 100, y1: 0, y2: HEIGHT, class: "cut" }));
+  const x = Number(byId("threshold").value) * 100; // above the handle, which has steps
+  byId("curve").replaceChildren(...bars, shape("line", { x1: x, x2: x, y1: 0, y2: HEIGHT, class: "cut" }));
 }
 
 // The label whose cut can be set: the query, if it is one.

@@ -22,7 +22,7 @@ export function editor(photo, start, save, done) {
     if (!done) save(own);
     [...toggles.children].find((chip) => sameLabel(chip.textContent, label))?.focus();
   };
-  const input = make("input", { list: "known", maxlength: "300", autocomplete: "off", placeholder: "more labels, with commas", "aria-label": `More labels of ${photo.name}` });
+  const input = make("input", { list: "known", maxlength: "300", autocomplete: "off", placeholder: "more, with commas", "aria-label": `More labels of ${photo.name}` });
   const form = make("form", { class: "stack", onsubmit: (event) => {
     event.preventDefault();
     const more = input.value.split(",").map((label) => label.trim()).filter(Boolean);

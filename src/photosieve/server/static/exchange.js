@@ -1,6 +1,6 @@
 // Files that go out and come in: photos of an answer, and labels.
 
-import { byId, failed, make, toast } from "./api.js";
+import { ask, byId, failed, make, toast } from "./api.js";
 import * as labels from "./labels.js";
 import { current } from "./route.js";
 
@@ -87,9 +87,7 @@ async function take(file, partial) {
   const body = new FormData();
   body.set("file", file);
   body.set("partial", String(partial));
-  const answer = await fetch("labels/import", { method: "POST", body });
-  const done = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(done.detail || `The server answers ${answer.status}.`);
+  const done = await ask("labels/import", { method: "POST", body });
   labels.reload(done.labels);
   const text = `${done.changed} of ${done.used} photos got other labels.`;
   if (done.unused_count) {

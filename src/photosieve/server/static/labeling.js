@@ -1,10 +1,10 @@
 // Label mode: the most informative photos, one after the other; one press saves and goes on.
 
-import { ask, byId, make, sameLabel } from "./api.js";
+import { ask, byId, make } from "./api.js";
 import * as labels from "./labels.js";
 import { learn } from "./learn.js";
 import { ticks } from "./ticks.js";
-import { chooser, keep, kept } from "./vocabularies.js";
+import { chooser, inOrder, keep, kept } from "./vocabularies.js";
 
 const MOST_PROPOSALS = 48;
 const place = byId("labeling");
@@ -25,7 +25,10 @@ export async function begin() {
   try {
     const [known, health] = await Promise.all([learnFacts(), ask("health")]);
     totals.photos = health.photos;
-    words = [...known.map((fact) => fact.label), ...kept().filter((word) => !known.some((fact) => sameLabel(fact.label, word)))];
+    const used = known.filter((fact) => fact.yes || fact.no);
+    // Labels that only the sieve knows: all of another collection, or the old names of a few.
+    const named = used.length * 2 > known.length ? used : known;
+    words = named.length ? inOrder(named.map((fact) => fact.label), kept()) : kept();
   } catch (error) {
     return trouble(error, begin);
   }
@@ -33,10 +36,12 @@ export async function begin() {
   place.replaceChildren(await chooser((chosen) => { words = chosen; keep(words); next(); }));
 }
 
-export function end() {
+// Labels were renamed or came in: begin anew.
+labels.onChange((changed) => {
+  if (changed.length) return;
   round += 1;
   controls = null;
-}
+});
 
 // Whether there is something that leaving would lose: nothing is, as each photo is saved.
 async function learnFacts() {
@@ -83,7 +88,7 @@ async function next() {
     make("p", {}, checking ? "" : "Learn, and the search uses them. Photos that are kept for testing are not asked for."),
     checking ? make("button", { type: "button", class: "main", onclick: () => check("") }, "Label more photos")
       : make("button", { type: "button", class: "main", onclick: learn }, "Learn now"),
-    make("p", { class: "small" }, "A label may be open on photos that were labeled before it: ", choice())));
+    make("p", { class: "small" }, "A label may be open on photos that were labeled before it was added: ", choice())));
 }
 
 function check(label) {
@@ -180,7 +185,7 @@ function progress() {
   return make("div", { class: "progress" },
     make("div", { class: "row" }, make("span", {}, make("b", {}, String(totals.listed)), ` of ${totals.photos} photos labeled`), choice()),
     make("progress", { max: String(Math.max(named, 1)), value: String(ready), "aria-label": "Labels with enough photos" }),
-    make("p", { class: "soft small" }, `${ready} of ${named} labels have enough photos: 5 each, in 2 buildings.`,
+    make("p", { class: "soft small" }, `${ready} of ${named} labels have enough photos: 5 each, in 2 buildings. `,
       ready ? make("button", { type: "button", class: "link", onclick: learn }, "Learn now") : ""));
 }
 

@@ -23,6 +23,7 @@ function frame(photo) {
   stage.querySelector(".before").hidden = all[0]?.id === photo.id;
   stage.querySelector(".after").hidden = all.at(-1)?.id === photo.id;
   image.removeAttribute("loading");
+  image.style.background = `center / contain no-repeat url("${photo.thumbnail}")`; // until the large one is there
   zooming = zoom(stage, image, { swipe: step, leave: () => box.close() });
   return stage;
 }

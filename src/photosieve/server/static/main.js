@@ -92,6 +92,7 @@ async function show(route, before) {
     if (error.name === "AbortError") return;
     hideCut();
     byId("results").replaceChildren();
+    byId("tools").hidden = true;
     say(error.message[0].toUpperCase() + error.message.slice(1));
     if (error.unreachable) byId("status").append(" ", make("button", { type: "button", class: "link", onclick: refresh }, "Try again"));
   } finally {

@@ -17,6 +17,7 @@ export function read(search) {
   const route = {};
   for (const [key, choices] of Object.entries(CHOICES)) route[key] = choices.includes(given.get(key)) ? given.get(key) : "";
   for (const key of TEXTS) route[key] = (given.get(key) || "").trim().slice(0, MOST);
+  if (!/^[0-9a-f]{16}$/.test(route.like)) route.like = ""; // the id of a photo
   const cut = given.get("cut");
   route.cut = cut && Number(cut) >= 0 && Number(cut) <= 1 ? cut : "";
   return route;

@@ -89,6 +89,7 @@ function offer(answer) {
   byId("status").append(" ", make("button", { type: "button", class: "link", onclick: check }, "Check the photos that may show it"));
 }
 
+const NEAR = 0.4; // similarity of a word to a label from which on it is about the same things
 const quoted = (words) => words.map((word) => `“${word}”`).join(" and ");
 
 function notes(answer, route) {
@@ -96,13 +97,16 @@ function notes(answer, route) {
   const unwanted = all.filter((term) => term.startsWith("-"));
   const others = answer.terms.filter((term) => term.label === null);
   const words = others.filter((term) => !term.labeled).map((term) => term.term);
+  const strange = answer.matches ? [] : others.filter((term) => !term.labeled && (term.affinity ?? 0) < NEAR).map((term) => term.term);
   const cut = !answer.learned && !route.cut && !answer.own_cut;
+  const behind = answer.learned ? 0 : answer.photos.filter((photo) => photo.known && photo.probability < answer.threshold).length;
   return [
     unwanted.length && `${unwanted.join(" and ")} took out ${number(answer.taken_out, "photo", "photos")}.`,
     answer.gone && `${number(answer.gone, "photo is", "photos are")} not on the disk any more.`,
     cut && `Your cut of ${answer.threshold.toFixed(2)} is used again.`,
     answer.own_cut && `The cut of this label is set to ${answer.threshold.toFixed(2)}.`,
-    ...(answer.suggestions.length ? [] : readings(words, labelsShown().map(([label]) => label))),
+    behind && `${number(behind, "photo stays in below the cut: its labels say", "photos stay in below the cut: their labels say")} so.`,
+    ...(answer.suggestions.length ? [] : readings(words, labelsShown().map(([label]) => label), strange)),
     !document.body.dataset.trained && "The cut is a guess until you press Learn.",
     ...others.filter((term) => term.labeled).map((term) => `“${term.term}” is labeled on ${number(term.labeled, "photo", "photos")}, not learned yet.`),
     document.body.dataset.trained && words.length && `${quoted(words)} ${words.length === 1 ? "is no label: its" : "are no labels: their"} cut is less sure.`,

@@ -77,6 +77,6 @@ export function completions(text, labels, recent) {
   if (!term || labels.some(([label]) => label.toLowerCase() === term)) return [];
   const rank = (label) => (label.toLowerCase().startsWith(term) ? 0 : 1);
   const fitting = labels.filter(([label]) => label.toLowerCase().includes(term)).sort(([a], [b]) => rank(a) - rank(b));
-  const named = fitting.map(([label, count]) => ({ text: head + label, note: `label of ${count}` }));
+  const named = fitting.map(([label, count]) => ({ text: head + label, note: `${count} photos` }));
   return [...named, ...before.filter(({ text: query }) => !named.some((one) => one.text === query))].slice(0, MOST);
 }

@@ -19,7 +19,7 @@ let dropped = []; // files that wait for the name of their building
 async function open(files = []) {
   dropped = files;
   const names = await ask("groups").catch(() => []);
-  const group = make("input", { id: "upload-group", list: "upload-groups", required: true, maxlength: "120", autocomplete: "off", value: (box.open && byId("upload-group")?.value) || current().in, placeholder: "a building, or the name of a new one" });
+  const group = make("input", { id: "upload-group", list: "upload-groups", required: true, maxlength: "120", autocomplete: "off", value: (box.open && byId("upload-group")?.value) || current().in, placeholder: "an existing building, or a new one" });
   const input = make("input", { type: "file", multiple: true, accept: "image/*,.heic,.jp2", id: "upload-files", hidden: files.length > 0, "aria-label": "Photos" });
   const list = make("ul", { class: "files" });
   const count = make("p", { class: "soft small" }, files.length ? `${files.length} ${files.length === 1 ? "file" : "files"} dropped; you can drop more` : "or drop photos anywhere on the page");

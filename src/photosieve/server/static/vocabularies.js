@@ -1,5 +1,5 @@
-// Words to start from, for a collection without labels. Chosen words are kept by the browser until
-// the first photo is saved: then they are in the labels files.
+// Words to start from, for a collection without labels. Chosen words are kept by the browser: until the
+// first photo is saved they are nowhere else, and then their order is that of the keys.
 
 import { make, sameLabel } from "./api.js";
 
@@ -21,6 +21,12 @@ export function keep(words) {
   } catch {
     // private windows and full disks: the words last as long as the page
   }
+}
+
+// Labels in the order in which they were chosen, so that each keeps its key; the others follow.
+export function inOrder(labels, chosen) {
+  const place = (label) => chosen.findIndex((word) => sameLabel(word, label)) + 1 || chosen.length + 1;
+  return [...labels].sort((a, b) => place(a) - place(b));
 }
 
 // The labels in a text with commas, without those that are there already.

@@ -2,7 +2,6 @@
 
 import { ask, byId, failed, make, sameLabel } from "./api.js";
 import { dialog } from "./exchange.js";
-import { end } from "./labeling.js";
 import * as labels from "./labels.js";
 
 const MOST_SPLIT = 200;
@@ -71,7 +70,6 @@ async function undo() {
 
 async function after() {
   chosen.clear();
-  end();
   if (box.open) await draw().catch(failed);
 }
 
