@@ -24,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import machine
 import quality_sets
@@ -41,8 +42,10 @@ HOUSES = 4
 """Houses to train on, of four photos each."""
 
 MEAN_AP, F1, NONE, ACCURACY = "mean_average_precision", "macro_f1", "empty_right", "as_notebooks"
+RIGHT = "micro_precision"
 TITLES = {
     ("labels", F1): "labels, macro F1",
+    ("labels", RIGHT): "labels, photos of all answers that are right",
     ("labels", MEAN_AP): "labels, mean average precision",
     ("words", F1): "other words, macro F1",
     ("words", MEAN_AP): "other words, mean average precision",
@@ -50,7 +53,7 @@ TITLES = {
     ("far", NONE): '"none" right for things that are on no photo',
     ("labels", ACCURACY): "accuracy as in the notebooks",
 }
-FIRST = (("labels", F1), ("words", F1), ("labels", NONE), ("labels", ACCURACY))
+FIRST = (("labels", F1), ("labels", RIGHT), ("words", F1), ("labels", NONE), ("labels", ACCURACY))
 """The figures of the README."""
 
 ALWAYS_EMPTY = "always empty"
@@ -66,6 +69,8 @@ DRAWS = 500
 
 Record = dict[str, float | str]
 """One figure of one method in one set."""
+
+Counted = NDArray[np.float64] | NDArray[np.bool_]
 
 
 def main() -> None:
@@ -120,6 +125,7 @@ def figures_of(methods: Mapping[str, Answers]) -> Iterator[Record]:
             intervals = {name: one.interval for name, one in found.items()}
             if asked == "labels":
                 intervals[ACCURACY] = as_notebooks(answers.labels)
+                intervals[RIGHT] = right(answers.labels)
             for of, name in TITLES:
                 if of == asked:
                     yield record(asked, name, method, intervals[name])
@@ -138,14 +144,27 @@ def record(asked: str, name: str, method: str, interval: Interval) -> Record:
 
 def as_notebooks(seeds: Sequence[Evaluation]) -> Interval:
     """Return the accuracy of the notebooks' headline; see the module."""
+    has = [own.counts.support > 0 for own in seeds]  # (buildings, labels)
+    accuracy = [np.where(one, own.counts.accuracy, 0) for one, own in zip(has, seeds, strict=True)]
+    return share(seeds, accuracy, has)
+
+
+def right(seeds: Sequence[Evaluation]) -> Interval:
+    """Return the share of right photos in the answers of all labels and buildings together."""
+    return share(seeds, [own.counts.tp for own in seeds], [own.counts.returned for own in seeds])
+
+
+def share(
+    seeds: Sequence[Evaluation], parts: Sequence[Counted], wholes: Sequence[Counted]
+) -> Interval:
+    """Return the sum of the parts by the sum of the wholes, each (buildings, labels) a seed."""
     names = list(dict.fromkeys(name for own in seeds for name in own.buildings))
     place = {name: number for number, name in enumerate(names)}
     right, asked = np.zeros(len(names)), np.zeros(len(names))
-    for own in seeds:
-        has = own.counts.support > 0  # (buildings, labels)
+    for own, part, whole in zip(seeds, parts, wholes, strict=True):
         rows = [place[name] for name in own.buildings]
-        right[rows] += np.where(has, own.counts.accuracy, 0).sum(1)
-        asked[rows] += has.sum(1)
+        right[rows] += part.sum(1)
+        asked[rows] += whole.sum(1)
     weights = metrics.bootstrap_weights(len(names), DRAWS, seed=0)
     drawn = (weights @ right) / (weights @ asked)
     return metrics.percentile_interval(float(right.sum() / asked.sum()), drawn)
