@@ -98,6 +98,6 @@ def test_the_wheel_does_the_whole_job_by_itself(checkout: Path, tmp_path: Path) 
     shown = installed(checkout, folder, "demo", "--seeds", "1")
     sessions = [step for block in blocks("README.md") for step in block.session()]
     (output,) = [output for command, output in sessions if command == "make demo"]
-    assert_printed(shown.replace(f"{folder.resolve()}/", ""), output, command)
+    assert_printed(shown.replace(f"{folder.resolve()}/", ""), output, "make demo")
     assert "No matches in 9 photos" in shown
     assert (folder / "photosieve-demo" / "report.html").stat().st_size > 100_000
