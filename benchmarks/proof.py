@@ -116,13 +116,13 @@ def main() -> None:
             "first": table(records, FIRST, (ZERO_SHOT, BY_HAND, PROBE, ALWAYS_EMPTY)),
             "as_notebooks": table(records, [("labels", ACCURACY)]),
             "every": table(records),
-            **{
-                f"right_{r['set']}": f"{r['value']:.0%}".replace("%", " %")
-                for r in records
-                if r["figure"] == RIGHT and r["method"] == PROBE
-            },
         }
-        machine.write("proof", {"records": records, **tables})
+        shares = {
+            f"right_{r['set']}": f"{100 * float(r['value']):.0f} %"
+            for r in records
+            if (r["figure"], r["method"]) == (RIGHT, PROBE)
+        }
+        machine.write("proof", {"records": records, **tables, **shares})
     for row in table(records):
         print(f"| {' | '.join(map(str, row.values()))} |")
 
