@@ -15,8 +15,10 @@ INTERNAL = ("Body_", "HTTPValidation", "Validation")
 
 HEAD = """# The HTTP API
 
-This page describes the HTTP API of `photosieve serve`. It is written by `docs/make_api.py` from the
-OpenAPI document, which the server gives at `/openapi.json`. A test compares them.
+How do programs use `photosieve serve` over HTTP? This page describes every endpoint.
+`docs/make_api.py` writes it from the OpenAPI document, which the server gives at `/openapi.json`. A
+test compares them.
+[For programs](service.md#for-programs) has an example from labels to a new sieve.
 
 ```sh
 export PHOTOSIEVE_TOKEN="a token of your own"

@@ -13,16 +13,17 @@ PAGE = Path(__file__).with_name("commands.md")
 
 HEAD = """# Commands
 
-This page has the output of `photosieve COMMAND --help`. It is written by `docs/make_commands.py`. A
-test compares it with the program.
+Which commands and options are there? This page has the output of `photosieve COMMAND --help`.
+`docs/make_commands.py` writes it, and a test compares it with the program.
 
-Results go to stdout, progress and what was skipped to stderr, so that results can be piped.
-Progress is one bar for the whole command, with its stage and the time left; where stderr is no
-terminal, it is a line every 30 seconds. `train` says how long it will take once the first photos
-are read. Every
-command has `--json`, but for `serve`. Exit status 0 is done (an empty result too), 1 failed, 2
-wrong usage, 130 interrupted. An error is one sentence; with `--debug`, anywhere among the
-arguments, its traceback is printed too.
+- **Results** go to stdout; progress and skipped photos go to stderr, so that results can be piped.
+- **Progress** is one bar for the whole command, with its stage and the time left. Where stderr is
+  no terminal, it is a line every 30 seconds. `train` says how long it will take once the first
+  photos are read.
+- **JSON**: every command has `--json`, but for `serve`.
+- **Exit status**: 0 done, also with an empty result; 1 failed; 2 wrong usage; 130 interrupted.
+- **Errors** are one sentence. With `--debug`, anywhere among the arguments, the traceback is
+  printed, too.
 """
 
 

@@ -14,6 +14,7 @@ import openpyxl
 from photosieve.data.folders import find
 from photosieve.encoders.embedding import photo_features
 from photosieve.sieve.sieve import Sieve
+from photosieve.sieve.untrained import untrained
 from tests.e2e.conftest import SAMPLES, Run
 
 BUILDING = SAMPLES / "test" / "fountain-square-3"
@@ -134,6 +135,14 @@ def test_search_explains_itself(sieve: Path, run: Run) -> None:
     assert [photo["kept"] for photo in found["photos"]] == [True] + [False] * 8
     assert found["photos"][0]["reason"].startswith("above 0.")
     assert found["hits"][0].keys() == {"path", "score", "probability"}
+
+
+def test_a_sieve_without_labels_says_that_its_cut_is_a_guess(run: Run, tmp_path: Path) -> None:
+    photo = next(Path(BUILDING).glob("*.jpg"))
+    untrained([photo]).save(tmp_path / "sieve")
+    done = run("search", "sofa", photo.parent, "--sieve", tmp_path / "sieve")
+    assert done.status == 0
+    assert "note: the sieve has learned from no labels yet, so its cut is a guess" in done.err
 
 
 def test_words_from_far_away_get_no_answer(sieve: Path) -> None:

@@ -39,7 +39,7 @@ RIDDLES = {
     r"come(?:s)? of (?:it|this|that)|goes by|stands? to": "a plain verb",
     r"promises?|promised|vows?|wish(?:es)?|goals?": "guarantee; objective",
 }
-FUSED = re.compile(r"(?:^|[.:;|] )(?:What|Who) (?!to )[^.?|;:]*[.|;:]")
+FUSED = re.compile(r"(?:^|[-.:;|] )(?:What|Who) (?!to )[^.?|;:]*[.|;:]")
 """A clause in place of a subject: a sentence that begins with What or Who and is no question."""
 
 
@@ -91,6 +91,7 @@ def test_modules(path: Path) -> None:
         "It tells who asks.",
         "The rest is beside what was found.",
         "What was skipped is listed below.",
+        "- What is saved is yes or no.",
     ],
 )
 def test_each_kind_is_found(sentence: str) -> None:

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from photosieve.data import DEFAULT_MEGAPIXELS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -35,3 +37,9 @@ def test_quoted_messages_are_those_of_the_program() -> None:
     assert len(quoted) >= 30
     # A message that the program puts together from two texts is quoted with dots in between.
     assert [message for message in quoted if message.strip(". ") not in said] == []
+
+
+def test_pages_name_the_largest_photo_that_is_read() -> None:
+    pages = (ROOT / "docs" / f"{name}.md" for name in ("reliability", "service", "troubleshooting"))
+    named = [re.findall(r"([\d.]+) megapixels", page.read_text("utf-8")) for page in pages]
+    assert named == [[f"{DEFAULT_MEGAPIXELS:g}"]] * 3

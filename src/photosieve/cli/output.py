@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -114,6 +115,7 @@ def print_training(sieve: Sieve, folder: Path, address: str | None = None) -> No
 
 def print_cut(sieve: Sieve) -> None:
     """Print the cut, and its figures on held-out photos."""
+    from photosieve.data.notes import LEAST_BUILDINGS, LEAST_PHOTOS, listed
     from photosieve.decision.metrics import shown_number
     from photosieve.decision.objective import Objective
 
@@ -139,8 +141,14 @@ def print_cut(sieve: Sieve) -> None:
         typer.echo(f"rough figures: only {held_out} of {buildings} buildings were held out")
     if sieve.guarantee:
         typer.echo(f"guarantee: {sieve.guarantee.describe()}")
-    for sentence in sieve.evidence.doubtful(tuple(sieve.labels)).values():
-        typer.echo(f"note: {sentence}")
+    if doubtful := list(sieve.evidence.doubtful(tuple(sieve.labels))):
+        are = "label is" if len(doubtful) == 1 else "labels are"
+        names = listed(doubtful)
+        where = f", in {LEAST_BUILDINGS} or more buildings" if buildings > 1 else ""
+        typer.echo(
+            f"note: {len(doubtful)} {are} on too few photos to trust the answers: {names}. "
+            f"Label each on {LEAST_PHOTOS} or more{where}."
+        )
 
 
 def print_notes(dataset: Dataset, role: str = "", *, but: str = "") -> None:
@@ -222,26 +230,40 @@ def print_search(result: SearchResult, relative_to: Path | None = None) -> None:
         typer.echo(note)
 
 
+def print_untrained(sieve: Sieve) -> None:
+    """Print, on stderr, that the cut was not learned, if that is so."""
+    if not sieve.labels:
+        typer.echo(
+            "note: the sieve has learned from no labels yet, so its cut is a guess: label photos, "
+            "and train, or press Learn on the page of photosieve serve",
+            err=True,
+        )
+
+
 def print_explanation(result: SearchResult, trained: Mapping[str, int]) -> None:
     """Print the reading of each term, and the reason for each photo."""
     from rich.console import Console
     from rich.table import Table
 
+    from photosieve.errors import shown
+
     for reading in result.readings:
         photos = f", trained on {trained[reading.label]} photos" if reading.label else ""
         typer.echo(f"{reading.term}: {reading.describe()}{photos}")
     typer.echo(f"rule: {result.cut.describe()}\n")
+    hits = (*result.hits, *result.hidden)
+    folder = os.path.commonpath([hit.path.parent for hit in hits]) if hits else ""
     table = Table(box=None, pad_edge=False, header_style="bold")
     terms = [str(reading.term) for reading in result.readings]
     for heading in ("", "probability", "score", *(terms if len(terms) > 1 else ()), "photo", "why"):
         table.add_column(heading, justify="left" if heading in ("", "photo", "why") else "right")
-    for hit in (*result.hits, *result.hidden):
+    for hit in hits:
         table.add_row(
             "+" if hit.kept else "-",
             f"{hit.probability:.3f}",
             f"{hit.score:z.3f}",
             *(f"{value:.3f}" for value in (hit.terms if len(terms) > 1 else ())),
-            hit.path.name,
+            shown(hit.path.relative_to(folder)),
             hit.reason,
         )
     Console(file=sys.stdout, width=120, highlight=False).print(table)

@@ -23,6 +23,7 @@ from photosieve.cli.output import (
     print_search,
     print_skipped,
     print_status,
+    print_untrained,
     print_update,
     resumable,
 )
@@ -251,7 +252,10 @@ def search(
         if within or where:
             raise UsageError("--in and --where are for a search with --index")
         if not folders or sieve is None:
-            raise UsageError("say where to look: folders and --sieve, or --index")
+            raise UsageError(
+                "name folders to search and a sieve, or an index: photosieve search QUERY FOLDER "
+                "--sieve SIEVE, or photosieve search QUERY --index INDEX"
+            )
         from photosieve.encoders.embedding import STAGES
         from photosieve.sieve.sieve import Sieve
 
@@ -265,6 +269,7 @@ def search(
 
         write_contact_sheet(result, html)
     print_skipped(result.skipped)
+    print_untrained(loaded)
     if as_json:
         print_json(result.explain() if explain else result.to_dict())
         return

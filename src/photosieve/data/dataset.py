@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +50,11 @@ class Dataset:
     labels: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]
     unlisted: tuple[Path, ...] = ()
-    problems: tuple[Finding, ...] = field(default=(), repr=False)
-    noes: tuple[tuple[str, ...] | None, ...] = field(default=(), repr=False)
+    problems: tuple[Finding, ...] = ()
+    noes: tuple[tuple[str, ...] | None, ...] = ()
     partial_labels: bool = False
     opened: frozenset[str] = frozenset()
-    notes: tuple[Note, ...] = field(default=(), repr=False)
+    notes: tuple[Note, ...] = ()
 
     @classmethod
     def of(cls, *sources: "str | Path | Dataset") -> "Dataset":
@@ -169,6 +169,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def __repr__(self) -> str:
+        """Return one line, for notebooks."""
+        facts = (self.photos, "photo"), (self.vocabulary, "label"), (self.group_names, "building")
+        counts = ", ".join(counted(len(values), noun) for values, noun in facts)
+        return f"<Dataset {self.root}: {counts}>"
 
     @property
     def vocabulary(self) -> tuple[str, ...]:

@@ -153,10 +153,12 @@ def find_all(folders: Sequence[str | Path]) -> tuple[list[Path], tuple[Skipped, 
         entries = list(walk(folder))
         photos += sorted(folder / entry.path for entry in entries if isinstance(entry, PhotoFile))
         skipped += (entry for entry in entries if isinstance(entry, Skipped))
+    if not folders:
+        raise UsageError("no folder is given: name the folders of photos to search")
     if not photos:
         left_out = "".join(f"; {sentence}" for sentence in unread_formats(skipped))
         raise UsageError(
-            f"there is no photo in {', '.join(map(str, folders)) or 'no folder'}; "
+            f"there is no photo in {', '.join(map(str, folders))}; "
             f"name a folder with jpg, png, webp, avif, jp2, bmp, tif or gif files{left_out}"
         )
     return list(dict.fromkeys(photos)), tuple(dict.fromkeys(skipped))

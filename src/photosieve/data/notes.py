@@ -188,6 +188,12 @@ def _format(finding: Finding) -> tuple[str, str]:
     return Path(finding.paths[0]).suffix[1:].upper(), finding.hint
 
 
+def listed(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
 def rare_note(labels: Sequence[Sequence[str]], groups: Sequence[str]) -> list[Note]:
     """Return the note about labels that too few photos have, in a list; `[]` if there is none."""
     photos: Counter[str] = Counter()
@@ -201,7 +207,6 @@ def rare_note(labels: Sequence[Sequence[str]], groups: Sequence[str]) -> list[No
     if not rare:
         return []
     where = f"fewer than {LEAST_PHOTOS} photos" + (" or in one building" if least > 1 else "")
-    names = ", ".join(rare[:_SHOWN]) + (f" and {len(rare) - _SHOWN} more" if rare[_SHOWN:] else "")
     verb = "is" if len(rare) == 1 else "are"
     fact = f"{counted(len(rare), 'label')} {verb} on {where}, too few to learn from or to test"
-    return [Note("rare label", len(rare), f"{fact}: {names}")]
+    return [Note("rare label", len(rare), f"{fact}: {listed(rare)}")]

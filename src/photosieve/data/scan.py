@@ -394,5 +394,6 @@ class _Scanner:
 def _no_labels(folder: Path) -> str:
     return (
         f"{folder} has photos but no labels file: add train_labels.json to each folder "
-        f"of photos, {EXAMPLE}, or label them in the browser: photosieve serve."
+        f"of photos, {EXAMPLE}, or label them in the browser: "
+        f"photosieve serve {folder} --sieve my-sieve --index my-index."
     )

@@ -77,6 +77,10 @@ class Evaluation:
     cut: Cut
     skipped: tuple[Skipped, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return one line, for notebooks; `summary` has the figures."""
+        return f"<Evaluation of {len(self.photos)} photos: macro F1 {self.macro['f1']:.3f}>"
+
     @cached_property
     def buildings(self) -> tuple[str, ...]:
         """Names of the buildings, in order of first appearance."""

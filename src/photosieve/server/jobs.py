@@ -194,6 +194,8 @@ class Jobs:
 
     def _end(self, job: Job, state: State) -> None:
         job.state, job.seconds_left, job.first = state, None, None
+        if state == "done":
+            job.percent = 100
         self._save(job)
 
     def _save(self, job: Job) -> None:

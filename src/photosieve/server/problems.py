@@ -121,10 +121,12 @@ def install(app: FastAPI, folders: Callable[[], Iterable[str]]) -> None:
     async def invalid_request(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:]) or "the body"
+        unknown = first["type"] == "extra_forbidden"
+        said = "there is no such field; /openapi.json has all" if unknown else first["msg"]
         errors = [
             {"where": list(map(str, e["loc"])), "what": str(e["msg"])} for e in error.errors()
         ]
-        return problem_response(422, f"{where}: {first['msg']}", errors=errors[:20])
+        return problem_response(422, f"{where}: {said}", errors=errors[:20])
 
     @app.exception_handler(PhotosieveError)
     async def library_error(_: Request, error: PhotosieveError) -> Response:

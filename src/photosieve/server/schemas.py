@@ -184,9 +184,9 @@ class ChangeLabels(BaseModel):
         extra="forbid",
         json_schema_extra={"examples": [{"photos": ["6f1c0b9a4d2e8f37"], "add": ["sofa"]}]},
     )
-    photos: list[PhotoId] = Field(min_length=1, max_length=1000)
-    add: list[Label] = Field(default=[], max_length=200)
-    remove: list[Label] = Field(default=[], max_length=200)
+    photos: list[PhotoId] = Field(min_length=1, max_length=1000, description="Ids of photos.")
+    add: list[Label] = Field(default=[], max_length=200, description="Labels that are true.")
+    remove: list[Label] = Field(default=[], max_length=200, description="Labels that are not.")
 
 
 class LabelCut(BaseModel):

@@ -13,6 +13,7 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from photosieve.data.folders import is_ignored
 from photosieve.data.formats import HEAD_BYTES, SUFFIXES, name_of
 from photosieve.data.names import Spellings, visible
+from photosieve.data.photos import DEFAULT_MAX_PIXELS
 from photosieve.errors import PhotoError, one_line
 from photosieve.index.store import is_remote
 from photosieve.server.decoding import decoder
@@ -21,9 +22,6 @@ from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import UploadedPhoto, Uploads
 from photosieve.server.service import get_service
 from photosieve.storage import draft_file, locked_file
-
-MAX_PIXELS = 100_000_000
-"""Larger photos are refused: cameras make smaller ones."""
 
 MAX_PHOTOS = 20_000
 """Files in one building; to a fuller one no photos can be added here."""
@@ -62,7 +60,7 @@ def upload(
             Path("the upload"),
             data,
             shortest_side=view.sieve.encoder.shortest_side,
-            max_pixels=MAX_PIXELS,
+            max_pixels=DEFAULT_MAX_PIXELS,  # as the index, which would skip it
         ) as decode:
             decode()
     except PhotoError as error:

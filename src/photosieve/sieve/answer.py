@@ -178,6 +178,10 @@ class SearchResult:
     def __len__(self) -> int:
         return len(self.hits)
 
+    def __repr__(self) -> str:
+        """Return one line, for notebooks."""
+        return f"<SearchResult {self.query!r}: {self.summary()}>"
+
     @property
     def left_out(self) -> int:
         """Number of photos that are not among the hits."""

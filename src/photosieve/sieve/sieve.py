@@ -21,7 +21,7 @@ from photosieve.encoders.embedding import photo_features
 from photosieve.encoders.feature_cache import FeatureCache
 from photosieve.encoders.prompts import prompts_of
 from photosieve.encoders.protocol import ByPath, Encoder
-from photosieve.errors import SieveError, UsageError
+from photosieve.errors import SieveError, UsageError, counted
 from photosieve.progress import Progress, silent
 from photosieve.sieve import fitting, saved
 from photosieve.sieve.answer import SearchResult, answer
@@ -60,6 +60,11 @@ class Sieve(Record):
     skipped, notes : tuple of Skipped, tuple of Note
         Training photos that could not be read, and a sentence for each kind of unused ones.
     """
+
+    def __repr__(self) -> str:
+        """Return one line, for notebooks."""
+        labels, photos = counted(len(self.labels), "label"), len(self.evidence.names)
+        return f"<Sieve of {self.encoder.name}: {labels} learned from {counted(photos, 'photo')}>"
 
     @property
     def cut(self) -> Cut:

@@ -3,14 +3,30 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
-from photosieve.cli.output import print_recipes, print_search, resumable
+from photosieve.cli.output import (
+    print_cut,
+    print_explanation,
+    print_recipes,
+    print_search,
+    resumable,
+)
+from photosieve.data.dataset import Dataset
 from photosieve.decision.cut import Cut
+from photosieve.encoders.protocol import Encoder
 from photosieve.sieve.answer import Hit, SearchResult
+from photosieve.sieve.sieve import Sieve
 from photosieve.training.notebooks import NOTEBOOKS
 from photosieve.training.recipes import OURS, RECIPES
+from tests.conftest import QUICK
+
+
+@pytest.fixture(scope="module")
+def sieve(listings: Path, encoder: Encoder) -> Sieve:
+    return Sieve.fit(Dataset.load(listings / "train"), encoder, recipe=QUICK)
 
 
 def result(kept: int, hidden: int) -> SearchResult:
@@ -34,6 +50,7 @@ def test_a_search_ends_with_the_number_of_matches(
     kept: int, hidden: int, last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_search(result(kept, hidden))
+    assert repr(result(kept, hidden)) == f"<SearchResult 'sofa': {last}>"
     *photos, summary = capsys.readouterr().out.splitlines()
     assert len(photos) == kept
     assert summary == last
@@ -72,3 +89,33 @@ def test_an_interruption_says_how_to_resume(capsys: pytest.CaptureFixture[str]) 
         raise KeyboardInterrupt
     assert stop.value.exit_code == 130
     assert "to resume, run the same command with --resume" in capsys.readouterr().err
+
+
+def test_an_explanation_tells_photos_of_several_buildings_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    answer = result(1, 1)
+    first, second = (
+        replace(hit, path=Path(f"/homes/{name}/photo-01.jpg"))
+        for hit, name in zip((*answer.hits, *answer.hidden), ("mill", "oak"), strict=True)
+    )
+    print_explanation(replace(answer, hits=(first,), hidden=(second,)), {})
+    printed = capsys.readouterr().out
+    assert "mill/photo-01.jpg" in printed
+    assert "oak/photo-01.jpg" in printed
+    print_explanation(replace(answer, hits=(first,), hidden=()), {})
+    assert "mill" not in capsys.readouterr().out  # of one building the name suffices
+
+
+def test_labels_on_too_few_photos_are_one_note(
+    sieve: Sieve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`doubtful` has a sentence for each."""
+    print_cut(sieve)
+    assert "note" not in capsys.readouterr().out
+    few = np.zeros_like(sieve.evidence.relevant)
+    print_cut(replace(sieve, evidence=replace(sieve.evidence, relevant=few)))
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "note: 3 labels are on too few photos to trust the answers: red, blue, garden. "
+        "Label each on 3 or more, in 2 or more buildings."
+    )

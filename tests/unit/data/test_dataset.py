@@ -84,6 +84,11 @@ def test_of_two_entries_a_yes_counts_more_than_a_no(tmp_path: Path) -> None:
     assert data.known(["lamp"]).tolist() == [[False], [True]]
 
 
+def test_a_notebook_shows_one_line() -> None:
+    data = dataset([["sofa", "lamp"], ["sofa"], []], ["a", "a", "b"])
+    assert repr(data) == f"<Dataset {data.root}: 3 photos, 2 labels, 2 buildings>"
+
+
 def test_labels_beyond_those_that_are_known() -> None:
     data = dataset([["Sofa", "lamp"], ["K\u00fcche"]], ["a", "b"])
     assert data.beyond(["SOFA", "ku\u0308che".upper()]) == ["lamp"]

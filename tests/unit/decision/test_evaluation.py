@@ -235,6 +235,10 @@ def test_summary_says_how_none_was_used() -> None:
     assert "1 photos that cannot be read" in text
 
 
+def test_a_notebook_shows_one_line() -> None:
+    assert repr(example()) == "<Evaluation of 5 photos: macro F1 0.444>"
+
+
 def test_a_comparison_row_averages_over_seeds() -> None:
     runs = [random_example(seed) for seed in range(3)]
     row = ComparisonRow.over_seeds("balanced", "a note", "a caveat", runs)

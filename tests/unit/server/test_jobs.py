@@ -76,6 +76,7 @@ def test_a_job_survives_the_server(library: Library) -> None:
     assert "try again" in str(found.error)
     again.resume()
     assert until(found).state == "done"
+    assert found.percent == 100
     assert (found.starts, found.result) == (2, {"photos": 3})
     again.close()
     third = jobs_of(library, ONCE)  # the result waits

@@ -62,6 +62,8 @@ def test_exact_labels_are_written_returned_and_stay_exact(
     both = {one: {"yes": ["red"], "no": ["Red"]}}
     assert_problem(client.put("/labels", json={"photos": both}), 409, "both yes and no")
     assert_problem(client.put("/labels", json={"photos": {one: {"maybe": ["red"]}}}), 422)
+    unknown = client.patch("/labels", json={"photos": [one], "yes": ["red"]})
+    assert_problem(unknown, 422, "yes: there is no such field")
 
 
 def test_a_click_says_nothing_about_other_labels_and_other_photos(

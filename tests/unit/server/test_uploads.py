@@ -134,7 +134,7 @@ def test_labels_of_a_photo_that_is_gone_are_not_given_to_another(
 def test_bounds(shared: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     for client in served(shared, Rules(max_upload=2000)):
         assert_problem(send(client, "a.jpg", b"x" * 30_000), 413)
-    monkeypatch.setattr(uploads, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(uploads, "DEFAULT_MAX_PIXELS", 1000)
     for client in served(shared):
         assert_problem(send(client, "a.png", picture(form="PNG", side=64)), 400, "4,096 pixels")
 

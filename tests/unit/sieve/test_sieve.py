@@ -56,6 +56,7 @@ def with_cut(sieve: Sieve, cut: Cut) -> Sieve:
 
 def test_fit_says_what_it_was_trained_on(sieve: Sieve) -> None:
     assert sieve.labels == {"red": 12, "blue": 8, "garden": 4}
+    assert repr(sieve) == f"<Sieve of {sieve.encoder.name}: 3 labels learned from 24 photos>"
     assert sieve.recipe == QUICK
     assert sieve.evidence.scores.shape == (24, 3)
     assert sieve.evidence.names[:2] == ("house-0/red.png", "house-0/red-too.png")
@@ -294,7 +295,7 @@ def test_searches_that_make_no_sense(sieve: Sieve, listings: Path, tmp_path: Pat
         sieve.search("red", listings / "test", top=0)
     with pytest.raises(UsageError, match=f"there is no photo in {tmp_path}"):
         sieve.search("red", tmp_path)
-    with pytest.raises(UsageError, match="there is no photo in no folder"):
+    with pytest.raises(UsageError, match="no folder is given: name the folders"):
         sieve.search("red")
     with pytest.raises(UsageError, match="does not exist"):
         sieve.search("red", tmp_path / "missing")
