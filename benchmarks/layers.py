@@ -67,15 +67,7 @@ def main() -> None:
     """Print the tables."""
     argparse.ArgumentParser(description=__doc__).parse_args()
     limits = products()
-    source, copy = np.ones((2, COPIED), np.float32)
-    limits["copy"] = (
-        2
-        * source.nbytes
-        / min(
-            timed(lambda: [np.copyto(copy, source) for _ in range(100)]).cpu / 100
-            for _ in range(20)
-        )
-    )
+    limits["copy"] = copying()
     rows: list[dict[str, float | str]] = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["PHOTOSIEVE_CACHE"] = f"{folder}/cache"
@@ -95,6 +87,17 @@ def main() -> None:
                 print(rows[-1], flush=True)
     speeds = {f"{name}_speed": speed for name, speed in limits.items()}
     write(f"layers{isa_suffix()}", {"layers": rows, **speeds})
+
+
+def copying() -> float:
+    """Return how many bytes are read and written in a CPU second by a copy."""
+    source, copy = np.ones((2, COPIED), np.float32)
+
+    def many() -> None:
+        for _ in range(100):
+            np.copyto(copy, source)
+
+    return 200 * source.nbytes / min(timed(many).cpu for _ in range(20))
 
 
 def towers(folder: Path) -> Iterator[tuple[str, TowerSource]]:

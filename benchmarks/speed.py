@@ -7,9 +7,9 @@
 tower reaches of the speed of a matrix product in its number format on this processor. The same for
 photos of 12 megapixels, and how long it takes to decode these. (2) With the small starter,
 `evaluate` against the notebooks' way: the model loaded for each building, and every photo and label
-embedded again for each question. (3) Number formats of the small starter, and of a model with the size of CLIP ViT-B/32 and random
-weights. Each side is timed in turn; the best of three counts, as other work on a machine only
-adds.
+embedded again for each question. (3) Number formats of the small starter, and of a model with the
+size of CLIP ViT-B/32 and random weights. Each side is timed in turn; the best of three counts, as
+other work on a machine only adds.
 
 Instructions beyond AVX2 are left unused, and figures written to a file of their own, with
 

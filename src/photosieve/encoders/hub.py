@@ -24,7 +24,7 @@ from photosieve.encoders.inputs import HUB_INPUTS_VERSION
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, model_errors
 from photosieve.encoders.protocol import Float32Array, Head, Item, Other
 from photosieve.encoders.texts import CachedTexts
-from photosieve.encoders.towers import Trunk, load_trunk, whole_source
+from photosieve.encoders.towers import Trunk, load_trunk
 from photosieve.errors import EncoderError
 
 
@@ -106,8 +106,7 @@ class HubEncoder:
         """Return the text side in a form that loads without torch; None where there is none."""
         if self.trunk.device or not isinstance(self.head, LinearHead):
             return None
-        source = whole_source(self.model, TEXTS, self.trunk.examples[TEXTS])
-        return CachedTexts.of(self.trunk.tokens, source.folder)
+        return CachedTexts.of(self.trunk.tokens, self.trunk.sources[TEXTS].folder)
 
     def export(self, folder: Path) -> HubEncoder:
         """Write the model in the form of the `transformers` library, and load it from there.
@@ -182,7 +181,7 @@ def _width(model: Model, trunk: Trunk, side: Side) -> int:
     gigabyte, and training of blocks uses parts of it only. Weights that do not fit are refused.
     """
     if side in model.projections:
-        if not whole_source(model, side, trunk.examples[side]).folder.exists():
+        if not trunk.sources[side].folder.exists():
             model.load(side)
         return len(model.projections[side])
     tower = trunk.photos if side == PHOTOS else trunk.texts

@@ -45,6 +45,8 @@ class Trunk:
         The graphics card that they run on; None for the CPU.
     examples : mapping of Side to Example
         Inputs of both towers.
+    sources : mapping of Side to TowerSource
+        How both towers are built.
     rounding : str
         How the image tower is rounded to integers; empty if it is not.
     """
@@ -56,6 +58,7 @@ class Trunk:
     texts: Tower
     device: str | None
     examples: Mapping[Side, Example]
+    sources: Mapping[Side, TowerSource]
     rounding: str = ""
 
     @property
@@ -84,17 +87,19 @@ def load_trunk(model: Model, *, int8: bool = False) -> Trunk:
     photos: Example = dict(zip(names, photo, strict=True))
     texts: Example = dict(zip(TEXT_INPUTS, words, strict=False))
     with model_errors(files.name, "the model"):
-        source = whole_source(model, PHOTOS, photos)
+        examples = {PHOTOS: photos, TEXTS: texts}
+        sources = {side: whole_source(model, side, examples[side]) for side in examples}
         if int8:
-            source = int8_linear.rounded(source, prepare)
+            sources[PHOTOS] = int8_linear.rounded(sources[PHOTOS], prepare)
         return Trunk(
             files.fingerprint,
             prepare,
             tokens,
-            lazy_tower(source, PHOTOS, device, files.name),
-            lazy_tower(whole_source(model, TEXTS, texts), TEXTS, device, files.name),
+            lazy_tower(sources[PHOTOS], PHOTOS, device, files.name),
+            lazy_tower(sources[TEXTS], TEXTS, device, files.name),
             device,
-            examples={PHOTOS: photos, TEXTS: texts},
+            examples=examples,
+            sources=sources,
             rounding=int8_linear.rounding() if int8 else "",
         )
 
