@@ -38,7 +38,7 @@ from models import make
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.decision.cut import NOTEBOOK_CUT
-from photosieve.encoders import INT8, STARTERS, load_encoder
+from photosieve.encoders import STARTERS, load_encoder
 from photosieve.encoders.efficientnet import Networks, build_image_tower, image_tower, pixels
 from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.hub import load_hub
@@ -167,8 +167,8 @@ def contenders() -> Iterator[tuple[str, Encoder, Plain, Tower, str]]:
         yield f"`{name}`", Starter(name), plain, image_tower(networks), precision
     with tempfile.TemporaryDirectory() as folder, cache_in(folder):
         make("openai/clip-vit-base-patch32", Path(folder, "model"))
-        for ending, precision in (("", "float32"), (INT8, "int8")):
-            encoder = load_hub(f"{folder}/model", int8=bool(ending))
+        for precision in ("float32", "int8"):
+            encoder = load_hub(f"{folder}/model", int8=precision == "int8")
             trunk = encoder.trunk
             module = WholeTower(encoder.model.load(PHOTOS), PHOTOS, tuple(trunk.examples[PHOTOS]))
             plain = Plain(module.eval(), trunk.prepare)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from photosieve.encoders.protocol import Encoder
+from photosieve.encoders.protocol import INT8, Encoder
 from photosieve.errors import EncoderError
 
 STARTERS = ("starter", "starter-small")
@@ -17,9 +17,6 @@ STARTERS = ("starter", "starter-small")
 
 FLOAT32 = "-float32"
 """Ends the names of the same encoders in the precision that they had at first."""
-
-INT8 = ":int8"
-"""Ends the names of hub models whose image tower computes in 8-bit integers."""
 
 Precision = Literal["float32", "int8"]
 """Number format of an image tower."""

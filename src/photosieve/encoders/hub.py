@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from photosieve.encoders import INT8, adapters, feed
+from photosieve.encoders import adapters, feed
 from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, model_errors
-from photosieve.encoders.protocol import Float32Array, Head, Item, Other
+from photosieve.encoders.protocol import INT8, Float32Array, Head, Item, Other
 from photosieve.encoders.texts import CachedTexts
 from photosieve.encoders.towers import Trunk, load_trunk
 from photosieve.errors import EncoderError

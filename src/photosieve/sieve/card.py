@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from huggingface_hub import ModelCardData
 
 from photosieve.decision.metrics import shown_number
-from photosieve.encoders import INT8, VECTORS, base_name, is_starter, license_of
+from photosieve.encoders import VECTORS, base_name, is_starter, license_of
 from photosieve.encoders.downloads import is_hub_id
+from photosieve.encoders.protocol import INT8
 from photosieve.errors import counted
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
