@@ -101,6 +101,12 @@ def machine() -> dict[str, Any]:
     }
 
 
+def isa_suffix() -> str:
+    """End the name of results where libraries are kept from using all of the processor."""
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    return f"-{limit.lower()}" if limit else ""
+
+
 def products() -> dict[str, float]:
     """Measure matrix products: operations in a CPU second, by precision.
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from photosieve.data.dataset import Dataset
+from photosieve.data.samples import samples_folder
 from photosieve.decision.evaluation import Evaluation
 from photosieve.encoders import load_encoder
-from photosieve.errors import PhotosieveError
 from photosieve.progress import Progress, Stages, silent
 from photosieve.report import check_report
 from photosieve.report.page import write_html
@@ -102,12 +102,3 @@ def run(out: Path, *, seeds: int = 2, progress: Progress = silent) -> Demo:
     write_html(demo.evaluation, out / "report.html", comparison=comparison.rows, shown=DEFAULT)
     write_excel(demo.evaluation, out / "report.xlsx")
     return demo
-
-
-def samples_folder() -> Path:
-    """Return the folder of the sample listings: in the package, or at the root of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "samples", package.parents[1] / "samples"):
-        if folder.is_dir():
-            return folder
-    raise PhotosieveError("the sample listings are missing; install photosieve again")

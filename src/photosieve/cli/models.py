@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from photosieve.encoders.precision import Precision
 
 PHOTOS = 32
+
+WORTH = 1.2
+"""A format is worth its errors if it is so many times as fast as float32."""
 
 models = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at models.")
 
@@ -41,14 +45,15 @@ def measure(
     The error is the lowest cosine between photo embeddings in a format and in float32. About a
     minute.
     """
-    from photosieve.cli.demo import samples_folder
     from photosieve.data.folders import find_all
     from photosieve.data.photos import decode
-    from photosieve.encoders import FLOAT32, is_starter, load_encoder
+    from photosieve.data.samples import samples_folder
+    from photosieve.encoders import FLOAT32, base_name, is_starter, load_encoder
     from photosieve.encoders.precision import measure as run
     from photosieve.errors import PhotoError, Skipped, UsageError
 
-    paths, skipped = find_all([photos or samples_folder()])
+    # The other samples decide how a model is rounded to int8.
+    paths, skipped = find_all([photos or samples_folder() / "test"])
     decoded = []
     for path in paths[:: max(1, len(paths) // PHOTOS)][:PHOTOS]:
         try:
@@ -73,14 +78,34 @@ def measure(
     if is_starter(encoder.name):
         own = "float32" if encoder.name.endswith(FLOAT32) else "int8"
         typer.echo(f"{encoder.name} runs in {own}, and its cuts are learned in it.")
+    else:
+        typer.echo(next_step(base_name(encoder.name), found), nl=False)
+
+
+def next_step(model: str, found: list[Precision]) -> str:
+    """Return the command to try or use int8 with a hub model, as a line; empty if it gains little.
+
+    A sieve that is trained in int8 learns its cut in it, so that it may be good where embeddings
+    have moved: labeled photos tell.
+    """
+    by_name = {each.name: each for each in found}
+    int8 = by_name.get("int8")
+    if int8 is None or by_name["float32"].milliseconds < WORTH * int8.milliseconds:
+        return ""
+    options = f"--encoder {shlex.quote(model)} --precision int8"
+    if int8.near:
+        return f"To use int8: photosieve train PHOTOS --out SIEVE {options}\n"
+    return f"To test a sieve in int8: photosieve compare PHOTOS OTHER-PHOTOS {options}\n"
 
 
 def advice(found: list[Precision]) -> str:
     """Say which number format is worth its errors."""
     exact, *others = found
+    if not others:
+        return "This model has no other format on this processor."
     best = min(others, key=lambda each: each.milliseconds)
     faster = exact.milliseconds / best.milliseconds
-    if faster < 1.2:
+    if faster < WORTH:
         return "No format is much faster than float32 on this processor."
     near = [each for each in others if each.near]
     if not near:

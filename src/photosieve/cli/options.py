@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -68,6 +68,13 @@ EncoderOption = Annotated[
     typer.Option(
         metavar="NAME",
         help="starter, starter-small, or a CLIP, ALIGN or SigLIP model: a folder or a hub id.",
+    ),
+]
+PrecisionOption = Annotated[
+    Literal["float32", "int8"] | None,
+    typer.Option(
+        help="Number format of the image tower; by default int8 for the starters and float32 for "
+        "other models. `photosieve models measure` says what int8 gains and costs.",
     ),
 ]
 
@@ -189,3 +196,10 @@ class Large(TyperCommand):
         needed = {"check": 0.5, "search": 1 if ctx.params.get("address") else 3}
         check_memory_limit(needed.get(str(ctx.info_name), 3))
         return super().invoke(ctx)
+
+
+def encoder_name(encoder: str, precision: Literal["float32", "int8"] | None) -> str:
+    """Return the name of an encoder in the number format of `PrecisionOption`."""
+    from photosieve.encoders import in_precision
+
+    return in_precision(encoder, precision) if precision else encoder

@@ -20,6 +20,7 @@ from photosieve.cli.options import (
     MaxMegapixelsOption,
     ObjectiveOption,
     PartialLabelsOption,
+    PrecisionOption,
     PushOption,
     RecipeOption,
     ResumeOption,
@@ -27,6 +28,7 @@ from photosieve.cli.options import (
     SettingsOption,
     SieveArgument,
     TrainArgument,
+    encoder_name,
     permit_downloads,
     pixels,
     read_recipes,
@@ -57,6 +59,7 @@ def train(
     train: TrainArgument,
     out: Annotated[Path, typer.Option(metavar="SIEVE", help="Folder for the sieve.")],
     encoder: EncoderOption = "starter",
+    precision: PrecisionOption = None,
     recipe: RecipeOption = DEFAULT,
     objective: ObjectiveOption = "f1",
     guarantee: GuaranteeOption = None,
@@ -93,6 +96,7 @@ def train(
         *train, training=True, partial_labels=partial_labels, labels_from=labels_from
     )
     print_notes(dataset, but="rare label")
+    encoder = encoder_name(encoder, precision)
     stages = training_stages(encoder, Run(chosen, seed, folds), dataset)
     work = f"{counted(len(dataset), 'photo')}, {counted(len(dataset.vocabulary), 'label')}"
     checkpoints = Checkpoints(Path(f"{out}.training"), resume=resume)
@@ -240,6 +244,7 @@ def compare(
     train: Annotated[str, typer.Argument(metavar="TRAIN", help="Labeled photos to train on.")],
     buildings: BuildingsArgument,
     encoder: EncoderOption = "starter",
+    precision: PrecisionOption = None,
     recipes: Annotated[
         str, typer.Option(metavar="NAMES", help="Recipes, separated by commas, or all.")
     ] = f"zero-shot,notebook,{DEFAULT}",
@@ -281,7 +286,7 @@ def compare(
     print_notes(test_set, "test: ")
     with progress_bar(comparison_stages(train_set, test_set, names, seeds=seeds)) as progress:
         comparison = run_comparison(
-            load_encoder(encoder),
+            load_encoder(encoder_name(encoder, precision)),
             train_set,
             test_set,
             names,

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
-from photosieve.encoders.protocol import Encoder
+from photosieve.encoders.protocol import INT8, Encoder
 from photosieve.errors import EncoderError
 
 STARTERS = ("starter", "starter-small")
@@ -16,6 +17,9 @@ STARTERS = ("starter", "starter-small")
 
 FLOAT32 = "-float32"
 """Ends the names of the same encoders in the precision that they had at first."""
+
+Precision = Literal["float32", "int8"]
+"""Number format of an image tower."""
 
 VECTORS = "vectors:"
 """The name of each `VectorEncoder` begins so: no model of the hub is ever taken for it."""
@@ -30,7 +34,8 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
         ``"starter"``: the built-in encoder, which needs no download; ``"starter-small"`` is the
         same with one image tower instead of three, several times faster and less good. A folder
         with a model of the `transformers` library, or the id of one on the Hugging Face hub, such
-        as ``"openai/clip-vit-base-patch32"``; it is downloaded once.
+        as ``"openai/clip-vit-base-patch32"``; it is downloaded once. With ``":int8"`` at the end,
+        the image tower of such a model computes in 8-bit integers.
     folder : Path, optional
         Folder that the encoder of this name was exported to.
 
@@ -50,7 +55,19 @@ def load_encoder(name: str, folder: Path | None = None) -> Encoder:
         )
     from photosieve.encoders.hub import load_hub
 
-    return load_hub(name, folder)
+    return load_hub(base_name(name), folder, int8=name.endswith(INT8))
+
+
+def base_name(name: str) -> str:
+    """Return the folder or the hub id in the name of a hub model."""
+    return name.removesuffix(INT8)
+
+
+def in_precision(name: str, precision: Precision) -> str:
+    """Return the name of the same encoder in another number format."""
+    if is_starter(name):
+        return name.removesuffix(FLOAT32) + (FLOAT32 if precision == "float32" else "")
+    return base_name(name) + (INT8 if precision == "int8" else "")
 
 
 def is_starter(name: str) -> bool:

@@ -22,9 +22,9 @@ from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.head import LinearHead
 from photosieve.encoders.inputs import HUB_INPUTS_VERSION
 from photosieve.encoders.model import PHOTOS, TEXTS, Model, Side, model_errors
-from photosieve.encoders.protocol import Float32Array, Head, Item, Other
+from photosieve.encoders.protocol import INT8, Float32Array, Head, Item, Other
 from photosieve.encoders.texts import CachedTexts
-from photosieve.encoders.towers import Trunk, load_trunk, whole_source
+from photosieve.encoders.towers import Trunk, load_trunk
 from photosieve.errors import EncoderError
 
 
@@ -63,14 +63,17 @@ class HubEncoder:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of the weights, how inputs are prepared, and the head."""
-        parts = (self.trunk.fingerprint, str(HUB_INPUTS_VERSION), self.head.fingerprint())
+        trunk = self.trunk
+        parts = [trunk.fingerprint, str(HUB_INPUTS_VERSION), self.head.fingerprint()]
+        parts += [trunk.rounding] if trunk.rounding else []
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     @functools.cached_property
     def trunk_fingerprint(self) -> str:
         """Hash of the image tower's weights, how photos are prepared, and where the head begins."""
         digest = self.model.files.preparation
-        parts = (self.model.key(PHOTOS), digest, f"{HUB_INPUTS_VERSION}/{self.head.photo_width}")
+        parts = [self.model.key(PHOTOS), digest, f"{HUB_INPUTS_VERSION}/{self.head.photo_width}"]
+        parts += [self.trunk.rounding] if self.trunk.rounding else []
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     def with_head(self, head: Head) -> HubEncoder:
@@ -103,8 +106,7 @@ class HubEncoder:
         """Return the text side in a form that loads without torch; None where there is none."""
         if self.trunk.device or not isinstance(self.head, LinearHead):
             return None
-        source = whole_source(self.model, TEXTS, self.trunk.examples[TEXTS])
-        return CachedTexts.of(self.trunk.tokens, source.folder)
+        return CachedTexts.of(self.trunk.tokens, self.trunk.sources[TEXTS].folder)
 
     def export(self, folder: Path) -> HubEncoder:
         """Write the model in the form of the `transformers` library, and load it from there.
@@ -126,7 +128,8 @@ class HubEncoder:
             trained = head.arrays()
         model = self.model.save(folder, trained)
         plain = _head(model, len(self.plain.photo), len(self.plain.text))
-        saved = HubEncoder(self.name, model, load_trunk(model), plain, plain)
+        trunk = load_trunk(model, int8=bool(self.trunk.rounding))
+        saved = HubEncoder(self.name, model, trunk, plain, plain)
         if isinstance(head, LinearHead):
             return saved.with_head(head)
         center = getattr(head, "text_center", None)
@@ -137,7 +140,7 @@ class HubEncoder:
         return saved.with_head(replace(plain, text_mean=np.asarray(mean, np.float32)))
 
 
-def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
+def load_hub(name: str, folder: Path | None = None, *, int8: bool = False) -> HubEncoder:
     """Load a model from a folder or by its hub id, in its fastest form.
 
     Parameters
@@ -146,6 +149,8 @@ def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
         A folder, or an id such as ``"openai/clip-vit-base-patch32"``.
     folder : Path, optional
         Where the trained model is; the name is then that of the model before training.
+    int8 : bool
+        Whether its image tower computes in 8-bit integers.
 
     Raises
     ------
@@ -156,7 +161,7 @@ def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
     if files.is_adapter:
         files = adapters.merge(files)
     model = Model.find(files)
-    trunk = load_trunk(model)
+    trunk = load_trunk(model, int8=int8)
     with model_errors(files.name, "the model"):
         widths = [_width(model, trunk, side) for side in (PHOTOS, TEXTS)]
         head = _head(model, *widths)
@@ -165,7 +170,8 @@ def load_hub(name: str, folder: Path | None = None) -> HubEncoder:
             f"{files.name} does not give photos and texts as vectors of one length; "
             "give a CLIP, ALIGN, SigLIP or similar model"
         )
-    return HubEncoder(name if folder else files.name, model, trunk, head, head)
+    base = name if folder else files.name
+    return HubEncoder(base + INT8 * int8, model, trunk, head, head)
 
 
 def _width(model: Model, trunk: Trunk, side: Side) -> int:
@@ -175,7 +181,7 @@ def _width(model: Model, trunk: Trunk, side: Side) -> int:
     gigabyte, and training of blocks uses parts of it only. Weights that do not fit are refused.
     """
     if side in model.projections:
-        if not whole_source(model, side, trunk.examples[side]).folder.exists():
+        if not trunk.sources[side].folder.exists():
             model.load(side)
         return len(model.projections[side])
     tower = trunk.photos if side == PHOTOS else trunk.texts

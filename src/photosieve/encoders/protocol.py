@@ -25,6 +25,9 @@ Item = TypeVar("Item")
 Other = TypeVar("Other")
 Float32Array = NDArray[np.float32]
 
+INT8 = ":int8"
+"""Ends the names of hub models whose image tower computes in 8-bit integers."""
+
 
 class Head(Protocol):
     """The trainable part of both towers, from features to embeddings."""

@@ -16,7 +16,6 @@ each product is added by itself, and all processors give the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -154,59 +153,3 @@ def _replace(
     fused = fuse_conv_bn_eval(getattr(owner, name), getattr(owner, norm))
     setattr(owner, name, Int8Convolution(fused, mean, low, high, bits))
     setattr(owner, norm, torch.nn.Identity())
-
-
-class Int8Linear(torch.nn.Module):
-    """A linear layer with its input, between two values, and its weights rounded."""
-
-    steps: torch.Tensor
-    zeros: torch.Tensor
-
-    def __init__(self, linear: torch.nn.Linear, low: float, high: float) -> None:
-        super().__init__()
-        self.linear = linear
-        self.step = max(high - low, 1e-6) / 255
-        self.zero = round(-low / self.step)
-        steps = linear.weight.detach().abs().amax(1).clamp_min(1e-12) / 63  # 7 bits, as above
-        self.register_buffer("steps", steps)
-        self.register_buffer("zeros", torch.zeros(len(steps), dtype=torch.int32))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Multiply (..., p) by the weights, (q, p)."""
-        x = torch.fake_quantize_per_tensor_affine(x, self.step, self.zero, 0, 255)
-        weight = torch.fake_quantize_per_channel_affine(
-            self.linear.weight, self.steps, self.zeros, 0, -63, 63
-        )
-        return functional.linear(x, weight, self.linear.bias)
-
-
-@torch.no_grad()
-def quantize_linear(tower: torch.nn.Module, inputs: Iterable[Sequence[torch.Tensor]]) -> None:
-    """Replace the linear layers of any tower by rounded ones, in place.
-
-    Parameters
-    ----------
-    tower : Module
-        In evaluation mode.
-    inputs : iterable
-        Some photos; the values that layers then have decide where their levels lie.
-    """
-    ranges: dict[str, tuple[float, float]] = {}
-    layers = {
-        name: layer for name, layer in tower.named_modules() if isinstance(layer, torch.nn.Linear)
-    }
-
-    def note(name: str, given: torch.Tensor) -> None:
-        low, high = ranges.get(name, (0.0, 0.0))
-        ranges[name] = min(low, float(given.min())), max(high, float(given.max()))
-
-    hooks = [
-        layer.register_forward_pre_hook(lambda _, given, name=name: note(name, given[0]))
-        for name, layer in layers.items()
-    ]
-    for arrays in inputs:
-        tower(*arrays)
-    for hook in hooks:
-        hook.remove()
-    for name, (low, high) in ranges.items():
-        tower.set_submodule(name, Int8Linear(layers[name], low, high))

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from photosieve.encoders import int8_linear
 from photosieve.encoders.inputs import Arrays, Tokens, load_preparation, load_tokens
 from photosieve.encoders.model import PHOTOS, TEXTS, WHOLE_TOWER_VERSION, Model, Side, model_errors
 from photosieve.encoders.protocol import Float32Array
@@ -44,6 +45,10 @@ class Trunk:
         The graphics card that they run on; None for the CPU.
     examples : mapping of Side to Example
         Inputs of both towers.
+    sources : mapping of Side to TowerSource
+        How both towers are built.
+    rounding : str
+        How the image tower is rounded to integers; empty if it is not.
     """
 
     fingerprint: str
@@ -53,6 +58,8 @@ class Trunk:
     texts: Tower
     device: str | None
     examples: Mapping[Side, Example]
+    sources: Mapping[Side, TowerSource]
+    rounding: str = ""
 
     @property
     def batch(self) -> int:
@@ -60,8 +67,15 @@ class Trunk:
         return GPU_BATCH if self.device else 1
 
 
-def load_trunk(model: Model) -> Trunk:
-    """Load all that embeds photos and texts; a tower is loaded at its first use."""
+def load_trunk(model: Model, *, int8: bool = False) -> Trunk:
+    """Load all that embeds photos and texts; a tower is loaded at its first use.
+
+    Parameters
+    ----------
+    model : Model
+    int8 : bool
+        Whether the image tower computes in 8-bit integers; that of texts never does.
+    """
     files, device = model.files, accelerator()
     with model_errors(files.name, "the tokenizer"):
         tokens = load_tokens(files, model.config)
@@ -73,14 +87,20 @@ def load_trunk(model: Model) -> Trunk:
     photos: Example = dict(zip(names, photo, strict=True))
     texts: Example = dict(zip(TEXT_INPUTS, words, strict=False))
     with model_errors(files.name, "the model"):
+        examples = {PHOTOS: photos, TEXTS: texts}
+        sources = {side: whole_source(model, side, examples[side]) for side in examples}
+        if int8:
+            sources[PHOTOS] = int8_linear.rounded(sources[PHOTOS], prepare)
         return Trunk(
             files.fingerprint,
             prepare,
             tokens,
-            lazy_tower(whole_source(model, PHOTOS, photos), PHOTOS, device, files.name),
-            lazy_tower(whole_source(model, TEXTS, texts), TEXTS, device, files.name),
+            lazy_tower(sources[PHOTOS], PHOTOS, device, files.name),
+            lazy_tower(sources[TEXTS], TEXTS, device, files.name),
             device,
-            examples={PHOTOS: photos, TEXTS: texts},
+            examples=examples,
+            sources=sources,
+            rounding=int8_linear.rounding() if int8 else "",
         )
 
 

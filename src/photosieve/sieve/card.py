@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from huggingface_hub import ModelCardData
 
 from photosieve.decision.metrics import shown_number
-from photosieve.encoders import VECTORS, is_starter, license_of
+from photosieve.encoders import VECTORS, base_name, is_starter, license_of
 from photosieve.encoders.downloads import is_hub_id
+from photosieve.encoders.protocol import INT8
 from photosieve.errors import counted
 from photosieve.sieve.record import Record
 from photosieve.training.recipe import Recipe
@@ -41,9 +42,10 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
         Of the packages that made it.
     """
     encoder, labels = record.encoder, record.labels
+    base = base_name(encoder.name)
     head = ModelCardData(
         license=license_of(encoder) or "unknown",
-        base_model=encoder.name if is_hub_id(encoder.name) else None,
+        base_model=base if is_hub_id(base) else None,
         library_name="photosieve",
         pipeline_tag="zero-shot-image-classification",
         tags=["photosieve", "image-search", "few-shot"],
@@ -58,7 +60,7 @@ def card(record: Record, versions: Mapping[str, str]) -> str:
         _training(record, versions),
         _quality(record),
         _LIMITS,
-        _license(encoder.name, license_of(encoder)),
+        _license(base, license_of(encoder)),
     ]
     if labels:
         rows = sorted(labels.items(), key=lambda item: -item[1])
@@ -191,11 +193,12 @@ def _base(name: str) -> str:
         small = name.startswith("starter-small")
         size, networks = ("small ", "Lite2") if small else ("", "Lite0, Lite1, Lite2")
         return f"the {size}starter of photosieve: EfficientNet-{networks} and all-MiniLM-L6-v2"
-    if is_hub_id(name):
-        return f"[{name}](https://huggingface.co/{name})"
+    note = ", its image tower in 8-bit integers" if name.endswith(INT8) else ""
+    if is_hub_id(base := base_name(name)):
+        return f"[{base}](https://huggingface.co/{base}){note}"
     if name.startswith(VECTORS):
         return f"vectors of the maker, named {_plain(name.removeprefix(VECTORS))}"
-    return "a folder of the maker"
+    return f"a folder of the maker{note}"
 
 
 def _plain(text: str) -> str:

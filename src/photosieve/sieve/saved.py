@@ -19,7 +19,7 @@ from photosieve.data.notes import Note
 from photosieve.decision.calibration import Background, Nearness
 from photosieve.decision.guarantee import Guarantee
 from photosieve.decision.tuning import Tuning
-from photosieve.encoders import VECTORS, export_encoder, license_of, load_encoder
+from photosieve.encoders import VECTORS, base_name, export_encoder, license_of, load_encoder
 from photosieve.encoders.downloads import local_only
 from photosieve.encoders.files import publish as publish_folder
 from photosieve.encoders.head import LinearHead
@@ -57,7 +57,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
     UsageError
         If the folder cannot be written, or holds something else than a sieve.
     """
-    name = Path(record.encoder.name)
+    name = Path(base_name(record.encoder.name))
     if name.is_dir() and name.resolve() == folder.resolve():
         raise UsageError(
             f"{folder}: the sieve was trained from the model in this folder, and would replace it; "
@@ -68,9 +68,9 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
     prompts = prompts_of(record.encoder)
     with sieve_folder.draft(folder) as draft:
         encoder = export_encoder(with_prompts(record.encoder, BARE), draft)
-        base = Path(encoder.name)
+        base = Path(base_name(encoder.name))
         manifest = {
-            "encoder": base.name if public and base.is_dir() else encoder.name,
+            "encoder": Path(encoder.name).name if public and base.is_dir() else encoder.name,
             "license": license_of(record.encoder),
             "prompts": prompts,
             "fingerprint": encoder.fingerprint,

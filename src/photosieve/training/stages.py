@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import MORE_VIEWS
-from photosieve.encoders import STARTERS
+from photosieve.encoders import is_starter
 from photosieve.progress import Stages
 from photosieve.training.hidden import PARTS
 from photosieve.training.recipe import ALL, Recipe
@@ -36,7 +36,7 @@ def training_stages(encoder: str, run: Run, dataset: Dataset) -> Stages:
     return [
         ("loading the model", 0.0),
         ("reading photos", len(dataset) * (1.0 + MORE_VIEWS * run.recipe.more_views)),
-        ("reading words", STARTER_WORDS if encoder in STARTERS else WORDS),
+        ("reading words", STARTER_WORDS if is_starter(encoder) else WORDS),
         *fitting_stages(run, dataset),
     ]
 

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from photosieve.cli.commands import app
-from photosieve.cli.models import advice
+from photosieve.cli.models import advice, next_step
 from photosieve.encoders.precision import Precision
 from tests.zoo import Zoo
 
@@ -50,3 +50,22 @@ def test_the_advice_is_the_fastest_that_a_cut_can_live_with(
     others: list[Precision], expected: str
 ) -> None:
     assert expected in advice([EXACT, *others])
+
+
+@pytest.mark.parametrize(
+    ("int8", "expected"),
+    [
+        (Precision("int8", 10, 300, 0.9995, 0.99), "To use int8: photosieve train"),
+        (Precision("int8", 10, 300, 0.99, 0.9), "To test a sieve in int8: photosieve compare"),
+        (Precision("int8", 39, 300, 0.9995, 0.99), ""),
+    ],
+)
+def test_int8_is_offered_where_it_is_faster(int8: Precision, expected: str) -> None:
+    line = next_step("my models/clip", [EXACT, int8])
+    assert line.startswith(expected)
+    assert not expected or line.endswith("--encoder 'my models/clip' --precision int8\n")
+
+
+def test_a_model_without_int8_is_offered_none() -> None:
+    assert next_step("align", [EXACT]) == ""
+    assert "no other format" in advice([EXACT])

@@ -58,6 +58,11 @@ def open_blocks(encoder: Encoder, blocks: int, lora_rank: int, *, trains_text: b
             f"of {name} only the head can be trained; choose a recipe without blocks "
             "and LoRA, or another encoder"
         )
+    if encoder.trunk.rounding:
+        raise EncoderError(
+            f"{encoder.name} computes in integers, which cannot be trained; choose a recipe "
+            "without blocks and LoRA, or take the model in float32"
+        )
     if encoder.head.fingerprint() != encoder.plain.fingerprint():
         raise EncoderError(
             f"{encoder.name} was trained already, and only a pretrained encoder can be opened; "
