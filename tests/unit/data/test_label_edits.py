@@ -5,6 +5,8 @@ import io
 import json
 import tempfile
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -132,18 +134,20 @@ CSV_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\r"))
 """Without the carriage return, which ends a line."""
 
 
-def changed_by_a_book(name: str, text: str, new: dict[str, list[str] | None]) -> Path:
-    """The folder, in which a book has changed the file; nothing else is left there."""
-    folder = Path(tempfile.mkdtemp())
-    (folder / "photos").mkdir()
-    (folder / "photos" / name).write_text(text, "utf-8", newline="")
-    book = LabelBook(folder / "history", {folder / "photos": folder / "photos"})
-    book.change({folder / "photos" / photo: labels for photo, labels in new.items()})
-    assert [path.name for path in (folder / "photos").iterdir()] == [name]
-    for photo, labels in new.items():
-        expected = None if labels is None else tuple(dict.fromkeys(labels))
-        assert book.labels(folder / "photos" / photo) == expected
-    return folder / "photos" / name
+@contextmanager
+def changed_by_a_book(name: str, text: str, new: dict[str, list[str] | None]) -> Iterator[Path]:
+    """The file, which a book has changed; it left nothing else in the folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        history, photos = Path(scratch) / "history", Path(scratch) / "photos"
+        photos.mkdir()
+        (photos / name).write_text(text, "utf-8", newline="")
+        book = LabelBook(history, {photos: photos})
+        book.change({photos / photo: labels for photo, labels in new.items()})
+        assert [path.name for path in photos.iterdir()] == [name]
+        for photo, labels in new.items():
+            expected = None if labels is None else tuple(dict.fromkeys(labels))
+            assert book.labels(photos / photo) == expected
+        yield photos / name
 
 
 @settings(max_examples=100, deadline=None)
@@ -168,13 +172,13 @@ def test_any_json_file(
         return text.encode("utf-8", "backslashreplace").decode()
 
     members = [f"{dump(name)}: {dump(value)}" for name, value in entries]
-    file = changed_by_a_book(LABELS.name, "{" + " , ".join(members) + "}", new)
-    written = file.read_text("utf-8")
+    with changed_by_a_book(LABELS.name, "{" + " , ".join(members) + "}", new) as file:
+        written, read = file.read_text("utf-8"), read_entries(file)
     place = 0
     for (name, _), member in zip(entries, members, strict=True):
         if name not in new:
             place = written.index(member, place) + len(member)
-    others = [entry.name for entry in read_entries(file) if entry.name not in new]
+    others = [entry.name for entry in read if entry.name not in new]
     assert others == [name for name, _ in entries if name not in new]
 
 
@@ -200,7 +204,8 @@ def test_any_csv_file(
 
     assume(all("\n" not in "".join(row) or end == "\n" for row in rows))
     text = lines([("photo", "labels"), *rows])
-    written = changed_by_a_book("labels.csv", text, new).read_bytes().decode()
+    with changed_by_a_book("labels.csv", text, new) as file:
+        written = file.read_bytes().decode()
     place = 0
     for row in rows:
         if row[0] not in new:
@@ -224,12 +229,12 @@ def test_what_else_an_exact_entry_holds_stays_byte_for_byte(
     members = [f"{json.dumps(key)}:{json.dumps(rest[key], indent=indent)}" for key in rest]
     exact = "{" + " , ".join([*members, '"yes": [ "a" ]', '"no" :"b;c"']) + "}"
     text = f'{{"0.jpg": {exact}, "1.jpg": {exact}}}'
-    file = changed_by_a_book(LABELS.name, text, {"1.jpg": labels})
-    written = file.read_text("utf-8")
+    with changed_by_a_book(LABELS.name, text, {"1.jpg": labels}) as file:
+        written, read = file.read_text("utf-8"), read_entries(file)
     start = f'{{"0.jpg": {exact}, "1.jpg": {{' + " , ".join([*members, '"yes": '])
     assert written.startswith(start)
     keys = {label_key(label) for label in labels}
-    assert read_entries(file)[1].verdicts() == (
+    assert read[1].verdicts() == (
         tuple(dict.fromkeys(labels)),
         tuple(label for label in ("b", "c", "a") if label not in keys),
     )
