@@ -133,7 +133,9 @@ def average_background(
         Embeddings of general words.
     """
     scores = np.asarray(photos @ words.T, np.float64)  # (photos, words)
-    return Background(float(scores.mean()), max(math.sqrt(scores.var(0).mean()), 1e-3))
+    # One photo alone shows no deviation; its scores for all words have one of the right size.
+    variance = scores.var(0).mean() if len(scores) > 1 else scores.var()
+    return Background(float(scores.mean()), max(math.sqrt(variance), 1e-3))
 
 
 @dataclass(frozen=True)

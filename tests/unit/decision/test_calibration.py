@@ -122,6 +122,13 @@ def test_the_average_background_is_over_words_and_photos() -> None:
     assert_allclose(found.deviation, math.sqrt((0.25 + 0.01) / 2))
 
 
+def test_one_background_photo_does_not_make_every_word_certain() -> None:
+    """Of one photo, deviations over photos are 0; any score would be far from the mean then."""
+    photo, words = np.array([[0.6, 0.8]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    found = average_background(photo, words)
+    assert_allclose([found.mean, found.deviation], [0.7, 0.1])
+
+
 def hidden(seed: int = 0, positives: int = 200, general: int = 500) -> HiddenWords:
     """Words with 10 photos each; a positive stands out by 2.5 deviations, as in truth."""
     rng = np.random.default_rng(seed)
