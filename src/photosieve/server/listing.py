@@ -45,7 +45,7 @@ class Listing:
         return self._places.get(photo)
 
     def has(self, term: Term) -> NDArray[np.bool_]:
-        """Return which photos have a label that a term names, (listed,): of alternatives one is enough."""
+        """Return which photos have a label of a term, (listed,): one of alternatives is enough."""
         has = np.zeros(len(self.photos), bool)
         for key in map(label_key, term.phrasings):
             has[self._yes.get(key, [])] = True
