@@ -101,7 +101,7 @@ def _sorted(
     if sort == "probability":
         return hits
     if sort == "unsure":  # known answers are sure, wherever the cut is
-        said = known.by_row()
+        said = {*np.concatenate(known.rows()).tolist()}
         return sorted(hits, key=lambda hit: (hit.row in said, abs(hit.probability - cut)))
     if sort == "name":
         return sorted(hits, key=lambda hit: hit.path.name.casefold())
