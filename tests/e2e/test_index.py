@@ -67,7 +67,7 @@ def test_a_second_run_and_what_a_person_sees(run: Run, index: Path, sieve: Path)
     assert done.status == 0
     assert done.out.startswith(f"{index}: 63 photos, nothing new, in ")
     status = run("index", "--status", "--index", index)
-    assert status.out.splitlines()[0] == f"{index}: 63 photos in 8 groups"
+    assert status.out.splitlines()[0] == f"{index}: 63 photos in 8 buildings"
     assert f"sieve:   {sieve} (starter)" in status.out
     assert run("index", "--status", "--index", index, "--json").json["photos"] == 63
     verified = run("index", "--verify", "--index", index)
@@ -102,7 +102,10 @@ def test_photos_of_all_kinds(run: Run, sieve: Path, tmp_path: Path) -> None:
 def test_bad_input(run: Run, sieve: Path, index: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     run("search", "sofa", "--index", nothing).assert_one_sentence(1, "there is no index here")
-    run("search", "sofa").assert_one_sentence(2, "folders and --sieve, or --index")
+    run("search", "sofa").assert_one_sentence(
+        2,
+        "name folders to search and a sieve, or an index: photosieve search QUERY FOLDER --sieve SIEVE",
+    )
     run("search", "sofa", SAMPLES, "--index", index).assert_one_sentence(2, "use --in")
     run("search", "sofa", SAMPLES, "--sieve", sieve, "--in", "x").assert_one_sentence(2, "--index")
     run("search", "sofa", "--index", index, "--in", "fountain").assert_one_sentence(

@@ -24,6 +24,7 @@ function frame(photo) {
   stage.querySelector(".after").hidden = all.at(-1)?.id === photo.id;
   image.removeAttribute("loading");
   image.style.background = `center / contain no-repeat url("${photo.thumbnail}")`; // until the large one is there
+  image.addEventListener("load", () => { image.style.background = ""; }, { once: true });
   zooming = zoom(stage, image, { swipe: step, leave: () => box.close() });
   return stage;
 }
