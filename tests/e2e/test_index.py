@@ -103,8 +103,7 @@ def test_bad_input(run: Run, sieve: Path, index: Path, tmp_path: Path) -> None:
     nothing = tmp_path / "nothing"
     run("search", "sofa", "--index", nothing).assert_one_sentence(1, "there is no index here")
     run("search", "sofa").assert_one_sentence(
-        2,
-        "name folders to search and a sieve, or an index: photosieve search QUERY FOLDER --sieve SIEVE",
+        2, "name folders to search and a sieve, or an index: photosieve search QUERY FOLDER --sieve"
     )
     run("search", "sofa", SAMPLES, "--index", index).assert_one_sentence(2, "use --in")
     run("search", "sofa", SAMPLES, "--sieve", sieve, "--in", "x").assert_one_sentence(2, "--index")
