@@ -154,7 +154,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise UsageError(
             f"{host}:{port} cannot be used ({error.strerror or error}); choose another --port"
         ) from None
-    # Each connection inherits it. Without it the body of an answer waits some 40 ms, until the client
+    # Each connection inherits it. Without it the body of an answer waits 40 ms, until the client
     # has confirmed the head; asyncio sets it only where a socket names its protocol.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listening
