@@ -185,7 +185,7 @@ function progress() {
   return make("div", { class: "progress" },
     make("div", { class: "row" }, make("span", {}, make("b", {}, String(totals.listed)), ` of ${totals.photos} photos labeled`), choice()),
     make("progress", { max: String(Math.max(named, 1)), value: String(ready), "aria-label": "Labels with enough photos" }),
-    make("p", { class: "soft small" }, `${ready} of ${named} labels have enough photos: 5 each, in 2 buildings. `,
+    make("p", { class: "soft small" }, `${ready} of ${named} labels have enough photos: 5 each, from 2 buildings where there are several. `,
       ready ? make("button", { type: "button", class: "link", onclick: learn }, "Learn now") : ""));
 }
 
