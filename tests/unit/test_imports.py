@@ -17,6 +17,7 @@ import photosieve
 from photosieve import errors
 
 ROOT = Path(photosieve.__file__).parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 PACKAGES = (
     "cli",
@@ -97,6 +98,19 @@ def test_imports_go_down(name: str) -> None:
 def test_no_imports_in_a_circle() -> None:
     """Over all modules, with the imports inside functions."""
     graph = {name: own(module) - {name} for name, module in sources().items()}
+    assert list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def test_no_benchmarks_import_one_another_in_a_circle() -> None:
+    """Nothing else starts most of them: such a circle stops a script at its first line."""
+    files = {path.stem: path for path in (REPOSITORY / "benchmarks").glob("*.py")}
+    if not files:
+        pytest.skip("the benchmarks do not come with the installed package")
+    graph = {
+        name: {other.partition(".")[0] for other in imported(ast.parse(path.read_text("utf-8")))}
+        & files.keys()
+        for name, path in files.items()
+    }
     assert list(graphlib.TopologicalSorter(graph).static_order())
 
 
