@@ -25,6 +25,7 @@ def drawing() -> ModuleType:
     return made
 
 
+@pytest.mark.long
 def test_the_picture_is_up_to_date(drawing: ModuleType) -> None:
     assert drawing.PAGE.read_text("utf-8") == drawing.page(), (
         "run: python docs/make_architecture.py"

@@ -140,6 +140,7 @@ def test_nothing_is_called_utils() -> None:
     assert parts.isdisjoint({"util", "utils", "helper", "helpers", "common", "misc"})
 
 
+@pytest.mark.long
 def test_only_training_and_encoders_bring_torch() -> None:
     """Imported in turn into one interpreter, which names the first that brings it."""
     without = [

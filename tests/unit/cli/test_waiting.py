@@ -32,6 +32,7 @@ def test_short_work_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.long
 def test_a_line_now_and_then_where_stderr_is_no_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +60,7 @@ def test_the_work_is_announced_once_with_its_duration(capsys: pytest.CaptureFixt
     assert re.fullmatch(r"50 photos, 39 labels: about \d+ s\n", capsys.readouterr().err)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo terminals are of POSIX")
 def test_a_bar_is_one_line_of_a_terminal_and_goes_away() -> None:
     import fcntl

@@ -105,6 +105,7 @@ def test_a_damaged_cache_is_made_again(
     assert load_small()[1] == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["tower.xml", "tower.bin", "checksums.json", "compiled/*.blob"])
 def test_no_changed_byte_in_the_cache_changes_an_output(
     cache: Path, batches: Batches, name: str

@@ -243,6 +243,7 @@ def test_several_threads_may_embed_texts_at_once() -> None:
     np.testing.assert_array_equal(alone, together)
 
 
+@pytest.mark.long
 def test_the_general_words_are_embedded_once(
     encoder: Starter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
