@@ -70,11 +70,15 @@ browser:
 	$(if $(filter-out 0,$(shell id -u)),sudo) sh -c "apt-get update && apt-get install --yes chromium"
 
 # Each figure of the documentation, by scripts that print it and write benchmarks/results/: an hour
-# and a half. Left out are full_size.py and million.py, which take hours.
+# and a half, on one core as in the documentation. Left out are full_size.py and million.py, whose
+# commands stand beside their tables.
+bench: export OMP_NUM_THREADS = 1
 bench: .venv/developed
-	set -e; for script in choices cuts cuts_figure encoding index learn_button learning \
+	set -e; for script in choices cuts_figure formats index layers learn_button learning \
 	    learning_curve losses models proof proposals scale serve speed starters training; \
 	    do $(BIN)/python benchmarks/$$script.py; done
+	$(BIN)/python benchmarks/cuts.py --seeds 5
+	ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 $(BIN)/python benchmarks/speed.py --only embedding
 	set -e; for photos in samples listings houses clip; \
 	    do $(BIN)/python benchmarks/quality.py --sets $$photos; done
 	$(BIN)/python benchmarks/training.py --long

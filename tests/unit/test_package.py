@@ -74,6 +74,15 @@ def test_the_lowest_versions_are_those_of_the_bounds() -> None:
     ]  # fmt: skip
 
 
+def test_make_bench_runs_scripts_that_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", " ")
+    (looped,) = re.findall(r"for script in ([\w ]+);", makefile)
+    named = {*looped.split(), *re.findall(r"benchmarks/(\w+)\.py", makefile)}
+    assert len(named) > 10
+    for name in named:
+        assert (ROOT / "benchmarks" / f"{name}.py").exists(), name
+
+
 def canonical(name: str) -> str:
     return re.sub("[-_.]+", "-", name).lower()
 
