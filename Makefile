@@ -39,7 +39,7 @@ test: check browser
 
 # Branch coverage of the unit tests, which must not fall below the floor in pyproject.toml.
 coverage: .venv/developed
-	$(BIN)/pytest --quiet --numprocesses 2 --dist worksteal --cov tests/unit
+	$(BIN)/pytest --quiet --numprocesses 2 --dist worksteal tests/unit --cov
 
 # Lint, format, types, import rules, and the documentation without a dead link.
 check: docs
