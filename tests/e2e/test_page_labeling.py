@@ -286,7 +286,7 @@ def test_photos_and_labels_go_in_and_out(
     broken.write_bytes(picture.read_bytes()[:500])
     with page_of(browser, address) as page:
         # The scripts that take what is dropped have run when they have made this.
-        expect(page.get_by_role("main").get_by_role("heading")).to_contain_text("labeled")
+        expect(page.get_by_role("group", name="Photos").get_by_role("link").first).to_be_visible()
         drop(page, picture)
         expect(page.locator("#uploads")).to_contain_text("1 file dropped")
         page.fill("#upload-group", "a new house")
