@@ -70,8 +70,10 @@ EncoderOption = Annotated[
         help="starter, starter-small, or a CLIP, ALIGN or SigLIP model: a folder or a hub id.",
     ),
 ]
+NumberFormat = Literal["float32", "int8"]
+
 PrecisionOption = Annotated[
-    Literal["float32", "int8"] | None,
+    NumberFormat | None,
     typer.Option(
         help="Number format of the image tower; by default int8 for the starters and float32 for "
         "other models. `photosieve models measure` says what int8 gains and costs.",
@@ -198,7 +200,7 @@ class Large(TyperCommand):
         return super().invoke(ctx)
 
 
-def encoder_name(encoder: str, precision: Literal["float32", "int8"] | None) -> str:
+def encoder_name(encoder: str, precision: NumberFormat | None) -> str:
     """Return the name of an encoder in the number format of `PrecisionOption`."""
     from photosieve.encoders import in_precision
 

@@ -18,9 +18,6 @@ STARTERS = ("starter", "starter-small")
 FLOAT32 = "-float32"
 """Ends the names of the same encoders in the precision that they had at first."""
 
-Precision = Literal["float32", "int8"]
-"""Number format of an image tower."""
-
 VECTORS = "vectors:"
 """The name of each `VectorEncoder` begins so: no model of the hub is ever taken for it."""
 
@@ -63,7 +60,7 @@ def base_name(name: str) -> str:
     return name.removesuffix(INT8)
 
 
-def in_precision(name: str, precision: Precision) -> str:
+def in_precision(name: str, precision: Literal["float32", "int8"]) -> str:
     """Return the name of the same encoder in another number format."""
     if is_starter(name):
         return name.removesuffix(FLOAT32) + (FLOAT32 if precision == "float32" else "")
