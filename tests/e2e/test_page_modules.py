@@ -97,6 +97,8 @@ def test_the_term_that_is_typed_is_completed(page: Page) -> None:
     assert completed(page, "xyz") == []
     assert completed(page, "", "sofa -window", "bath") == ["sofa -window", "bath"]
     assert completed(page, "ki", "kitchen", "kites") == ["kitchen", "kites"]
+    (one,) = call(page, "suggest", "completions", "ba", [["bath", "1"]], [])
+    assert one["note"] == "1 photo"
 
 
 def test_the_next_cut_with_more_or_fewer_photos(page: Page) -> None:

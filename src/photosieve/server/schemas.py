@@ -62,6 +62,9 @@ class TermReading(BaseModel):
     label: str | None = Field(description="The label of that name; null for any other word.")
     nearest: str = Field(description="The label nearest in meaning.")
     affinity: float = Field(description="Cosine to that label.")
+    remote: bool = Field(
+        description="Whether its meaning is as far from every label as that of most words."
+    )
     labeled: int = Field(
         description="Number of photos labeled with it; it is not learned yet if `label` is null."
     )

@@ -26,6 +26,10 @@ def test_a_search_gives_what_the_index_gives(reader: TestClient, shared: Library
     assert not any(photo["kept"] for photo in found["nearest"])
     assert found["looked_at"] == 18
     assert found["terms"][0]["label"] == "garden"
+    assert not found["terms"][0]["remote"]
+    (other,) = reader.get("/search", params={"q": "submarine"}).json()["terms"]
+    assert other["remote"] == (other["affinity"] < shared.view().sieve.nearness.near)
+    assert other["remote"]
     in_one = reader.get("/search", params={"q": "garden", "group": "house-3"}).json()
     assert [p["group"] for p in in_one["photos"]] == ["house-3"]
 

@@ -40,6 +40,8 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+// "1 photo", "2 photos".
+export const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 export const byId = (id) => document.getElementById(id);
 export const canChange = () => !document.body.dataset.readOnly;
 // The server compares labels in the same way: see data/names.py.

@@ -1,6 +1,6 @@
 // The cut: a histogram with the line, a slider that moves it, and a memory of moved cuts.
 
-import { ask, byId, failed, say, toast } from "./api.js";
+import { ask, byId, failed, number, say, toast } from "./api.js";
 import { known } from "./cards.js";
 import { fill } from "./grid.js";
 import { histogram, nextCut } from "./next_cut.js";
@@ -11,8 +11,6 @@ const BINS = 50;
 const HEIGHT = 40;
 const RULE = "the cut: the photos below do not match";
 let answer = null;
-
-const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 // The cut to ask for: that of the address, or the one that this browser remembers; empty for the learned.
 export const cutFor = (route) => route.cut || cutOf(route.q);

@@ -1,6 +1,6 @@
 // The answer to a query.
 
-import { ask, byId, canChange, make } from "./api.js";
+import { ask, byId, canChange, make, number } from "./api.js";
 import { tickable } from "./cards.js";
 import { cutFor, showCut } from "./cut.js";
 import { fill } from "./grid.js";
@@ -9,7 +9,6 @@ import { readings } from "./readings.js";
 import { remember } from "./recent.js";
 import { go } from "./route.js";
 
-const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 export const labelsShown = () => [...byId("labels").children].map((chip) => [chip.dataset.label, chip.lastElementChild.textContent]);
 
 export async function search(route, signal) {
@@ -89,7 +88,6 @@ function offer(answer) {
   byId("status").append(" ", make("button", { type: "button", class: "link", onclick: check }, "Check the photos that may show it"));
 }
 
-const NEAR = 0.4; // similarity of a word to a label from which on it is about the same things
 const quoted = (words) => words.map((word) => `“${word}”`).join(" and ");
 
 function notes(answer, route) {
@@ -97,7 +95,7 @@ function notes(answer, route) {
   const unwanted = all.filter((term) => term.startsWith("-"));
   const others = answer.terms.filter((term) => term.label === null);
   const words = others.filter((term) => !term.labeled).map((term) => term.term);
-  const strange = answer.matches ? [] : others.filter((term) => !term.labeled && (term.affinity ?? 0) < NEAR).map((term) => term.term);
+  const strange = answer.matches ? [] : others.filter((term) => !term.labeled && term.remote).map((term) => term.term);
   const cut = !answer.learned && !route.cut && !answer.own_cut;
   const behind = answer.learned ? 0 : answer.photos.filter((photo) => photo.known && photo.probability < answer.threshold).length;
   return [

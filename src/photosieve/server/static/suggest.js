@@ -1,6 +1,6 @@
 // A list below a text field: arrows move in it, Enter or a press takes an entry, Escape closes it.
 
-import { make } from "./api.js";
+import { make, number } from "./api.js";
 
 // `find(text)` gives entries { text, note }, or a promise of them; `take(text)` gets the chosen one.
 // Returns a function that opens the list.
@@ -10,7 +10,7 @@ export function suggest(input, list, find, take) {
   let asked = 0;
 
   function draw() {
-    list.replaceChildren(...entries.map((entry, number) => make("li", { id: `${list.id}-${number}`, role: "option", "aria-selected": String(number === at),
+    list.replaceChildren(...entries.map((entry, place) => make("li", { id: `${list.id}-${place}`, role: "option", "aria-selected": String(place === at),
       onpointerdown: (event) => { event.preventDefault(); choose(entry); } }, entry.text, entry.note ? make("span", {}, entry.note) : null)));
     list.hidden = !entries.length;
     input.setAttribute("aria-expanded", String(!list.hidden));
@@ -33,9 +33,9 @@ export function suggest(input, list, find, take) {
   }
 
   async function open() {
-    const number = ++asked;
+    const turn = ++asked;
     const found = await find(input.value);
-    if (number !== asked || document.activeElement !== input) return;
+    if (turn !== asked || document.activeElement !== input) return;
     entries = found;
     at = -1;
     draw();
@@ -77,6 +77,6 @@ export function completions(text, labels, recent) {
   if (!term || labels.some(([label]) => label.toLowerCase() === term)) return [];
   const rank = (label) => (label.toLowerCase().startsWith(term) ? 0 : 1);
   const fitting = labels.filter(([label]) => label.toLowerCase().includes(term)).sort(([a], [b]) => rank(a) - rank(b));
-  const named = fitting.map(([label, count]) => ({ text: head + label, note: `${count} photos` }));
+  const named = fitting.map(([label, count]) => ({ text: head + label, note: number(Number(count), "photo", "photos") }));
   return [...named, ...before.filter(({ text: query }) => !named.some((one) => one.text === query))].slice(0, MOST);
 }

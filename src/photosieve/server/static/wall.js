@@ -1,11 +1,10 @@
 // Photos without a query: buildings as tiles, all photos in an order, and photos like a photo.
 
-import { alike, ask, byId, make, say } from "./api.js";
+import { alike, ask, byId, make, number, say } from "./api.js";
 import { picture } from "./cards.js";
 import { fill, fillWith } from "./grid.js";
 import { go, write } from "./route.js";
 
-const number = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 const PAGE = 60;
 
 function tile(building) {
