@@ -31,8 +31,8 @@ NEAR_QUANTILE = 0.95
 stay as they are."""
 
 PRIOR_PHOTOS = 10
-"""The average over all words counts as so many background photos of a word, and the affinity to
-the photos as much as that to the labels of so many photos."""
+"""Photos that a first guess is worth: the average over all words as the background of a word, the
+affinity to the photos as that to the labels, and the usual remoteness as the learned one."""
 
 SHIFT_DEVIATION = 0.5
 """Prior standard deviation of a label's shift, in units of log odds."""
@@ -118,8 +118,7 @@ def joint_affinity(to_labels: Any, to_photos: Any, labeled: int) -> Float64Array
     labeled : int
         How many photos the labels come from. With none, the photos alone decide.
     """
-    own = labeled / (labeled + PRIOR_PHOTOS)
-    return np.asarray(own * to_labels + (1 - own) * to_photos, np.float64)
+    return np.asarray(_drawn(to_labels, to_photos, labeled), np.float64)
 
 
 def background(scores: NDArray[np.floating[Any]], average: Background | None) -> Background:
@@ -134,9 +133,8 @@ def background(scores: NDArray[np.floating[Any]], average: Background | None) ->
     """
     mean, variance = float(scores.mean()), float(scores.var())
     if average is not None:
-        own = len(scores) / (len(scores) + PRIOR_PHOTOS)
-        mean = own * mean + (1 - own) * average.mean
-        variance = own * variance + (1 - own) * average.deviation**2
+        mean = _drawn(mean, average.mean, len(scores))
+        variance = _drawn(variance, average.deviation**2, len(scores))
     return Background(mean, max(math.sqrt(variance), 1e-3))
 
 
@@ -219,7 +217,7 @@ class Calibration:
     # Good values on listings and houses alike, for training sets that are too small to learn them.
     word_slope: float = 1.2
     word_intercept: float = -2.0
-    remoteness: float = 1.2
+    remoteness: float = 1.5
     word_threshold: float = 0.3
 
     def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
@@ -332,12 +330,16 @@ def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
     return replace(calibration, word_slope=slope, word_intercept=intercept)
 
 
-def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -> Calibration:
+def hold_back(
+    calibration: Calibration, hidden: HiddenWords, threshold: float, photos: int
+) -> Calibration:
     """Set the threshold for words and the remoteness.
 
     The remoteness is the smallest with which at most `FALSE_ANSWERS` of the questions with a
-    general word get an answer.
+    general word get an answer. With few labeled photos, it lies close to that of the calibration:
+    the extremes of a few photos are chance.
     """
+    usual = calibration.remoteness
     calibration = replace(calibration, word_threshold=threshold, remoteness=0.0)
     if not hidden.general.any():
         return calibration
@@ -349,8 +351,14 @@ def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -
     distance[number] = _distance(hidden.affinity[hidden.general])
     # The remoteness with which each question stays without an answer.
     needed = (best - math.log(threshold / (1 - threshold))) / np.maximum(distance, 1e-3)
-    remoteness = float(np.quantile(np.maximum(needed, 0.0), 1 - FALSE_ANSWERS))
-    return replace(calibration, remoteness=remoteness)
+    learned = float(np.quantile(np.maximum(needed, 0.0), 1 - FALSE_ANSWERS))
+    return replace(calibration, remoteness=_drawn(learned, usual, photos))
+
+
+def _drawn(own: Any, usual: Any, photos: int) -> Any:
+    """Draw what some photos say towards what is usual, which is worth `PRIOR_PHOTOS` photos."""
+    weight = photos / (photos + PRIOR_PHOTOS)
+    return weight * own + (1 - weight) * usual
 
 
 def _distance(affinity: Any) -> Any:

@@ -241,7 +241,7 @@ class Scorer:
         if reading.label is not None:
             return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
         normal = reading.background.normalize(scores)
-        alone = self.calibration.word_odds(normal, self._affinity(reading))
+        alone = self.calibration.word_odds(normal, self.affinity(reading))
         linked = np.flatnonzero(reading.links)
         if not len(linked):
             return probability(alone)
@@ -254,15 +254,14 @@ class Scorer:
         own = bounded(alone) - limit
         return probability(limit + (1 - weights.sum()) * own + margins @ weights)
 
-    def _affinity(self, reading: Reading) -> NDArray[np.float64]:
-        """How near a word is to the labels and to the photos, in units of general words."""
+    def affinity(self, reading: Reading) -> NDArray[np.float64]:
+        """How near a word is to labels and photos, in units of general words; most are below 0."""
         record = self.record
         to_labels = record.nearness.affinity(reading.affinity)
         if record.topic is None:
             return to_labels
         to_photos = record.topic.affinity(reading.vector @ record.center)
-        labeled = 0 if record.verdicts is None else len(record.verdicts)
-        return joint_affinity(to_labels, to_photos, labeled)
+        return joint_affinity(to_labels, to_photos, len(record.evidence.scores))
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """Embed texts as unit vectors, (m, d)."""
@@ -278,7 +277,7 @@ class Scorer:
         odds = math.log(probability / (1 - probability))
         if reading.label is not None:
             return self.calibration.label_score(odds, reading.label)
-        normal = self.calibration.word_score(odds, self._affinity(reading))
+        normal = self.calibration.word_score(odds, self.affinity(reading))
         return reading.background.mean + normal * reading.background.deviation
 
     def cut(self, readings: tuple[Reading, ...], learned: Cut) -> Cut:

@@ -115,7 +115,7 @@ class Prepared:
         """Hash of all features and verdicts."""
         digest = hashlib.sha256()
         labels: tuple[NDArray[Any], ...] = (self.targets, self.known, self.silent)
-        for array in (self.photos, self.more_views, *labels, self.texts, self.words):
+        for array in (self.background, self.more_views, *labels, self.texts, self.words):
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
@@ -190,7 +190,7 @@ def prepare(
             f"the first: {features.skipped[0]}"
         )
     unlabeled = photo_features(
-        encoder, others, max_pixels=max_pixels,
+        encoder, others, max_pixels=max_pixels, keep=keep,
         progress=lambda stage, done, total: progress(
             stage, len(dataset) + done, len(dataset) + total
         ),
