@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,8 @@ from photosieve.encoders.words import word_features
 from photosieve.errors import Skipped, TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training.recipe import Recipe
+
+Photo = TypeVar("Photo")
 
 BACKGROUND_PHOTOS = 100
 """Photos that scores of words are measured against, where fewer are labeled."""
@@ -121,13 +122,13 @@ class Prepared:
         return digest.hexdigest()
 
 
-def unlabeled_photos(photos: Sequence[Path], labeled: int) -> list[Path]:
+def unlabeled_photos(photos: Sequence[Photo], labeled: int) -> list[Photo]:
     """Choose unlabeled photos for the background, spread over all; with the labeled ones 100.
 
     Parameters
     ----------
-    photos : sequence of Path
-        Photos without labels.
+    photos : sequence
+        Photos without labels, in any form.
     labeled : int
         How many others are labeled. With `BACKGROUND_PHOTOS` and more, none is chosen.
     """
