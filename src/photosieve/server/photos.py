@@ -197,7 +197,7 @@ def matching(
         lowest = lowest_match(result)
         result = with_known(view, result, answers, known, where)
     hits = _sorted(view, result.hits, sort, lowest, answers)
-    nearness = view.sieve.nearness
+    scorer = view.sieve.scorer
     return SearchAnswer(
         query=q,
         matches=len(result),
@@ -211,7 +211,7 @@ def matching(
                 label=reading.label,
                 nearest=reading.nearest,
                 affinity=reading.affinity,
-                remote=not reading.nearest or bool(nearness.affinity(reading.affinity) < 0),
+                remote=bool(scorer.affinity(reading) < 0),
                 labeled=answers.labeled(reading.term),
             )
             for reading in result.readings
