@@ -40,14 +40,6 @@ SHIFT_DEVIATION = 0.5
 FALSE_ANSWERS = 0.01
 """Fraction of the questions with a general word in a building that may get an answer."""
 
-MODESTY = 0.5
-"""Log odds that a label on one photo is lowered by; with two photos by half of it, and so on. On
-real listings this lifts macro and micro F1 by .007; on CLIP vectors it costs .02 of macro F1, and
-the precision of such labels rises from .56 to .62."""
-
-ENOUGH_PHOTOS = 10
-"""Labels with so many photos are not lowered."""
-
 LEAST = 1e-12
 """Log odds are those of a probability between this and 1 minus this."""
 
@@ -296,29 +288,6 @@ def fit_labels(
         odds = slope * np.asarray(scores, np.float64) + intercept
         shifts = dict(zip(labels, _shifts(odds, relevant, known).tolist(), strict=True))
     return Calibration(slope, intercept, shifts)
-
-
-def modest(
-    calibration: Calibration, labels: Sequence[str], positives: NDArray[np.integer[Any]]
-) -> Calibration:
-    """Lower the log odds of labels that few photos have: they need more evidence.
-
-    The curve is learned of all labels together, most of which have more photos to show what they
-    mean. A label on one photo is often found wherever that photo's scene is.
-
-    Parameters
-    ----------
-    calibration : Calibration
-    labels : sequence of str (labels,)
-    positives : array of int (labels,)
-        Training photos that have each label.
-    """
-    lowered = {
-        label: calibration.shifts.get(label, 0.0) - MODESTY / max(int(count), 1)
-        for label, count in zip(labels, positives, strict=True)
-        if count < ENOUGH_PHOTOS
-    }
-    return replace(calibration, shifts={**calibration.shifts, **lowered})
 
 
 def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from photosieve.data.dataset import Dataset
 from photosieve.data.names import nfc
 from photosieve.data.notes import LEAST_BUILDINGS, LEAST_PHOTOS
-from photosieve.decision.calibration import Calibration, HiddenWords, average_background, modest
+from photosieve.decision.calibration import Calibration, HiddenWords, average_background
 from photosieve.decision.objective import Objective
 from photosieve.decision.tuning import Tuning, tune
 from photosieve.encoders.protocol import Head
@@ -150,7 +150,7 @@ class Evidence:
     def tune(self, labels: Sequence[str], objective: str) -> Tuning:
         """Learn calibration and cut; see `photosieve.decision.tuning.tune`."""
         scores, relevant, groups, known = self.held_out()
-        tuning = tune(
+        return tune(
             scores,
             relevant,
             groups,
@@ -160,10 +160,6 @@ class Evidence:
             usual=self.usual,
             hidden=self.hidden,
         )
-        if self.usual is not None and tuning.calibration.slope == self.usual.slope:
-            return tuning  # the usual curve comes from labels on one or two photos
-        positives = (self.relevant & self.known).sum(0)
-        return replace(tuning, calibration=modest(tuning.calibration, labels, positives))
 
     def doubtful(self, labels: Sequence[str]) -> dict[str, str]:
         """Return the labels whose answers cannot be trusted, each with the reason and a remedy."""

@@ -1,11 +1,8 @@
-"""Labels on few photos need more evidence, and are named."""
-
-from dataclasses import replace
+"""Labels on few photos are named."""
 
 import numpy as np
-import pytest
 
-from photosieve.decision.calibration import MODESTY, Calibration
+from photosieve.decision.calibration import Calibration
 from photosieve.sieve.evidence import Evidence
 
 LABELS = ("common", "rare", "local")
@@ -23,25 +20,10 @@ def evidence(usual: Calibration | None = None, buildings: int = 8) -> Evidence:
     return Evidence(3.0 * relevant + noise, relevant, known, groups, names, usual, None)
 
 
-def test_labels_on_few_photos_are_lowered() -> None:
-    shifts = evidence().tune(LABELS, "f1").calibration.shifts
-    assert shifts["rare"] == pytest.approx(-MODESTY)
-    assert shifts["local"] == pytest.approx(-MODESTY / 3)
-    assert "common" not in shifts
-
-
-def test_the_usual_curve_is_not_lowered() -> None:
-    """It comes from training sets in which all labels are on few photos."""
-    few = evidence(Calibration(1.5, -0.4))
-    rows = np.array([0, 5])  # no label is in both buildings
-    names, groups = (tuple(values[row] for row in rows) for values in (few.names, few.groups))
-    few = replace(
-        few, scores=few.scores[rows], relevant=few.relevant[rows], known=few.known[rows],
-        names=names, groups=groups,
-    )  # fmt: skip
-    calibration = few.tune(LABELS, "f1").calibration
-    assert calibration.slope == 1.5
-    assert not calibration.shifts
+def test_labels_on_few_photos_are_judged_as_the_others_are() -> None:
+    """Held back, they were missed more often than they are wrong: see `docs/cuts.md`."""
+    found = evidence().tune(LABELS, "f1")
+    assert found.calibration.shifts == {}
 
 
 def test_labels_that_cannot_be_trusted_are_named() -> None:
