@@ -45,8 +45,7 @@ def test_speed(results: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^ratio +[\d.]+$", done.stdout, re.M)) == 1
     figures = json.loads((results / "speed.json").read_text("utf-8"))["figures"]
-    assert len(figures["embedding"]) == 4
-    assert {row["format"] for row in figures["formats"]} >= {"float32", "int8"}
+    assert len(figures["embedding"]) == 6
 
 
 @pytest.mark.slow
