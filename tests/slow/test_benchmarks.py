@@ -83,7 +83,7 @@ def test_index() -> None:
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    scopes = re.findall(r"^photosieve, 30 photos .* p95 +([\d.]+)$", done.stdout, re.M)
+    scopes = re.findall(r"^photosieve, a group of 30 photos .* p95 +([\d.]+)$", done.stdout, re.M)
     assert len(scopes) == 3
     assert max(map(float, scopes)) < 5  # milliseconds
     again, cold = map(float, re.findall(r"^ratio  +([\d.]+)$", done.stdout, re.M))
