@@ -3,10 +3,11 @@
     python benchmarks/learning_curve.py [--data FOLDER] [--draws 10]
 
 Takes about ten minutes. Some photos of the training buildings are labeled, drawn at random and
-evenly over buildings, and the default recipe learns from them. Then every label of the set is asked
-in buildings that were in no training: the eight test buildings of the samples, and a third of the
-real listings, drawn anew each time. A label that none of the labeled photos has is asked too, as
-any other word. Without labeled photos the sieve is the one that `photosieve serve` starts with.
+evenly over buildings, and the default recipe learns from them; the others are there without labels.
+Then every label of the set is asked in buildings that were in no training: the eight test buildings
+of the samples, and a third of the real listings, drawn anew each time. A label that none of the
+labeled photos has is asked too, as any other word. Without labeled photos the sieve is the one that
+`photosieve serve` starts with.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,7 @@ from photosieve.encoders import load_encoder
 from photosieve.encoders.protocol import Encoder
 from photosieve.sieve.sieve import Sieve
 from photosieve.sieve.untrained import untrained
-from photosieve.training.features import Prepared
+from photosieve.training.features import Prepared, unlabeled_photos
 from photosieve.training.run import Run
 from quality_figures import ask_labels
 from quality_sets import DATA, ROOT, embedded
@@ -88,6 +90,8 @@ def curve(
         if count:
             labeled = choice.rows(np.sort(order[:count]))
             labeled = labeled.columns(np.flatnonzero(labeled.targets.any(0)))
+            others = unlabeled_photos(np.sort(order[count:]).tolist(), count)
+            labeled = replace(labeled, unlabeled=choice.photos[others])
             sieve = Sieve.fit_prepared(encoder, labeled, Run(seed=seed))
         else:
             sieve = untrained(choice.dataset.photos, encoder)

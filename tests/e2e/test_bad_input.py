@@ -275,7 +275,7 @@ def careless(house: Path) -> Path:
 
 NOTES = (
     "2 of 5 entries have no photo, such as photo-04.JPEG; did you mean photo-04.jpg?",
-    "1 photo is in no labels file and not used, such as photo-04.jpg",
+    "1 photo is in no labels file and counts as unlabeled, such as photo-04.jpg",
     "1 CR2 file left out: save as JPEG",
 )
 

@@ -118,8 +118,11 @@ def notes_of(
             fact = f"{counted(count, f'{form} file')} left out"
             notes.append(Note("unread format", count, fact, f": {remedy}"))
     if unlisted := kinds["unlisted photo"]:
-        verb = "is" if len(unlisted) == 1 else "are"
-        fact = f"{counted(len(unlisted), 'photo')} {verb} in no labels file and not used"
+        verbs = ("is", "counts") if len(unlisted) == 1 else ("are", "count")
+        fact = (
+            f"{counted(len(unlisted), 'photo')} {verbs[0]} in no labels file and "
+            f"{verbs[1]} as unlabeled"
+        )
         notes.append(Note("unlisted photo", len(unlisted), fact, _such_as(unlisted[0].name)))
     if unlabeled := kinds["no labels"]:
         verbs = ("has", "is") if len(unlabeled) == 1 else ("have", "are")

@@ -27,7 +27,7 @@ class Agreement:
     labels : array (labels, d)
         Unit vectors.
     photos : array (n, d)
-        Unit vectors of the training photos.
+        Unit vectors of the training photos, and of unlabeled ones.
     contrast : array (n, labels)
         Weights with which ranks of photos become the separation of a label.
     """
@@ -43,7 +43,12 @@ class Agreement:
         photos: NDArray[np.floating[Any]],
         verdicts: NDArray[np.int8],
     ) -> Agreement:
-        """Take what is known of the photos, (n, labels): 1 for yes, 0 for no, -1 for unknown."""
+        """Take what is known of the photos, (n, labels): 1 for yes, 0 for no, -1 for unknown.
+
+        Photos beyond these n are unlabeled, and count as a no: most photos lack any one label. With
+        five labeled photos alone, every fifth word agrees with a label by chance.
+        """
+        verdicts = np.pad(verdicts, ((0, len(photos) - len(verdicts)), (0, 0)))
         yes, no = verdicts == 1, verdicts == 0
         both = yes.any(0) & no.any(0)
         mean_yes, mean_no = (part / np.maximum(part.sum(0), 1) for part in (yes, no))

@@ -7,9 +7,9 @@ request a shift for each label, which is smaller for labels with few photos.
 Other *words* have no scores to learn from. Their scores are first made comparable between words, as
 deviations from the word's mean over background photos (cohort normalization, as in speaker
 verification; Auckenthaler, Carey and Lloyd-Thomas 2000). One logistic curve for all words is
-learned from labels that were hidden from training. A word that is remote in meaning from every
-label needs a higher score. How much higher is set by general words, which hardly any photo shows:
-nearly all of them must stay without an answer.
+learned from labels that were hidden from training. A word that is remote in meaning from the labels
+and from the photos as a whole needs a higher score. How much higher is set by general words, which
+hardly any photo shows: nearly all of them must stay without an answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ NEAR_QUANTILE = 0.95
 stay as they are."""
 
 PRIOR_PHOTOS = 10
-"""The average over all words counts as so many background photos of a word."""
+"""Photos that a first guess is worth: the average over all words as the background of a word, the
+affinity to the photos as that to the labels, and the usual remoteness as the learned one."""
 
 SHIFT_DEVIATION = 0.5
 """Prior standard deviation of a label's shift, in units of log odds."""
@@ -76,12 +77,14 @@ class Background:
 
 @dataclass(frozen=True)
 class Nearness:
-    """The units in which a word's cosine to the nearest label is judged: those of general words.
+    """The units in which a word's cosine to something is judged: those of general words.
+
+    The cosine is that to the nearest label, or the mean of those to the background photos.
 
     Parameters
     ----------
     near : float
-        Cosine from which a word is close to a label.
+        Cosine from which a word is close.
     unit : float
         Standard deviation of the cosines of general words.
     """
@@ -91,7 +94,7 @@ class Nearness:
 
     @classmethod
     def of(cls, cosines: NDArray[np.floating[Any]]) -> Nearness:
-        """Take the units from the cosines of general words, (words,), each to its nearest label."""
+        """Take the units from the cosines of general words, (words,)."""
         if not len(cosines):
             return cls(0.0, 1.0)
         near = float(np.quantile(cosines, NEAR_QUANTILE))
@@ -100,6 +103,22 @@ class Nearness:
     def affinity(self, cosines: Any) -> Float64Array:
         """Return how far cosines are above `near`, in units; for most words below 0."""
         return np.asarray((np.asarray(cosines, np.float64) - self.near) / self.unit)
+
+
+def joint_affinity(to_labels: Any, to_photos: Any, labeled: int) -> Float64Array:
+    """Return how near words are to the labels and to the background photos as a whole.
+
+    The few labels of a few photos say little about what a user may ask for. The photos say more:
+    "kitchen" is near to photos of homes before anyone labels one, and "submarine" is not.
+
+    Parameters
+    ----------
+    to_labels, to_photos : float or array (words,)
+        Affinities, each in its own `Nearness`.
+    labeled : int
+        How many photos the labels come from. With none, the photos alone decide.
+    """
+    return np.asarray(_drawn(to_labels, to_photos, labeled), np.float64)
 
 
 def background(scores: NDArray[np.floating[Any]], average: Background | None) -> Background:
@@ -114,9 +133,8 @@ def background(scores: NDArray[np.floating[Any]], average: Background | None) ->
     """
     mean, variance = float(scores.mean()), float(scores.var())
     if average is not None:
-        own = len(scores) / (len(scores) + PRIOR_PHOTOS)
-        mean = own * mean + (1 - own) * average.mean
-        variance = own * variance + (1 - own) * average.deviation**2
+        mean = _drawn(mean, average.mean, len(scores))
+        variance = _drawn(variance, average.deviation**2, len(scores))
     return Background(mean, max(math.sqrt(variance), 1e-3))
 
 
@@ -149,7 +167,7 @@ class HiddenWords:
     normal : array
         Scores in deviations from the word's background.
     affinity : array
-        Of the word to the nearest label that was not hidden; see `Nearness`.
+        Of the word to the labels that were not hidden and to the photos; see `joint_affinity`.
     relevant : array of bool
     general : array of bool
         Whether it is a general word, taken to be on no photo.
@@ -199,7 +217,7 @@ class Calibration:
     # Good values on listings and houses alike, for training sets that are too small to learn them.
     word_slope: float = 1.2
     word_intercept: float = -2.0
-    remoteness: float = 1.2
+    remoteness: float = 1.5
     word_threshold: float = 0.3
 
     def labels(self, scores: NDArray[np.floating[Any]], labels: Sequence[str]) -> Float64Array:
@@ -312,12 +330,16 @@ def fit_words(calibration: Calibration, hidden: HiddenWords) -> Calibration:
     return replace(calibration, word_slope=slope, word_intercept=intercept)
 
 
-def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -> Calibration:
+def hold_back(
+    calibration: Calibration, hidden: HiddenWords, threshold: float, photos: int
+) -> Calibration:
     """Set the threshold for words and the remoteness.
 
     The remoteness is the smallest with which at most `FALSE_ANSWERS` of the questions with a
-    general word get an answer.
+    general word get an answer. With few labeled photos, it lies close to that of the calibration:
+    the extremes of a few photos are chance.
     """
+    usual = calibration.remoteness
     calibration = replace(calibration, word_threshold=threshold, remoteness=0.0)
     if not hidden.general.any():
         return calibration
@@ -329,8 +351,14 @@ def hold_back(calibration: Calibration, hidden: HiddenWords, threshold: float) -
     distance[number] = _distance(hidden.affinity[hidden.general])
     # The remoteness with which each question stays without an answer.
     needed = (best - math.log(threshold / (1 - threshold))) / np.maximum(distance, 1e-3)
-    remoteness = float(np.quantile(np.maximum(needed, 0.0), 1 - FALSE_ANSWERS))
-    return replace(calibration, remoteness=remoteness)
+    learned = float(np.quantile(np.maximum(needed, 0.0), 1 - FALSE_ANSWERS))
+    return replace(calibration, remoteness=_drawn(learned, usual, photos))
+
+
+def _drawn(own: Any, usual: Any, photos: int) -> Any:
+    """Draw what some photos say towards what is usual, which is worth `PRIOR_PHOTOS` photos."""
+    weight = photos / (photos + PRIOR_PHOTOS)
+    return weight * own + (1 - weight) * usual
 
 
 def _distance(affinity: Any) -> Any:

@@ -150,7 +150,7 @@ def tune(
     silent = not known.all() and (known & ~relevant).sum() < LEAST_NOES
     if usual is not None and (silent or repeated(relevant, groups) < LEAST_REPEATED):
         if hidden is not None:
-            usual = _fit_words(usual, hidden, objective)
+            usual = _fit_words(usual, hidden, objective, len(scores))
         return _as_usual(usual, scores, relevant, groups, labels, objective, known)
     if silent:
         known = np.ones_like(relevant)
@@ -166,7 +166,7 @@ def tune(
         calibration = fit_labels(scores, relevant, labels, known)
         table = Pairs.of(calibration.labels(scores, labels), relevant, groups, known)
     if hidden is not None:
-        calibration = _fit_words(calibration, hidden, objective)
+        calibration = _fit_words(calibration, hidden, objective, len(scores))
     return Tuning(
         calibration=calibration,
         cut=choose(table, member, objective),
@@ -264,7 +264,9 @@ def _figures(
     }
 
 
-def _fit_words(calibration: Calibration, hidden: HiddenWords, objective: Objective) -> Calibration:
+def _fit_words(
+    calibration: Calibration, hidden: HiddenWords, objective: Objective, photos: int
+) -> Calibration:
     """Learn the curve and the threshold for words that are not labels."""
     fitted = fit_words(calibration, hidden)
     threshold = fitted.word_threshold
@@ -272,7 +274,7 @@ def _fit_words(calibration: Calibration, hidden: HiddenWords, objective: Objecti
         labels = ~hidden.general
         close = fitted.words(hidden.normal[labels], 1.0)
         threshold = objective.threshold(close, hidden.relevant[labels])
-    return hold_back(fitted, hidden, threshold)
+    return hold_back(fitted, hidden, threshold, photos)
 
 
 def _plain(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -223,7 +223,7 @@ def _described(
 ) -> SearchAnswer:
     view, result, known = found.view, found.result, found.known
     hits = _sorted(view, result.hits, sort, found.lowest, known)[offset : offset + limit]
-    nearness = view.sieve.nearness
+    scorer = view.sieve.scorer
     return SearchAnswer(
         query=result.query,
         matches=len(result),
@@ -237,7 +237,7 @@ def _described(
                 label=reading.label,
                 nearest=reading.nearest,
                 affinity=reading.affinity,
-                remote=not reading.nearest or bool(nearness.affinity(reading.affinity) < 0),
+                remote=bool(scorer.affinity(reading) < 0),
                 labeled=known.labeled(reading.term),
             )
             for reading in result.readings

@@ -63,7 +63,7 @@ class TermReading(BaseModel):
     nearest: str = Field(description="The label nearest in meaning.")
     affinity: float = Field(description="Cosine to that label.")
     remote: bool = Field(
-        description="Whether its meaning is as far from every label as that of most words."
+        description="Whether its meaning is as far from labels and photos as that of most words."
     )
     labeled: int = Field(
         description="Number of photos labeled with it; it is not learned yet if `label` is null."

@@ -36,7 +36,7 @@ from photosieve.server.library import Library, View
 from photosieve.sieve.review import review
 from photosieve.sieve.saved import load_base
 from photosieve.sieve.sieve import Sieve
-from photosieve.training.features import Prepared, assemble, open_for, prepare
+from photosieve.training.features import Prepared, assemble, open_for, prepare, unlabeled_photos
 from photosieve.training.prompting import prompted
 from photosieve.training.recipe import Recipe
 from photosieve.training.recipes import DEFAULT, get_recipe
@@ -149,9 +149,25 @@ def _prepared(
 ) -> tuple[Prepared, Encoder]:
     """Return the training features, and the pretrained encoder that computed them."""
     start = open_for(_encoder(view.sieve.encoder.name), recipe)
-    if not recipe.trains_blocks and not recipe.more_views:
+    if recipe.more_views or recipe.trains_blocks:
+        data = _read_again(start, view, dataset, recipe, progress)
+    else:
         features = library.features(view, dataset.photos)
-        return assemble(start, dataset, features, dataset.vocabulary), start
+        data = assemble(start, dataset, features, dataset.vocabulary)
+    if recipe.trains_blocks:  # these have other features than the index
+        return data, start
+    groups = view.groups_of_photos
+    test = view.book.dataset(test=True, groups=groups)
+    labeled, tested = set(dataset.photos), set(test.groups if test else ())
+    others = [p for p, group in groups.items() if p not in labeled and group not in tested]
+    unlabeled = library.features(view, unlabeled_photos(others, len(labeled))).features
+    return replace(data, unlabeled=unlabeled), start
+
+
+def _read_again(
+    encoder: Encoder, view: View, dataset: Dataset, recipe: Recipe, progress: Progress
+) -> Prepared:
+    """Return features that the index does not hold, of the photos that can still be read."""
     inside: list[int] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(view.rows_of(dataset.photos)):
@@ -163,14 +179,14 @@ def _prepared(
     if not inside:
         raise TrainingError(f"no labeled photo can be read; the first: {skipped[0]}")
     data = prepare(
-        start,
+        encoder,
         replace(dataset.select(inside), notes=dataset.notes),
         labels=dataset.vocabulary,
         more_views=recipe.more_views,
         progress=progress,
         keep=None if recipe.trains_blocks else FeatureCache(),  # a block takes far more numbers
     )
-    return replace(data, skipped=(*skipped, *data.skipped)), start
+    return replace(data, skipped=(*skipped, *data.skipped))
 
 
 def warm(library: Library) -> None:

@@ -43,18 +43,21 @@ class Record:
     evidence : Evidence
         The out-of-fold scores that calibration and cut were learned from.
     background : array (n, d)
-        Embeddings of the training photos by the trained encoder, which scores of words are
-        normalized against.
+        Embeddings of the training photos by the trained encoder, and of some unlabeled ones after
+        them, which scores of words are normalized against.
     background_labels : array (n, labels) or None
         Scores of the labels for the same photos by the probe. Without them no word inherits from a
         label.
-    verdicts : array of int (n, labels) or None
-        The known labels of these photos: 1 for yes, 0 for no, -1 for unknown. Without it no word is
-        linked to a label.
+    verdicts : array of int (training photos, labels) or None
+        The known labels of the first of them: 1 for yes, 0 for no, -1 for unknown. Without it no
+        word is linked to a label.
     average : Background
         Of general words over them.
     nearness : Nearness
         The units in which a word's cosine to the nearest label is judged.
+    topic : Nearness or None
+        Those in which its mean cosine to the background photos is judged. Without it only the
+        labels count.
     probe : Probe or None
         The classifier of labels; without one, the vectors of labels decide.
     texts : array (labels, d) or None
@@ -87,6 +90,7 @@ class Record:
     background_labels: Float32Array | None = field(default=None, repr=False)
     verdicts: NDArray[np.int8] | None = field(default=None, repr=False)
     nearness: Nearness = LABELS_ARE_NEAR
+    topic: Nearness | None = None
     probe: Probe | None = field(default=None, repr=False)
     texts: Float32Array | None = field(default=None, repr=False)
     guarantee: Guarantee | None = None
@@ -100,6 +104,11 @@ class Record:
         if self.texts is not None:
             return self.texts
         return embed_texts(self.encoder, tuple(self.labels))
+
+    @functools.cached_property
+    def center(self) -> Float32Array:
+        """Mean of the background photos, (d,)."""
+        return np.asarray(self.background.mean(0), np.float32)
 
     @functools.cached_property
     def fingerprint(self) -> str:

@@ -185,5 +185,6 @@ def _seen(sieve: Sieve, data: Prepared) -> NDArray[np.intp]:
     """Find each photo among the training photos of a sieve by its embedding: row, or -1."""
     if not sieve.labels:
         return np.full(len(data.photos), -1)
-    likeness = sieve.encoder.head.project_photos(data.photos) @ sieve.background.T
+    trained = sieve.background[: len(sieve.evidence.scores)]
+    likeness = sieve.encoder.head.project_photos(data.photos) @ trained.T
     return np.where(likeness.max(1) > SAME_PHOTO, likeness.argmax(1), -1)

@@ -89,6 +89,7 @@ def write(record: Record, folder: Path, *, public: bool = False) -> None:
             "guarantee": record.guarantee.to_dict() if record.guarantee else None,
             "average_background": asdict(record.average),
             "nearness": asdict(record.nearness),
+            "topic": asdict(record.topic) if record.topic else None,
             "opened": sorted(record.opened),
             "notes": [asdict(replace(note, example="")) for note in record.notes],  # no paths
             "versions": versions,
@@ -158,7 +159,8 @@ def read(kind: type[Kind], folder: Path, encoder: Encoder | None = None) -> Kind
             verdicts=contents.tables["background"].get("verdicts"),
             texts=contents.tables["background"].get("texts"),
             average=Background(**background),
-            nearness=_nearness(manifest),
+            nearness=_nearness(manifest, "nearness") or LABELS_ARE_NEAR,
+            topic=_nearness(manifest, "topic"),
             probe=Probe.from_arrays(probe) if (probe := contents.tables["probe"]) else None,
             seconds=float(manifest["seconds"]),
             history=History.from_dict(manifest["training"]),
@@ -189,9 +191,9 @@ def _prompts(manifest: Mapping[str, Any]) -> tuple[str, ...]:
     return prompts
 
 
-def _nearness(manifest: Mapping[str, Any]) -> Nearness:
-    saved = manifest.get("nearness")
-    return Nearness(float(saved["near"]), float(saved["unit"])) if saved else LABELS_ARE_NEAR
+def _nearness(manifest: Mapping[str, Any], name: str) -> Nearness | None:
+    saved = manifest.get(name)
+    return Nearness(float(saved["near"]), float(saved["unit"])) if saved else None
 
 
 def _encoder(folder: Path, contents: Contents, pretrained: Encoder | None) -> Encoder:

@@ -18,6 +18,7 @@ from photosieve.decision.calibration import (
     Calibration,
     background,
     bounded,
+    joint_affinity,
     log_odds,
     probability,
 )
@@ -239,8 +240,8 @@ class Scorer:
         scores = self.scores(reading, photos, rows)
         if reading.label is not None:
             return self.calibration.labels(scores[:, None], (reading.label,))[:, 0]
-        affinity = self.record.nearness.affinity(reading.affinity)
-        alone = self.calibration.word_odds(reading.background.normalize(scores), affinity)
+        normal = reading.background.normalize(scores)
+        alone = self.calibration.word_odds(normal, self.affinity(reading))
         linked = np.flatnonzero(reading.links)
         if not len(linked):
             return probability(alone)
@@ -252,6 +253,15 @@ class Scorer:
         margins = bounded(labels) - log_odds(max(cut.gate, cut.floor))
         own = bounded(alone) - limit
         return probability(limit + (1 - weights.sum()) * own + margins @ weights)
+
+    def affinity(self, reading: Reading) -> NDArray[np.float64]:
+        """How near a word is to labels and photos, in units of general words; most are below 0."""
+        record = self.record
+        to_labels = record.nearness.affinity(reading.affinity)
+        if record.topic is None:
+            return to_labels
+        to_photos = record.topic.affinity(reading.vector @ record.center)
+        return joint_affinity(to_labels, to_photos, len(record.evidence.scores))
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """Embed texts as unit vectors, (m, d)."""
@@ -267,8 +277,7 @@ class Scorer:
         odds = math.log(probability / (1 - probability))
         if reading.label is not None:
             return self.calibration.label_score(odds, reading.label)
-        affinity = self.record.nearness.affinity(reading.affinity)
-        normal = self.calibration.word_score(odds, affinity)
+        normal = self.calibration.word_score(odds, self.affinity(reading))
         return reading.background.mean + normal * reading.background.deviation
 
     def cut(self, readings: tuple[Reading, ...], learned: Cut) -> Cut:

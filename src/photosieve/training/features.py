@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,11 @@ from photosieve.encoders.words import word_features
 from photosieve.errors import Skipped, TrainingError
 from photosieve.progress import Progress, silent
 from photosieve.training.recipe import Recipe
+
+Photo = TypeVar("Photo")
+
+BACKGROUND_PHOTOS = 100
+"""Photos that scores of words are measured against, where fewer are labeled."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Prepared:
         Features of general words, for the anchors.
     skipped : tuple of Skipped
         Photos that could not be read.
+    unlabeled : array (m, p), optional
+        Features of some photos without labels, which scores of words are measured against too.
     """
 
     dataset: Dataset
@@ -57,6 +64,7 @@ class Prepared:
     texts: Float32Array
     words: Float32Array
     skipped: tuple[Skipped, ...]
+    unlabeled: Float32Array | None = None
 
     def rows(self, index: NDArray[np.intp]) -> Prepared:
         """Return some of the photos with all of the labels."""
@@ -78,6 +86,12 @@ class Prepared:
             labels=tuple(self.labels[column] for column in index),
             texts=self.texts[index],
         )
+
+    @property
+    def background(self) -> Float32Array:
+        """Features of the photos that scores of words are measured against, (n + m, p)."""
+        unlabeled = self.photos[:0] if self.unlabeled is None else self.unlabeled
+        return np.concatenate([self.photos, unlabeled])
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -102,10 +116,24 @@ class Prepared:
         """Hash of all features and verdicts."""
         digest = hashlib.sha256()
         labels: tuple[NDArray[Any], ...] = (self.targets, self.known, self.silent)
-        for array in (self.photos, self.more_views, *labels, self.texts, self.words):
+        for array in (self.background, self.more_views, *labels, self.texts, self.words):
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def unlabeled_photos(photos: Sequence[Photo], labeled: int) -> list[Photo]:
+    """Choose unlabeled photos for the background, spread over all; with the labeled ones 100.
+
+    Parameters
+    ----------
+    photos : sequence
+        Photos without labels, in any form.
+    labeled : int
+        How many others are labeled. With `BACKGROUND_PHOTOS` and more, none is chosen.
+    """
+    count = max(0, min(BACKGROUND_PHOTOS - labeled, len(photos)))
+    return [photos[row] for row in np.linspace(0, len(photos) - 1, count, dtype=int)]
 
 
 def prepare(
@@ -130,7 +158,8 @@ def prepare(
     more_views : bool
         Whether to compute further views of the photos, for recipes that train on them.
     words : bool
-        Whether to embed general words, which training needs and evaluation does not.
+        Whether to embed general words, which training needs and evaluation does not; and, of a
+        small dataset, some of the photos beside the listed ones.
     max_pixels : int
         Larger photos are skipped.
     progress : Progress
@@ -151,17 +180,25 @@ def prepare(
         raise TrainingError(
             f"{dataset.root}: no photo has a label; list at least one label in the labels file"
         )
+    others = unlabeled_photos(dataset.unlisted, len(dataset)) if words else []
     features = photo_features(
-        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, progress=progress,
-        keep=keep,
+        encoder, dataset.photos, more_views=more_views, max_pixels=max_pixels, keep=keep,
+        progress=lambda stage, done, total: progress(stage, done, total + len(others)),
     )  # fmt: skip
     if not len(features.kept):
         raise TrainingError(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
             f"the first: {features.skipped[0]}"
         )
+    unlabeled = photo_features(
+        encoder, others, max_pixels=max_pixels, keep=keep,
+        progress=lambda stage, done, total: progress(
+            stage, len(dataset) + done, len(dataset) + total
+        ),
+    )  # fmt: skip
     progress("reading words", 0, 1)
-    return assemble(encoder, dataset, features, labels, words=words)
+    data = assemble(encoder, dataset, features, labels, words=words)
+    return replace(data, unlabeled=unlabeled.features)
 
 
 def assemble(

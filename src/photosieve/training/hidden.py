@@ -9,7 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photosieve.decision.agreement import Agreement
-from photosieve.decision.calibration import HiddenWords, Nearness, average_background, background
+from photosieve.decision.calibration import (
+    HiddenWords,
+    Nearness,
+    average_background,
+    background,
+    joint_affinity,
+)
 from photosieve.encoders.protocol import Float32Array, Head
 from photosieve.progress import Progress
 from photosieve.training.features import Prepared
@@ -38,7 +44,7 @@ def hidden_words(
 
     For each fold the head is trained without its photos and without a third of the labels, which
     are then asked for on those photos as a user asks for words that nobody labeled. General words
-    that are not close to any label are asked for as well, taken to be on no photo.
+    that are close to neither labels nor photos are asked for as well, taken to be on no photo.
 
     Parameters
     ----------
@@ -95,15 +101,21 @@ def _ask(
         Draws the general words.
     """
     labels, words = head.project_texts(seen.texts), head.project_texts(seen.words)
-    to_labels = nearest(words, labels)
-    units = Nearness.of(to_labels)
-    remote = np.flatnonzero(units.affinity(to_labels) <= 0)
+    photos, seen_photos = head.project_photos(held_out.photos), head.project_photos(seen.background)
+    center = seen_photos.mean(0)  # the cosines to all photos have the same mean as that to it
+    near_labels, near_photos = Nearness.of(nearest(words, labels)), Nearness.of(words @ center)
+
+    def affinity(texts: Float32Array) -> NDArray[np.float64]:
+        """How near texts, (k, d), are to the seen labels and photos, (k,)."""
+        to_labels = near_labels.affinity(nearest(texts, labels))
+        return joint_affinity(to_labels, near_photos.affinity(texts @ center), len(seen.photos))
+
+    remote = np.flatnonzero(affinity(words) <= 0)
     remote = generator.choice(remote, min(GENERAL_WORDS, len(remote)), replace=False)
     asked = np.concatenate([head.project_texts(held_out.texts), words[remote]])  # (k, d)
-    photos, seen_photos = head.project_photos(held_out.photos), head.project_photos(seen.photos)
     average = average_background(seen_photos, words)
     agreement = Agreement.of(labels, seen_photos, seen.verdicts)
-    seen_scores = probe_scores(probe, seen.photos, seen_photos, history)
+    seen_scores = probe_scores(probe, seen.background, seen_photos, history)
     scores = probe_scores(probe, held_out.photos, photos, history)
 
     def normalized(text: Float32Array) -> NDArray[np.float64]:
@@ -120,10 +132,9 @@ def _ask(
     right[~general], known[~general] = held_out.targets.T, held_out.known.T
     _, building = np.unique(held_out.dataset.groups, return_inverse=True)
     question = np.arange(len(asked))[:, None] * (building.max() + 1) + building
-    affinity = np.broadcast_to(units.affinity(nearest(asked, labels))[:, None], normal.shape)
     return HiddenWords(
         normal=normal[known],
-        affinity=affinity[known],
+        affinity=np.broadcast_to(affinity(asked)[:, None], normal.shape)[known],
         relevant=right[known],
         general=np.broadcast_to(general[:, None], normal.shape)[known],
         question=question[known],

@@ -6,6 +6,7 @@ from photosieve.data.dataset import Dataset
 from photosieve.data.photos import MORE_VIEWS
 from photosieve.encoders import is_starter
 from photosieve.progress import Stages
+from photosieve.training.features import unlabeled_photos
 from photosieve.training.hidden import PARTS
 from photosieve.training.recipe import ALL, Recipe
 from photosieve.training.run import Run
@@ -33,9 +34,10 @@ MOST_BLOCKS = 12
 
 def training_stages(encoder: str, run: Run, dataset: Dataset) -> Stages:
     """Return the stages of a training, from the loading of the encoder to the cut."""
+    others = len(unlabeled_photos(dataset.unlisted, len(dataset)))
     return [
         ("loading the model", 0.0),
-        ("reading photos", len(dataset) * (1.0 + MORE_VIEWS * run.recipe.more_views)),
+        ("reading photos", len(dataset) * (1.0 + MORE_VIEWS * run.recipe.more_views) + others),
         ("reading words", STARTER_WORDS if is_starter(encoder) else WORDS),
         *fitting_stages(run, dataset),
     ]

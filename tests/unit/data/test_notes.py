@@ -26,7 +26,7 @@ def test_entries_without_a_photo(tmp_path: Path) -> None:
     data = Dataset.load(building(tmp_path, labels, *COMMON, "house/IMG_1.jpg"))
     assert told(data) == [
         "2 of 5 entries have no photo, such as house/IMG_1.JPEG; did you mean house/IMG_1.jpg?",
-        "1 photo is in no labels file and not used, such as house/IMG_1.jpg",
+        "1 photo is in no labels file and counts as unlabeled, such as house/IMG_1.jpg",
     ]
     one = Dataset.load(building(tmp_path / "one", {**COMMON, "gone.jpg": []}, *COMMON))
     assert told(one) == ["1 of 4 entries has no photo, such as gone.jpg"]

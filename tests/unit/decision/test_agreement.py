@@ -40,3 +40,15 @@ def test_a_label_that_its_own_text_hardly_tells_apart_makes_no_word_agree_in_ful
 def test_without_yes_and_no_nothing_agrees(known: NDArray[np.bool_]) -> None:
     found = Agreement.of(LABELS, PHOTOS, np.where(known, SHOWN, -1))
     assert_array_equal(found.with_word(LABELS[0]), np.zeros(3))
+
+
+def test_unlabeled_photos_count_as_a_no() -> None:
+    """Of two labeled photos, every second word ranks the right one first, by chance."""
+    few = np.eye(2, 3, dtype=np.int8)
+    words = np.random.default_rng(2).normal(size=(200, 5))
+    alone, among = Agreement.of(LABELS, PHOTOS[:2], few), Agreement.of(LABELS, PHOTOS, few)
+    assert np.mean([alone.with_word(word)[0] >= 1 for word in words]) > 0.4
+    assert np.mean([among.with_word(word)[0] >= 1 for word in words]) < 0.2
+    assert_allclose(among.with_word(LABELS[0])[0], 1)
+    labeled = np.concatenate([few, np.zeros((38, 3), np.int8)])
+    assert_allclose(among.contrast, Agreement.of(LABELS, PHOTOS, labeled).contrast)

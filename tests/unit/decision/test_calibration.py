@@ -24,6 +24,7 @@ from photosieve.decision.calibration import (
     fit_labels,
     fit_words,
     hold_back,
+    joint_affinity,
 )
 from photosieve.errors import SieveError
 
@@ -161,7 +162,7 @@ def test_with_few_positives_the_default_stays() -> None:
 
 def test_general_words_stay_without_an_answer() -> None:
     words = hidden()
-    found = hold_back(fit_words(Calibration(1.0, 0.0), words), words, threshold=0.3)
+    found = hold_back(fit_words(Calibration(1.0, 0.0), words), words, 0.3, photos=10**6)
     kept = found.words(words.normal, words.affinity) > found.word_threshold
 
     def answered(calibration: Calibration) -> float:
@@ -180,13 +181,30 @@ def test_general_words_stay_without_an_answer() -> None:
 
 def test_without_general_words_nothing_is_held_back() -> None:
     words = hidden(general=0)
-    assert hold_back(Calibration(1.0, 0.0), words, threshold=0.3).remoteness == 0.0
+    assert hold_back(Calibration(1.0, 0.0), words, 0.3, photos=50).remoteness == 0.0
 
 
 def test_general_words_that_get_no_answer_anyway_are_not_helped() -> None:
     words = hidden()
     silent = replace(words, normal=np.where(words.general, -9.0, words.normal))
-    assert hold_back(Calibration(1.0, 0.0), silent, threshold=0.3).remoteness == 0.0
+    learned = hold_back(Calibration(1.0, 0.0), silent, 0.3, photos=10**6).remoteness
+    assert_allclose(learned, 0.0, atol=1e-4)
+
+
+def test_few_photos_say_little_about_remoteness() -> None:
+    words = hidden()
+    usual = fit_words(Calibration(1.0, 0.0, remoteness=0.5), words)
+    none, ten, many = (hold_back(usual, words, 0.3, photos).remoteness for photos in (0, 10, 10**9))
+    assert none == 0.5
+    assert_allclose(ten, (0.5 + many) / 2)
+    assert many > 0.6
+
+
+def test_the_fewer_photos_are_labeled_the_more_all_photos_decide_about_nearness() -> None:
+    to_labels, to_photos = np.array([1.0, -3.0]), np.array([-1.0, 1.0])
+    assert_allclose(joint_affinity(to_labels, to_photos, 0), to_photos)
+    assert_allclose(joint_affinity(to_labels, to_photos, 10), [0.0, -1.0])
+    assert_allclose(joint_affinity(to_labels, to_photos, 10**9), to_labels, atol=1e-6)
 
 
 def test_questions_of_several_folds_stay_apart() -> None:

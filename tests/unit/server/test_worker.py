@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -54,6 +55,20 @@ def test_learning_before_and_after(client: TestClient, library: Library, tmp_pat
     assert Sieve.load(library.sieve_folder).encoder.fingerprint == made.encoder.fingerprint
     assert CountingEncoder.embedded == []  # no photo was embedded for the new sieve
     assert client.get("/search", params={"q": "my green"}).json()["terms"][0]["label"] == "my green"
+
+
+def test_words_are_measured_against_unlabeled_photos_but_none_for_testing(
+    library: Library, tmp_path: Path
+) -> None:
+    fresh = Library(library.sieve_folder, library.address)
+    worker.learn(fresh, tmp_path / "new", lambda _: None)
+    made = Sieve.load(tmp_path / "new")
+    assert len(made.evidence.scores) == 6  # house-1 has labels, house-2 is for testing
+    assert len(made.background) == 12
+    view = fresh.view()
+    other = [photo for photo, group in view.groups_of_photos.items() if group == "house-3"]
+    vectors = made.encoder.head.project_photos(fresh.features(view, other).features)
+    assert_allclose(made.background[6:], vectors, atol=1e-6)
 
 
 def test_first_figures_come_before_the_others(

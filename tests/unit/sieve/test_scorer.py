@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from photosieve.decision.calibration import Background, Calibration, background, log_odds
+from photosieve.decision.calibration import (
+    Background,
+    Calibration,
+    background,
+    joint_affinity,
+    log_odds,
+)
 from photosieve.decision.cut import Cut
 from photosieve.encoders.embedding import embed_texts, photo_features
 from photosieve.encoders.head import unit
@@ -100,7 +106,11 @@ def test_a_word_is_read_against_its_background(scorer: Scorer, photos: Embedded)
     behind = background(scorer.record.background @ vector, scorer.record.average)
     assert_allclose(reading.background.mean, behind.mean, atol=1e-6)
     assert_allclose(reading.background.deviation, behind.deviation, atol=1e-6)
-    affinity = scorer.record.nearness.affinity(reading.affinity)
+    record = scorer.record
+    assert record.topic is not None
+    to_photos = record.topic.affinity((record.background @ vector).mean())
+    to_labels = record.nearness.affinity(reading.affinity)
+    affinity = joint_affinity(to_labels, to_photos, 24)
     normal = behind.normalize(photos.vectors @ vector)
     expected = scorer.calibration.words(normal, affinity)
     assert_allclose(scorer.probabilities(readings, photos)[:, 0], expected, atol=1e-5)

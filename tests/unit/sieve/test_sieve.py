@@ -105,6 +105,28 @@ def test_one_building_and_one_photo_are_enough(train: Path, encoder: Encoder) ->
     assert names(single.search("red", train / "house-0")) >= {"red.png", "red-too.png"}
 
 
+def test_unlabeled_photos_are_what_words_are_measured_against(
+    train: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    for file in train.glob("*/train_labels.json"):
+        labels = json.loads(file.read_text())
+        file.write_text(json.dumps({"red.png": labels["red.png"], "blue.png": labels["blue.png"]}))
+    (train / "house-0" / "green.png").write_bytes(b"no photo")
+    data = Dataset.load(train)
+    sieve = Sieve.fit(data, encoder, recipe=QUICK)
+    assert len(sieve.evidence.scores) == 8
+    assert len(sieve.background) == 23  # not the broken one
+    sieve.save(tmp_path / "sieve")
+    again = Sieve.load(tmp_path / "sieve", encoder)
+    for query in ("red", "green"):
+        one, two = (s.search(query, train / "house-1").to_dict() for s in (sieve, again))
+        assert one == two
+    # They are no negatives: labels are learned as without them.
+    without = Sieve.fit(replace(data, unlisted=()), encoder, recipe=QUICK)
+    assert_array_equal(sieve.evidence.scores, without.evidence.scores)
+    assert sieve.cut == without.cut
+
+
 def test_training_without_a_label_or_a_readable_photo(train: Path, encoder: Encoder) -> None:
     gray = Dataset.load(train).select([5])
     with pytest.raises(TrainingError, match="no photo has a label; list at least one"):

@@ -7,7 +7,8 @@ import pytest
 from photosieve.data.dataset import Dataset
 from photosieve.errors import SieveError, TrainingError
 from photosieve.sieve.sieve import Sieve
-from photosieve.sieve.untrained import BACKGROUND_PHOTOS, untrained
+from photosieve.sieve.untrained import untrained
+from photosieve.training.features import BACKGROUND_PHOTOS
 from tests.conftest import COLORS, FakeEncoder
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from photosieve.decision.calibration import Nearness
+from photosieve.decision.calibration import Nearness, joint_affinity
 from photosieve.encoders.protocol import Encoder, Head
 from photosieve.training import hidden
 from photosieve.training.features import Prepared
@@ -52,10 +52,16 @@ def test_hidden_labels_and_held_out_photos_are_not_trained_on(
         asked_for.add(label)
         texts = encoder.head.project_texts(encoder.text_features([label, *seen.labels]))
         words = encoder.head.project_texts(seen.words)
-        units = Nearness.of((words @ texts[1:].T).max(1))
-        affinities += [units.affinity((texts[1:] @ texts[0]).max())] * len(held_out)
+        own = encoder.head.project_photos(seen.photos)
+        units, topic = (
+            Nearness.of((words @ texts[1:].T).max(1)),
+            Nearness.of((words @ own.T).mean(1)),
+        )
+        to_labels, to_photos = (texts[1:] @ texts[0]).max(), (own @ texts[0]).mean()
+        affinity = joint_affinity(units.affinity(to_labels), topic.affinity(to_photos), len(own))
+        affinities += [affinity] * len(held_out)
     assert asked_for == set(prepared.labels)
-    # Words are compared with the labels that training saw, not with themselves.
+    # Words are compared with the labels and photos that training saw, not with themselves.
     assert_allclose(found.affinity[~found.general], affinities, atol=1e-4)
 
 
