@@ -5,7 +5,8 @@
 (a) A second run over 100,000 unchanged files, against a bare walk through the folders. (b) Searches
 over 10 thousand, 100 thousand and a million vectors of 512 numbers, against FAISS and numpy on the
 same vectors. (c) Memory of indexing. (d) A search as a process of its own, against a Python that
-only imports torch. Seconds are of the processor but for the parts (a) and (b), which one waits for.
+only imports torch. Seconds are of the processor: set OMP_NUM_THREADS=1, and they are close to those
+that one waits for.
 
 Each part takes up to five minutes: run them one by one.
 """
@@ -28,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from machine import Figure, by_row, timed, write
-from photosieve.data.folders import walk
+from photosieve.data.folders import PhotoFile, walk
 from photosieve.decision.calibration import Background, Calibration, Nearness
 from photosieve.decision.cut import Cut
 from photosieve.decision.tuning import Tuning
@@ -121,11 +122,11 @@ def unchanged(count: int) -> dict[str, Figure]:
                 for name in files:
                     os.stat(f"{parent}/{name}")  # noqa: PTH116
 
-        pairs = [(timed(again).wall, timed(bare).wall) for _ in range(5)]
+        pairs = [(timed(again).cpu, timed(bare).cpu) for _ in range(5)]
     ratio = median(a / b for a, b in pairs)
     print(f"## (a) A run over {count:,} unchanged files\n")
-    print(f"photosieve                      {median(a for a, _ in pairs):7.2f} s")
-    print(f"bare walk with the same calls   {median(b for _, b in pairs):7.2f} s")
+    print(f"photosieve                      {median(a for a, _ in pairs):7.2f} CPU s")
+    print(f"bare walk with the same calls   {median(b for _, b in pairs):7.2f} CPU s")
     print(f"ratio                           {ratio:7.1f}\n")
     return {"unchanged_ratio": f"{ratio:.1f}"}
 
@@ -135,17 +136,19 @@ def fill(store: Store, root: Any) -> None:
     import pyarrow as pa
 
     rng = np.random.default_rng(0)
-    found = [entry for entry in walk(Path(root.address)) if not hasattr(entry, "reason")]
+    found = [cast(PhotoFile, file) for file in walk(Path(root.address))]
     store.create("model", 8)
     features = pa.array(rng.normal(size=8 * len(found)).astype(np.float32))
     store.append(
         pa.table(
             {
                 "root": [root.address] * len(found),
-                "path": [cast(Any, entry).path for entry in found],
-                "group": [cast(Any, entry).path.partition("/")[0] for entry in found],
-                "size": [cast(Any, entry).size for entry in found],
-                "mtime_ns": [cast(Any, entry).mtime_ns for entry in found],
+                "path": [file.path for file in found],
+                "group": [file.path.partition("/")[0] for file in found],
+                "size": [file.size for file in found],
+                "mtime_ns": [file.mtime_ns for file in found],
+                "ctime_ns": [file.ctime_ns for file in found],
+                "inode": [file.inode for file in found],
                 "sha256": [f"{number:064x}" for number in range(len(found))],
                 "width": pa.array([0] * len(found), pa.int32()),
                 "height": pa.array([0] * len(found), pa.int32()),
@@ -160,10 +163,10 @@ def fill(store: Store, root: Any) -> None:
 
 
 def searches(count: int) -> dict[str, str]:
-    """Time searches over so many vectors; return p50 and p95 of each way, in milliseconds."""
+    """Time searches over so many vectors; return p50 and p95 of each way, in CPU milliseconds."""
     import faiss
 
-    print(f"## (b) Search over {count:,} vectors of {WIDTH}, milliseconds\n")
+    print(f"## (b) Search over {count:,} vectors of {WIDTH}, CPU milliseconds\n")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "vectors.npy"
         queries = write_vectors(path, count)
@@ -180,7 +183,7 @@ def searches(count: int) -> dict[str, str]:
         )
         scorer, photos = Scorer(cast(Record, sieve)), without_labels(vectors)
         rng = np.random.default_rng(1)
-        starts = rng.integers(0, count - 30, len(queries))
+        starts = rng.integers(0, count - 30, len(queries)).tolist()
         flat = faiss.IndexFlatIP(WIDTH)
         flat.add(np.asarray(vectors))
         plain = np.array(vectors)
@@ -203,7 +206,7 @@ def searches(count: int) -> dict[str, str]:
             return {hit.path for hit in result}
 
         ways: dict[str, Callable[[int], object]] = {
-            "photosieve, 30 photos": (lambda n: ask(n, slice(int(starts[n]), int(starts[n]) + 30))),
+            "photosieve, a group of 30 photos": lambda n: ask(n, slice(starts[n], starts[n] + 30)),
             "photosieve, everything, exact": lambda n: ask(n, slice(None)),
             "FAISS `IndexFlatIP`, best 30": lambda n: flat.search(queries[n][None], 30),
             "numpy, best 30": lambda n: np.argpartition(plain @ queries[n], -30),
@@ -250,11 +253,11 @@ def write_vectors(path: Path, count: int) -> Float32Array:
 
 
 def show(name: str, call: Callable[[int], object]) -> str:
-    """Time a call for each query; print and return the median and the 95th percentile, in ms."""
+    """Time a call for each query; print and return median and 95th percentile in CPU ms."""
     call(0)
-    times = [1000 * timed(partial(call, number)).wall for number in range(QUERIES)]
+    times = [1000 * timed(partial(call, number)).cpu for number in range(QUERIES)]
     p50, p95 = np.percentile(times, (50, 95))
-    print(f"{name:31} p50 {p50:7.2f}  p95 {p95:7.2f}")
+    print(f"{name:32} p50 {p50:7.2f}  p95 {p95:7.2f}")
     return f"{p50:.1f} / {p95:.1f}"
 
 
@@ -264,7 +267,7 @@ def show(name: str, call: Callable[[int], object]) -> str:
 def memory() -> dict[str, Figure]:
     """Peak memory of indexing, of processes that do all but run a model."""
     print("## (c) Peak memory of indexing, model aside\n")
-    counts, peaks = (50_000, 150_000), []
+    counts, peaks = (50_000, 150_000), list[int]()
     for count in counts:
         with tempfile.TemporaryDirectory() as scratch:
             command = [sys.executable, __file__, "--grow", scratch, str(count)]
@@ -274,7 +277,9 @@ def memory() -> dict[str, Figure]:
     slope = (peaks[1] - peaks[0]) / (counts[1] - counts[0])
     million = peaks[1] + slope * (1_000_000 - counts[1])
     print(f"a million, by that line         {million:7.0f} MiB\n")
-    return {"memory_50k": peaks[0], "memory_150k": peaks[1], "memory_million": int(million)}
+    rows = {f"{count:,}": peak for count, peak in zip(counts, peaks, strict=True)}
+    rows["1,000,000, by that line"] = round(million)
+    return {"memory": [{"photos": name, "peak MiB": peak} for name, peak in rows.items()]}
 
 
 class Random:

@@ -176,9 +176,9 @@ def guesses(photos: Photos, seeds: int) -> dict[str, list[float]]:
             probe = np.zeros((len(new), targets.shape[1]), bool)
             known = np.ones((number, len(seen)), bool)
             texts = photos.texts[seen]
-            probe[:, seen] = (
-                guess(vectors[labeled], targets[:, seen], known, texts, vectors[new]) > 0
-            )
+            if len(seen):  # the first photo may have none of the labels
+                odds = guess(vectors[labeled], targets[:, seen], known, texts, vectors[new])
+                probe[:, seen] = odds > 0
             both = probe.copy()
             if number < MOST_DENIALS:
                 fresh = np.setdiff1d(np.arange(len(photos.texts)), seen)

@@ -1,16 +1,20 @@
-"""How good the answers are: the tables of the README. Takes some minutes for each set.
+"""How good the answers are: tables of the README and of docs/limits.md.
 
     python benchmarks/quality.py [--sets samples listings houses clip] [--seeds 1] [--quick]
 
+Takes some minutes for each set and seed.
+
 Writes a table of labels, and one of other words, for each set of photos (see `quality_sets`; sets
 that are absent are left out), by default for the samples; and for the vectors of CLIP few-shot
-accuracy. ``--quick`` takes the small starter and a part of each set, to see whether all is well, in
-less than a minute, and writes nothing. Nothing is random but by the seeds 0, 1, ...
+accuracy. Tables that join sets, as in the documentation, are made when all of these are measured.
+``--quick`` takes the small starter and a part of each set, to see whether all is well, in less than
+a minute, and writes nothing. Nothing is random but by the seeds 0, 1, ...
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +23,7 @@ import numpy as np
 
 import quality_sets
 from few_shot import few_shot
-from machine import table, write
+from machine import RESULTS, table, write
 from photosieve.data.dataset import Dataset
 from photosieve.encoders import load_encoder
 from quality_figures import (
@@ -34,8 +38,10 @@ from quality_figures import (
     none_right,
 )
 from quality_sets import DATA, Flickr, PhotoSet
+from quality_tables import joined
 
-SETS = ("samples", "listings", "houses", "clip")
+SETS = {"samples": 5, "listings": 2, "houses": 1, "clip": 2}
+"""Seeds of each."""
 
 LABEL_COLUMNS = {
     "mean_average_precision": "mAP",
@@ -54,12 +60,11 @@ WORD_COLUMNS = ("mean_average_precision", "macro_f1", "empty_right", "calibratio
 def main() -> None:
     """Print and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS[:1])
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=["samples"])
+    parser.add_argument("--seeds", type=int, help="of each set, instead of the usual number")
     parser.add_argument("--data", type=Path, default=DATA, help="where listings, ... are")
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
-    seeds = 1 if options.quick else options.seeds
     print(
         "Means over seeds, with 95 % intervals over test buildings. `sd`: standard deviation over "
         "seeds, of mAP and of macro F1. `best F1`: macro F1 with the threshold that is best on the "
@@ -70,12 +75,16 @@ def main() -> None:
         if name != "samples" and not folder.is_dir():
             print(f"\n{name} left out: there is no folder {folder}")
             continue
+        seeds = 1 if options.quick else options.seeds or SETS[name]
         for photos in sets(name, folder, seeds, quick=options.quick):
             quickly = measure(photos, QUICK_METHODS, head_folds=3) if options.quick else None
             show(photos, quickly or measure(photos), quick=options.quick)
         if name == "clip":
             print("few-shot", file=sys.stderr)
             show_few_shot(quality_sets.flickr(folder), seeds, quick=options.quick)
+        if not options.quick:
+            saved = json.loads((RESULTS / "quality.json").read_text("utf-8"))
+            write("quality", joined(saved["figures"]))
 
 
 def sets(name: str, folder: Path, seeds: int, *, quick: bool) -> Iterator[PhotoSet]:

@@ -58,7 +58,7 @@ def main() -> None:
     rows = {
         "encoded a second, one core, `starter-small`": f"{encoding:.1f}",
         "decoded a second, one core, reduced / in full": f"{half:.1f} / {whole:.1f}",
-        "bytes of a row / of what a search reads of it": f"{row:,.0f} / {searched:,.0f}",
+        "bytes of a row / of its part that searches read": f"{row:,.0f} / {searched:,.0f}",
         "encoding, days of one core": f"{days:,.0f}",
         "encoding, 1 / 10 / 100 machines of 64 cores, hours": hours,
         "cores to feed a card that encodes 2,000 photos/s": f"{2000 / whole:,.0f}",

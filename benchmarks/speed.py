@@ -1,15 +1,14 @@
 """How fast it is, as ratios against a named alternative in the same run. About three minutes.
 
-    OMP_NUM_THREADS=1 python benchmarks/speed.py [--only embedding large evaluation formats]
+    OMP_NUM_THREADS=1 python benchmarks/speed.py [--only embedding large evaluation]
 
 (1) Embedding photos from files, with each starter, and with a model of the size of CLIP ViT-B/32:
 `embed_photos` against plain torch, one photo at a time, in CPU time; and the share that the image
 tower reaches of the speed of a matrix product in its number format on this processor. The same for
 photos of 12 megapixels, and how long it takes to decode these. (2) With the small starter,
 `evaluate` against the notebooks' way: the model loaded for each building, and every photo and label
-embedded again for each question. (3) Number formats of the small starter, and of a model with the
-size of CLIP ViT-B/32 and random weights. Each side is timed in turn; the best of three counts, as
-other work on a machine only adds.
+embedded again for each question. Each side is timed in turn; the best of three counts, as other
+work on a machine only adds. Number formats are measured by `photosieve models measure`.
 
 Instructions beyond AVX2 are left unused, and figures written to a file of their own, with
 
@@ -38,12 +37,11 @@ from models import make
 from photosieve.data.dataset import Dataset
 from photosieve.data.photos import decode
 from photosieve.decision.cut import NOTEBOOK_CUT
-from photosieve.encoders import STARTERS, load_encoder
+from photosieve.encoders import STARTERS
 from photosieve.encoders.efficientnet import Networks, build_image_tower, image_tower, pixels
 from photosieve.encoders.embedding import embed_photos
 from photosieve.encoders.hub import load_hub
 from photosieve.encoders.model import PHOTOS
-from photosieve.encoders.precision import measure
 from photosieve.encoders.protocol import Encoder, Float32Array
 from photosieve.encoders.runtime import Tower
 from photosieve.encoders.starter import NETWORKS, Starter, build_text_tower, tokenizer
@@ -57,9 +55,7 @@ ROUNDS = 3
 
 def main() -> None:
     """Print the parts."""
-    parts = {
-        "embedding": embedding, "large": large, "evaluation": evaluation, "formats": formats
-    }  # fmt: skip
+    parts = {"embedding": embedding, "large": large, "evaluation": evaluation}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=parts, default=[*parts])
     for name in parser.parse_args().only:
@@ -113,29 +109,6 @@ def evaluation() -> dict[str, Figure]:
     print(f"the notebooks' way     {theirs}")
     print(f"ratio                  {theirs.cpu / ours.cpu:6.1f}\n")
     return {"evaluation_ratio": theirs.cpu / ours.cpu}
-
-
-def formats() -> dict[str, Figure]:
-    """Measure number formats as `photosieve models measure` does."""
-    print("## Number formats of image towers\n")
-    photos = [decode(path) for path in sorted((ROOT / "samples").rglob("*.jpg"))[::5]]
-    with tempfile.TemporaryDirectory() as folder, cache_in(folder):
-        make("openai/clip-vit-base-patch32", Path(folder))
-        models = {"`starter-small`": "starter-small", "ViT-B/32, random": folder}
-        rows: list[dict[str, float | str]] = [
-            {
-                "model": name,
-                "format": found.name,
-                "CPU ms a photo": found.milliseconds,
-                "memory, MB": found.megabytes,
-                "cosine to float32": found.cosine,
-                "centered": found.centered_cosine,
-            }
-            for name, model in models.items()
-            for found in measure(load_encoder(model), photos)
-        ]
-    print(*rows, sep="\n", flush=True)
-    return {"formats": rows}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ of which names it:
 
     takes <!-- index/unchanged_ratio -->1.9<!-- / --> times as long
 
-A new table starts as both comments on a line of their own. `NAME/machine` is the processor, its
+A new table starts as both comments on a line of their own. A place stays as it is until there is a
+file of that name. `NAME/machine` is the processor, its
 cores and its instruction sets.
 """
 
@@ -32,7 +33,10 @@ def pages() -> dict[Path, str]:
 
 
 def _filled(place: re.Match[str]) -> str:
-    saved = json.loads((RESULTS / f"{place['name']}.json").read_text("utf-8"))
+    file = RESULTS / f"{place['name']}.json"
+    if not file.exists():
+        return place[0]
+    saved = json.loads(file.read_text("utf-8"))
     if place["figure"] == "machine":
         value = _machine(**saved["machine"])
     elif place["figure"] in saved["figures"]:

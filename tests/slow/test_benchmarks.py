@@ -45,8 +45,7 @@ def test_speed(results: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^ratio +[\d.]+$", done.stdout, re.M)) == 1
     figures = json.loads((results / "speed.json").read_text("utf-8"))["figures"]
-    assert len(figures["embedding"]) == 4
-    assert {row["format"] for row in figures["formats"]} >= {"float32", "int8"}
+    assert len(figures["embedding"]) == 6
 
 
 @pytest.mark.slow
@@ -84,7 +83,7 @@ def test_index() -> None:
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    scopes = re.findall(r"^photosieve, 30 photos .* p95 +([\d.]+)$", done.stdout, re.M)
+    scopes = re.findall(r"^photosieve, a group of 30 photos .* p95 +([\d.]+)$", done.stdout, re.M)
     assert len(scopes) == 3
     assert max(map(float, scopes)) < 5  # milliseconds
     again, cold = map(float, re.findall(r"^ratio  +([\d.]+)$", done.stdout, re.M))

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,8 @@ def keep(name: str, key: str, arrays: Mapping[str, Float32Array]) -> None:
     """Keep arrays for `find`; where the cache cannot be written, they are computed again."""
     if sum(array.nbytes for array in arrays.values()) <= MOST_BYTES:
         with suppress(OSError), storage.draft_file(_file(name, key)) as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            # Before version 2.2, numpy would save `allow_pickle=False` as one more array.
+            np.savez(file, **dict[str, Any](arrays))
 
 
 def _file(name: str, key: str) -> Path:

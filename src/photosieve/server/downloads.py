@@ -19,7 +19,7 @@ from photosieve.errors import PhotoError
 from photosieve.report.table import plain_text
 from photosieve.server.library import Photo, View
 from photosieve.server.pages import templates
-from photosieve.server.photos import Choice, Groups, Threshold, Where, Words, matching
+from photosieve.server.photos import Choice, Groups, Threshold, Where, Words, find
 from photosieve.server.problems import ERRORS, ApiError
 from photosieve.server.schemas import PhotoId
 from photosieve.server.service import Service, find_photo, get_service
@@ -69,13 +69,12 @@ def download_answer(
     known: Choice = "apply",
 ) -> Response:
     """Return all photos that match as a file; the other parameters are those of `/search`."""
-    answer = matching(request, q, group, where, threshold, known, limit=MAX_MATCHES)
-    view = get_service(request).library.view()
-    pairs = ((view.find(one.id), one.probability) for one in answer.photos)
-    found = [(photo, probability) for photo, probability in pairs if photo is not None]
-    if not found:
+    found = find(request, q, group, where, threshold, known)
+    view, hits = found.view, found.result.hits[:MAX_MATCHES]
+    if not hits:
         raise ApiError(404, f'there are no matches for "{q}"')
-    return _answer(request, view, q, found, form)
+    photos = [(view.photo(hit.row, hit.path), hit.probability) for hit in hits]
+    return _answer(request, view, q, photos, form)
 
 
 @router.get("/photos/download", tags=["photos"], summary="Download photos", response_class=Response)

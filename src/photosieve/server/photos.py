@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
@@ -150,36 +151,54 @@ def search(
     ] = 20,
 ) -> Response:
     """Return all photos that match and no others, best first; possibly none."""
-    found = matching(
-        request,
-        q,
-        group,
-        where,
-        threshold,
-        known,
-        sort,
-        offset=offset,
-        limit=limit,
-        nearest=nearest,
-    )
+    found = find(request, q, group, where, threshold, known, hidden=max(nearest, 1))
+    answer = _described(request, found, sort, offset, limit, nearest)
     # As it is: the framework would check each field of each photo once more.
-    return Response(found.model_dump_json(), media_type="application/json")
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
-def matching(
+@dataclass(frozen=True)
+class Found:
+    """The photos that match a query.
+
+    Parameters
+    ----------
+    view : View
+        The state of the collection that was searched.
+    result : SearchResult
+        Known answers have decided.
+    known : KnownAnswers
+        To all terms of the query.
+    lowest : float
+        The lowest probability of a match.
+    threshold : float or None
+        The probability that was asked for, or the cut that a person set; None: the learned cut.
+    own_cut : bool
+        Whether a person set it.
+    """
+
+    view: View
+    result: SearchResult
+    known: KnownAnswers
+    lowest: float
+    threshold: float | None
+    own_cut: bool
+
+
+def find(
     request: Request,
     q: str,
     group: Sequence[str],
     where: str | None,
     threshold: float | None,
     known: Known,
-    sort: Order = "probability",
     *,
-    offset: int = 0,
-    limit: int,
-    nearest: int = 0,
-) -> SearchAnswer:
-    """Answer a search; the parameters are those of the endpoint."""
+    hidden: int = 1,
+) -> Found:
+    """Find the photos that match; the parameters are those of the endpoint.
+
+    `hidden` is the most photos behind the cut that the result holds.
+    """
     service = get_service(request)
     view = service.library.view()
     own = service.cuts.find(view, q) if threshold is None else None
@@ -190,21 +209,28 @@ def matching(
             within=group,
             where=where,
             cut=None if at is None else Cut.threshold(at),
-            hidden=max(nearest, 1),
+            hidden=hidden,
             snapshot=view.snapshot,
         )
         answers = KnownAnswers(view, [reading.term for reading in result.readings])
         lowest = lowest_match(result)
         result = with_known(view, result, answers, known, where)
-    hits = _sorted(view, result.hits, sort, lowest, answers)
+    return Found(view, result, answers, lowest, at, own_cut=own is not None)
+
+
+def _described(
+    request: Request, found: Found, sort: Order, offset: int, limit: int, nearest: int
+) -> SearchAnswer:
+    view, result, known = found.view, found.result, found.known
+    hits = _sorted(view, result.hits, sort, found.lowest, known)[offset : offset + limit]
     scorer = view.sieve.scorer
     return SearchAnswer(
-        query=q,
+        query=result.query,
         matches=len(result),
         looked_at=result.looked_at,
-        threshold=lowest,
-        learned=at is None,
-        own_cut=own is not None,
+        threshold=found.lowest,
+        learned=found.threshold is None,
+        own_cut=found.own_cut,
         terms=[
             TermReading(
                 term=str(reading.term),
@@ -212,15 +238,15 @@ def matching(
                 nearest=reading.nearest,
                 affinity=reading.affinity,
                 remote=bool(scorer.affinity(reading) < 0),
-                labeled=answers.labeled(reading.term),
+                labeled=known.labeled(reading.term),
             )
             for reading in result.readings
         ],
         taken_out=result.taken_out,
         gone=result.gone,
         suggestions=list(result.suggestions),
-        photos=_ranked(request, view, hits[offset : offset + limit], answers, kept=True),
-        nearest=_ranked(request, view, result.hidden[:nearest], answers, kept=False),
+        photos=_ranked(request, view, hits, known, kept=True),
+        nearest=_ranked(request, view, result.hidden[:nearest], known, kept=False),
         next=next_page(request, offset, limit, len(result)),
     )
 
