@@ -179,6 +179,7 @@ def searches(count: int) -> dict[str, str]:
             labels={},
             label_vectors=np.zeros((0, WIDTH), np.float32),
             nearness=Nearness(0.0, 1.0),
+            topic=None,
             tuning=Tuning(curve, Cut.threshold(0.5), "f1", "", {}, {}),
         )
         scorer, photos = Scorer(cast(Record, sieve)), without_labels(vectors)
