@@ -32,7 +32,8 @@ class Dataset:
     groups : tuple of str
         Per photo the name of its building: the unit of testing and of cross-validation.
     unlisted : tuple of Path
-        Photos beside the listed ones. Their labels are unknown: they are never negatives.
+        Photos beside the listed ones, and in folders without a labels file. Their labels are
+        unknown: they are never negatives.
     problems : tuple of Finding
         Problems that did not stop the loading.
     noes : tuple of (tuple of str or None)
@@ -123,12 +124,13 @@ class Dataset:
             problems += (Finding("kept for testing", False, message),)
         labels = tuple(entry.labels for entry in listed)
         groups = tuple(entry.group for entry in listed)
+        unlisted = tuple(Path(one.paths[0]) for one in problems if one.kind == "unlisted photo")
         return cls(
             root=scanned.root,
             photos=tuple(entry.photo for entry in listed),
             labels=labels,
             groups=groups,
-            unlisted=tuple(Path(p.paths[0]) for p in problems if p.kind == "unlisted photo"),
+            unlisted=unlisted + scanned.without_file,
             problems=problems,
             noes=tuple(entry.noes for entry in listed),
             partial_labels=partial_labels,

@@ -125,9 +125,10 @@ def notes_of(
         )
         notes.append(Note("unlisted photo", len(unlisted), fact, _such_as(unlisted[0].name)))
     if unlabeled := kinds["no labels"]:
-        verbs = ("has", "is") if len(unlabeled) == 1 else ("have", "are")
+        verbs = ("has", "counts") if len(unlabeled) == 1 else ("have", "count")
         fact = (
-            f"{counted(len(unlabeled), 'folder')} {verbs[0]} no labels file and {verbs[1]} not used"
+            f"{counted(len(unlabeled), 'folder')} {verbs[0]} no labels file and {verbs[1]} "
+            "as unlabeled"
         )
         notes.append(Note("no labels", len(unlabeled), fact, _such_as(unlabeled[0].name)))
     if unreadable := kinds["unreadable photo"]:

@@ -96,12 +96,15 @@ class Scan:
     problems : tuple of Finding
     entries : mapping of str to int
         For each labels file the number of its entries.
+    without_file : tuple of Path
+        Photos in folders without a labels file.
     """
 
     root: Path
     listed: tuple[ListedPhoto, ...]
     problems: tuple[Finding, ...]
     entries: Mapping[str, int]
+    without_file: tuple[Path, ...]
 
 
 def scan(paths: Sequence[str | Path], labels_from: str | None = None) -> Scan:
@@ -159,6 +162,7 @@ class _Scanner:
         # Unlisted photos are looked for here; for each folder its labels file.
         self.folders: dict[Path, Path | None] = {}
         self.without_labels: list[Path] = []
+        self.without_file: list[Path] = []
 
     def note(
         self,
@@ -325,6 +329,7 @@ class _Scanner:
             ),
             problems=tuple(self.problems),
             entries=self.entries,
+            without_file=tuple(self.without_file),
         )
 
     def _look_into_folders(self) -> dict[Path, list[Path]]:
@@ -340,6 +345,7 @@ class _Scanner:
             new = [photo for photo in photos if absolute(photo) not in named]
             if file is None and new:
                 self.note("no labels", _no_labels(folder), folder)
+                self.without_file += new
             if file is None or str(file) not in self.entries:  # the second cannot be read
                 continue
             unlisted[file] += new

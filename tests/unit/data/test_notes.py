@@ -101,5 +101,5 @@ def test_folders_without_a_labels_file(tmp_path: Path) -> None:
     building(tmp_path / "one", COMMON)
     building(tmp_path / "two", {}, "a.jpg", file="notes.txt")
     assert told(Dataset.load(tmp_path)) == [
-        f"1 folder has no labels file and is not used, such as {tmp_path / 'two'}"
+        f"1 folder has no labels file and counts as unlabeled, such as {tmp_path / 'two'}"
     ]

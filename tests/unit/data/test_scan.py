@@ -293,7 +293,7 @@ def test_folders_without_labels_and_system_folders(tmp_path: Path) -> None:
     (tmp_path / "three").mkdir()
     data = Dataset.load(tmp_path)
     assert data.photos == (tmp_path / "one/a.jpg",)
-    assert data.unlisted == (tmp_path / "one/more/b.jpg",)
+    assert data.unlisted == (tmp_path / "one/more/b.jpg", tmp_path / "two/c.jpg")
     assert [note.kind for note in data.notes] == ["unlisted photo", "no labels", "rare label"]
     assert "two has photos but no labels file" in data.problems[-1].message
 
