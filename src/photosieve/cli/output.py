@@ -123,11 +123,20 @@ def print_cut(sieve: Sieve) -> None:
     buildings, held_out = sieve.evidence.buildings
     typer.echo(
         f"cut: {sieve.cut.describe()}; "
-        f"for other words: above {sieve.tuning.calibration.word_threshold:.3f}\n"
-        f"held-out photos: macro F1 {shown_number(figures['f1'])}, "
-        f"precision {shown_number(figures['precision'])}, "
-        f"recall {shown_number(figures['recall'])}, tuned for {objective}"
+        f"for other words: above {sieve.tuning.calibration.word_threshold:.3f}"
     )
+    if sieve.tuning.is_usual:
+        others = "buildings" if buildings > 1 else "photos"
+        typer.echo(
+            f"this is the usual cut: too few photos share their labels with other {others} to "
+            "learn one, or to tell how good it is"
+        )
+    else:
+        typer.echo(
+            f"held-out photos: macro F1 {shown_number(figures['f1'])}, "
+            f"precision {shown_number(figures['precision'])}, "
+            f"recall {shown_number(figures['recall'])}, tuned for {objective}"
+        )
     if unknown := sieve.evidence.unknown:
         typer.echo(
             f"these figures leave out {unknown} of {sieve.evidence.known.size} pairs of photo and "

@@ -49,6 +49,9 @@ USUAL_THRESHOLD = 0.3
 """Of the usual curve. The threshold with the best F1 is half of that F1 (Lipton, Elkan and
 Naryanaswamy 2014, "Optimal thresholding of classifiers to maximize F1 measure")."""
 
+USUAL = "usual threshold"
+"""The member of the rule that stands for the usual curve and threshold."""
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -75,6 +78,11 @@ class Tuning:
     member: str
     figures: Mapping[str, float]
     candidates: Mapping[str, float]
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether held-out scores said next to nothing: the figures are then chance."""
+        return self.member == USUAL
 
     def to_dict(self) -> dict[str, Any]:
         """Return a form for JSON; undefined figures are null."""
@@ -242,7 +250,7 @@ def _as_usual(
         calibration=usual,
         cut=cut,
         objective=objective.name,
-        member="usual threshold" if cut == even else THRESHOLD,
+        member=USUAL if cut == even else THRESHOLD,
         figures=_figures(counts, scores, relevant, known),
         candidates={},
     )

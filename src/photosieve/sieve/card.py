@@ -138,6 +138,11 @@ def _quality(record: Record) -> str:
     cut = f"The rule: {tuning.cut.describe()}."
     if not record.labels:
         return f"## How good it is\n\nNobody knows: there were no labels to test it with. {cut}"
+    if tuning.is_usual:
+        return (
+            "## How good it is\n\nNot known: too few photos share their labels with others to test "
+            f"it on held-out ones. {cut} It is the usual one."
+        )
     buildings, held_out = evidence.buildings
     if guarantee:
         basis = "On the photos that the guarantee below was checked on:"

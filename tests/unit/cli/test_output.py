@@ -16,6 +16,7 @@ from photosieve.cli.output import (
 )
 from photosieve.data.dataset import Dataset
 from photosieve.decision.cut import Cut
+from photosieve.decision.tuning import USUAL
 from photosieve.encoders.protocol import Encoder
 from photosieve.sieve.answer import Hit, SearchResult
 from photosieve.sieve.sieve import Sieve
@@ -119,3 +120,12 @@ def test_labels_on_too_few_photos_are_one_note(
         "note: 3 labels are on too few photos to trust the answers: red, blue, garden. "
         "Label each on 3 or more, in 2 or more buildings."
     )
+
+
+def test_figures_that_are_chance_are_not_printed(
+    sieve: Sieve, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_cut(replace(sieve, tuning=replace(sieve.tuning, member=USUAL)))
+    printed = capsys.readouterr().out
+    assert "this is the usual cut: too few photos share their labels with other buil" in printed
+    assert "macro F1" not in printed

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from photosieve.data.dataset import Dataset
 from photosieve.data.notes import missing_note, unreadable_note
 from photosieve.decision.guarantee import Guarantee
+from photosieve.decision.tuning import USUAL
 from photosieve.encoders.files import ModelFiles
 from photosieve.encoders.protocol import Encoder
 from photosieve.errors import Skipped
@@ -207,3 +208,9 @@ def test_notes_are_saved_without_names_of_files(sieve: Sieve, tmp_path: Path) ->
     assert "ann/y.jpg" not in (tmp_path / "s/sieve.json").read_text("utf-8")
     again = Sieve.load(tmp_path / "s", sieve.encoder)
     assert list(map(str, again.notes)) == ["2 of 50 entries have no photo"]
+
+
+def test_figures_that_are_chance_are_not_shown(sieve: Sieve) -> None:
+    text = written(sieve, tuning=replace(sieve.tuning, member=USUAL))
+    assert "Not known: too few photos share their labels" in text
+    assert "F1" not in text.partition("## How good it is")[2].partition("## Limits")[0]
