@@ -146,7 +146,7 @@ def write(name: str, figures: Mapping[str, Figure]) -> None:
     here, file = machine(), RESULTS / f"{name}.json"
     old = json.loads(file.read_text("utf-8")) if file.exists() else {}
     kept = old["figures"] if old.get("machine") == here else {}
-    saved = {"machine": here, "figures": {**kept, **_rounded(figures)}}
+    saved = {"machine": here, "figures": {**kept, **rounded(figures)}}
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n", "utf-8")
     sets = ", ".join(here["instruction_sets"])
@@ -157,7 +157,7 @@ def write(name: str, figures: Mapping[str, Figure]) -> None:
 def table(rows: Sequence[Row]) -> str:
     """Return rows as a Markdown table, as the documentation has them."""
     lines = [list(rows[0]), ["---", *["---:"] * (len(rows[0]) - 1)]]
-    lines += [[str(_rounded(value)) for value in row.values()] for row in rows]
+    lines += [[str(rounded(value)) for value in row.values()] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -178,11 +178,12 @@ def mean_and_range(values: Sequence[float]) -> str:
     return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
-def _rounded(value: Any) -> Any:
+def rounded(value: Any) -> Any:
+    """Round all numbers in a value to three digits, as `write` does."""
     if isinstance(value, Mapping):
-        return {key: _rounded(inner) for key, inner in value.items()}
+        return {key: rounded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
+        return [rounded(inner) for inner in value]
     if isinstance(value, str | int):
         return value
     number = float(f"{value:.3g}")

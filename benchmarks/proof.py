@@ -159,7 +159,9 @@ def record(asked: str, name: str, method: str, interval: Interval) -> Record:
     ends = {"low": interval.low, "high": interval.high}
     ends = {} if np.isnan(interval.low) else ends
     value = "n/a" if np.isnan(interval.value) else interval.value
-    return {"asked": asked, "figure": name, "method": method, "value": value, **ends}
+    # Rounded as they are written: a second run takes them from the file.
+    figure: Record = machine.rounded({"value": value, **ends})
+    return {"asked": asked, "figure": name, "method": method, **figure}
 
 
 def as_notebooks(seeds: Sequence[Evaluation]) -> Interval:

@@ -55,7 +55,7 @@ class Collection:
     def written(self) -> dict[str, list[str]]:
         """The labels of all photos, as they are on the disk."""
         return {
-            f"{file.parent.name}/{name}": labels
+            f"{file.parent.name}/{name}": labels["yes"] if isinstance(labels, dict) else labels
             for file in self.photos.rglob("*labels.json")
             for name, labels in json.loads(file.read_text("utf-8")).items()
         }
