@@ -137,11 +137,11 @@ def print_cut(sieve: Sieve) -> None:
             f"precision {shown_number(figures['precision'])}, "
             f"recall {shown_number(figures['recall'])}, tuned for {objective}"
         )
-    if unknown := sieve.evidence.unknown:
-        typer.echo(
-            f"these figures leave out {unknown} of {sieve.evidence.known.size} pairs of photo and "
-            "label, which are unknown"
-        )
+        if unknown := sieve.evidence.unknown:
+            typer.echo(
+                f"these figures leave out {unknown} of {sieve.evidence.known.size} pairs of photo "
+                "and label, which are unknown"
+            )
     if not sieve.guarantee and (missed := Objective(objective).missed(figures)):
         typer.echo(missed)
     if buildings == 1:
