@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from photosieve.data.label_files import EXAMPLE
 from photosieve.data.names import NO_TEXT_REMEDY
 from photosieve.errors import Skipped, counted
 
@@ -174,6 +175,15 @@ def unreadable_note(skipped: Sequence[Skipped]) -> Note:
     """Return the note about photos that are listed and cannot be read; see `Skipped`."""
     fact = f"{counted(len(skipped), 'photo')} left out as unreadable"
     return Note("unreadable photo", len(skipped), fact, _such_as(skipped[0].path.name))
+
+
+def no_labels_message(folder: Path) -> str:
+    """Return the message about a folder whose photos have no labels."""
+    return (
+        f"{folder} has photos but no labels file: add train_labels.json to each folder "
+        f"of photos, {EXAMPLE}, or label them in the browser: "
+        f"photosieve serve {folder} --sieve my-sieve --index my-index."
+    )
 
 
 def _such_as(example: str) -> str:

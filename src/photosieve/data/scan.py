@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from photosieve.data.folders import PhotoFile, find, is_ignored, walk
-from photosieve.data.label_files import EXAMPLE, LabelEntry, Verdicts
+from photosieve.data.label_files import LabelEntry, Verdicts
 from photosieve.data.label_forms import (
     FILE_ENDINGS,
     UNASKED_FORMS,
@@ -31,7 +31,7 @@ from photosieve.data.names import (
     closest_names,
     is_text,
 )
-from photosieve.data.notes import Finding
+from photosieve.data.notes import Finding, no_labels_message
 from photosieve.data.paths import absolute, building_names, expanded
 from photosieve.errors import LabelsError, PhotoError, UsageError, printable
 
@@ -344,7 +344,7 @@ class _Scanner:
             photos = [folder / entry.path for entry in entries if isinstance(entry, PhotoFile)]
             new = [photo for photo in photos if absolute(photo) not in named]
             if file is None and new:
-                self.note("no labels", _no_labels(folder), folder)
+                self.note("no labels", no_labels_message(folder), folder)
                 self.without_file += new
             if file is None or str(file) not in self.entries:  # the second cannot be read
                 continue
@@ -380,7 +380,7 @@ class _Scanner:
             elif self.form:
                 message = f"{path} has no photo with labels in this form: {self.form.title}."
             elif photos := find(path, recursive=True):
-                message = _no_labels(path)
+                message = no_labels_message(path)
                 if any(photo.parent != path for photo in photos):
                     message += (
                         " If the names of its folders are the labels, add "
@@ -395,11 +395,3 @@ class _Scanner:
             hint = next(filter(None, hints), "put photos beside their labels.")
             message = f"{files}: no photo that is listed exists; {hint}"
             self.note("no labels", message, *self.files.values(), fatal=True)
-
-
-def _no_labels(folder: Path) -> str:
-    return (
-        f"{folder} has photos but no labels file: add train_labels.json to each folder "
-        f"of photos, {EXAMPLE}, or label them in the browser: "
-        f"photosieve serve {folder} --sieve my-sieve --index my-index."
-    )
