@@ -380,6 +380,7 @@ class _Scanner:
             elif self.form:
                 message = f"{path} has no photo with labels in this form: {self.form.title}."
             elif photos := find(path, recursive=True):
+                self.without_file += photos
                 message = no_labels_message(path)
                 if any(photo.parent != path for photo in photos):
                     message += (

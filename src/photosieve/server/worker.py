@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
@@ -98,13 +98,15 @@ def learn(
 
     progress("loading the model", 0, 1)
     data, start = _prepared(library, view, dataset, recipe, progress)
-    start, data = prompted(start, data, recipe)
-    run = Run(recipe, before.seed, progress=progress)
     test_set = view.book.dataset(test=True, groups=groups)
     figures = test = None
+    if not recipe.trains_blocks:  # trained blocks have other features than the index
+        unlabeled = _unlabeled(dataset, groups, set(test_set.groups if test_set else ()))
+        data = replace(data, unlabeled=library.features(view, unlabeled).features)
+    start, data = prompted(start, data, recipe)
+    run = Run(recipe, before.seed, progress=progress)
     if test_set is not None and not recipe.trains_blocks:
         test = library.prepared(view, test_set, data.labels)
-    # Trained blocks have other features than the index.
     comparable = not recipe.trains_blocks and (test is not None or len(data.photos) > 1)
     if comparable and recipe.epochs == 0 and len(data.photos) >= LONG:
         rough = replace(run, folds=1, progress=silent)
@@ -150,18 +152,16 @@ def _prepared(
     """Return the training features, and the pretrained encoder that computed them."""
     start = open_for(_encoder(view.sieve.encoder.name), recipe)
     if recipe.more_views or recipe.trains_blocks:
-        data = _read_again(start, view, dataset, recipe, progress)
-    else:
-        features = library.features(view, dataset.photos)
-        data = assemble(start, dataset, features, dataset.vocabulary)
-    if recipe.trains_blocks:  # these have other features than the index
-        return data, start
-    groups = view.groups_of_photos
-    test = view.book.dataset(test=True, groups=groups)
-    labeled, tested = set(dataset.photos), set(test.groups if test else ())
+        return _read_again(start, view, dataset, recipe, progress), start
+    features = library.features(view, dataset.photos)
+    return assemble(start, dataset, features, dataset.vocabulary), start
+
+
+def _unlabeled(dataset: Dataset, groups: Mapping[Path, str], tested: Set[str]) -> list[Path]:
+    """Choose photos without labels, none of them in a building that is kept for testing."""
+    labeled = set(dataset.photos)
     others = [p for p, group in groups.items() if p not in labeled and group not in tested]
-    unlabeled = library.features(view, unlabeled_photos(others, len(labeled))).features
-    return replace(data, unlabeled=unlabeled), start
+    return unlabeled_photos(others, len(labeled))
 
 
 def _read_again(

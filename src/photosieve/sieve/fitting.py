@@ -46,7 +46,8 @@ def fitted(
         head, losses = fit_as(history, data, start, run)
         probe = probe_of(data, head, history)
     run.progress("learning the cut", 0, 1)
-    background, general = head.project_photos(data.background), head.project_texts(data.words)
+    photos = data.background
+    background, general = head.project_photos(photos), head.project_texts(data.words)
     return kind(
         encoder=encoder.with_head(head),
         labels=dict(zip(data.labels, data.targets.sum(0).tolist(), strict=True)),
@@ -55,7 +56,7 @@ def fitted(
         tuning=evidence.tune(data.labels, objective),
         evidence=evidence,
         background=background,
-        background_labels=probe_scores(probe, data.background, background, history),
+        background_labels=probe_scores(probe, photos, background, history),
         verdicts=data.verdicts,
         average=average_background(background, general),
         nearness=Nearness.of(nearest(general, head.project_texts(data.texts))),

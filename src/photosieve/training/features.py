@@ -90,8 +90,9 @@ class Prepared:
     @property
     def background(self) -> Float32Array:
         """Features of the photos that scores of words are measured against, (n + m, p)."""
-        unlabeled = self.photos[:0] if self.unlabeled is None else self.unlabeled
-        return np.concatenate([self.photos, unlabeled])
+        if self.unlabeled is None or not len(self.unlabeled):  # not a copy
+            return self.photos
+        return np.concatenate([self.photos, self.unlabeled])
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -190,15 +191,17 @@ def prepare(
             f"{dataset.root}: none of the {len(dataset)} photos can be read; "
             f"the first: {features.skipped[0]}"
         )
-    unlabeled = photo_features(
-        encoder, others, max_pixels=max_pixels, keep=keep,
-        progress=lambda stage, done, total: progress(
-            stage, len(dataset) + done, len(dataset) + total
-        ),
-    )  # fmt: skip
+    unlabeled = None
+    if others:
+        unlabeled = photo_features(
+            encoder, others, max_pixels=max_pixels, keep=keep,
+            progress=lambda stage, done, total: progress(
+                stage, len(dataset) + done, len(dataset) + total
+            ),
+        ).features  # fmt: skip
     progress("reading words", 0, 1)
     data = assemble(encoder, dataset, features, labels, words=words)
-    return replace(data, unlabeled=unlabeled.features)
+    return replace(data, unlabeled=unlabeled)
 
 
 def assemble(

@@ -101,7 +101,9 @@ def _ask(
         Draws the general words.
     """
     labels, words = head.project_texts(seen.texts), head.project_texts(seen.words)
-    photos, seen_photos = head.project_photos(held_out.photos), head.project_photos(seen.background)
+    background_photos = seen.background
+    photos = head.project_photos(held_out.photos)
+    seen_photos = head.project_photos(background_photos)
     center = seen_photos.mean(0)  # the cosines to all photos have the same mean as that to it
     near_labels, near_photos = Nearness.of(nearest(words, labels)), Nearness.of(words @ center)
 
@@ -115,7 +117,7 @@ def _ask(
     asked = np.concatenate([head.project_texts(held_out.texts), words[remote]])  # (k, d)
     average = average_background(seen_photos, words)
     agreement = Agreement.of(labels, seen_photos, seen.verdicts)
-    seen_scores = probe_scores(probe, seen.background, seen_photos, history)
+    seen_scores = probe_scores(probe, background_photos, seen_photos, history)
     scores = probe_scores(probe, held_out.photos, photos, history)
 
     def normalized(text: Float32Array) -> NDArray[np.float64]:

@@ -296,6 +296,7 @@ def test_folders_without_labels_and_system_folders(tmp_path: Path) -> None:
     assert data.unlisted == (tmp_path / "one/more/b.jpg", tmp_path / "two/c.jpg")
     assert [note.kind for note in data.notes] == ["unlisted photo", "no labels", "rare label"]
     assert "two has photos but no labels file" in data.problems[-1].message
+    assert Dataset.load(tmp_path / "one", tmp_path / "two").unlisted == data.unlisted
 
 
 def test_wrong_paths(tmp_path: Path) -> None:
